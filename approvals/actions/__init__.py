@@ -1,0 +1,44 @@
+"""The registry: one file in this folder is one action.
+
+The MCP tool, its schemas, the review page and the policy's types all derive from that file; nothing else has to
+be edited to add one.
+"""
+
+from importlib import import_module
+from pkgutil import iter_modules
+
+from approvals.actions.contract import Action, AnyAction
+from approvals.errors import NotFound
+
+_ACTIONS: dict[str, AnyAction] = {}
+_NOT_ACTIONS = {"contract", "money"}
+
+
+def discover() -> None:
+    """Import every module of this folder and register the `ACTION` it declares."""
+    for module in iter_modules(__path__):
+        if module.name not in _NOT_ACTIONS:
+            register(import_module(f"{__name__}.{module.name}").ACTION)
+
+
+def register(action: AnyAction) -> None:
+    """Raises ValueError when an action of another file has the same name or tool."""
+    for other in _ACTIONS.values():
+        if type(other) is not type(action) and {action.name, action.tool} & {other.name, other.tool}:
+            raise ValueError(f"{type(action).__name__} and {type(other).__name__} share a name.")
+    _ACTIONS[action.name] = action
+
+
+def get(name: str) -> AnyAction:
+    try:
+        return _ACTIONS[name]
+    except KeyError:
+        raise NotFound(thing="action", id=name) from None
+
+
+def every() -> tuple[AnyAction, ...]:
+    """All actions in the order of their tools' names."""
+    return tuple(sorted(_ACTIONS.values(), key=lambda action: action.tool))
+
+
+__all__ = ["Action", "AnyAction", "discover", "every", "get", "register"]

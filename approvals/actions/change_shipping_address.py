@@ -1,0 +1,90 @@
+"""Send an order somewhere else, while it has not been shipped."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from approvals.actions.contract import Action, Arguments, Facts, Identifier, Receipt, find_operation
+from approvals.backing import Backing
+
+Line = Annotated[str, Field(min_length=1, max_length=100)]
+
+
+class Address(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, str_strip_whitespace=True)
+
+    name: Line
+    line1: Line
+    line2: Annotated[str, Field(max_length=100)] = ""
+    city: Line
+    region: Annotated[str, Field(max_length=100)] = ""
+    postal_code: Annotated[str, Field(min_length=2, max_length=12)]
+    country: Annotated[str, Field(pattern=r"^[A-Z]{2}$", description="ISO 3166-1 alpha-2 code, such as US")]
+
+
+class AddressArguments(Arguments):
+    order_id: Identifier
+    address: Address
+
+
+class AddressFacts(Facts):
+    order_status: str
+    customer_id: str
+    shipped: bool
+    current_country: str
+    current_address: str
+    address_version: int
+
+
+class ChangeShippingAddress(Action[AddressArguments, AddressFacts]):
+    name = "change_shipping_address"
+    tool = "request_address_change"
+    title = "Change a shipping address"
+    description = (
+        "File a request to ship an order to another address, while it has not been shipped. "
+        "A person decides; nothing changes until then."
+    )
+    version = 1
+    owner = "support_lead"
+    risk = "high"
+    sensitive = frozenset({"address"})
+    threats = (
+        "A parcel is redirected to a thief: old and new address stand side by side on the review page.",
+        "The customer changes the address meanwhile: the call carries the version that was looked at.",
+    )
+    inverse = "change_shipping_address"
+    arguments = AddressArguments
+    facts = AddressFacts
+
+    def resource_id(self, arguments: AddressArguments) -> str:
+        return arguments.order_id
+
+    def headline(self, arguments: AddressArguments, facts: AddressFacts) -> str:
+        return f"Ship order {arguments.order_id} to another address in {arguments.address.country}"
+
+    def look_up(self, arguments: AddressArguments, reader: Backing) -> AddressFacts:
+        order: dict[str, Any] = reader.get(f"/v1/orders/{arguments.order_id}")
+        address = order["shipping_address"]
+        computed = {
+            "order_status": order["status"],
+            "current_country": address["country"],
+            "current_address": ", ".join(address[name] for name in Address.model_fields if address.get(name)),
+        }
+        return AddressFacts.model_validate({**order, **computed})
+
+    def execute(
+        self, arguments: AddressArguments, facts: AddressFacts, writer: Backing, *, key: str, reference: str
+    ) -> Receipt:
+        body = {
+            "reference": reference,
+            "address": arguments.address.model_dump(),
+            "expected_version": facts.address_version,
+        }
+        done = writer.write("PUT", f"/v1/orders/{arguments.order_id}/shipping-address", body, key=key)
+        return Receipt(done["id"], f"order {arguments.order_id} goes to the new address")
+
+    def reconcile(self, arguments: AddressArguments, reader: Backing, *, reference: str) -> Receipt | None:
+        return find_operation(reader, "address_change", reference)
+
+
+ACTION = ChangeShippingAddress()

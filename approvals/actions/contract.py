@@ -1,0 +1,117 @@
+"""What an action declares: the contract that each file in this folder fills in."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Generic, Literal, TypeAlias, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from approvals.backing import Backing
+
+Reason = Annotated[
+    str,
+    Field(
+        min_length=10,
+        max_length=500,
+        description="Why this is needed, in a sentence or two for the person who decides (10 to 500 characters)",
+    ),
+]
+Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+Risk: TypeAlias = Literal["low", "medium", "high"]
+
+
+class Arguments(BaseModel):
+    """What the agent claims. Strict: "5" is not 5, and an unknown field is an error."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, str_strip_whitespace=True)
+
+    reason: Reason
+
+
+class Facts(BaseModel):
+    """What was looked up. Only declared fields are kept of whatever the backing API sends."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+@dataclass(frozen=True)
+class Money:
+    """An amount in minor units of an ISO 4217 currency."""
+
+    minor: int
+    currency: str
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """Proof from the backing API that a write happened: its own reference."""
+
+    reference: str
+    summary: str
+
+
+@dataclass(frozen=True)
+class NotReversible:
+    """There is no inverse; the page says so before the decision."""
+
+    because: str
+
+
+A = TypeVar("A", bound=Arguments)
+F = TypeVar("F", bound=Facts)
+
+
+class Action(ABC, Generic[A, F]):
+    """One kind of sensitive write."""
+
+    name: ClassVar[str]
+    tool: ClassVar[str]
+    title: ClassVar[str]
+    description: ClassVar[str]
+    version: ClassVar[int]
+    owner: ClassVar[str]
+    """The role that answers for this action, and decides where no rule says who."""
+    risk: ClassVar[Risk]
+    sensitive: ClassVar[frozenset[str]] = frozenset()
+    """Argument fields that stay out of logs, messages and the permanent trail."""
+    threats: ClassVar[tuple[str, ...]]
+    inverse: ClassVar[str | NotReversible]
+    """What undoes it, or why nothing does."""
+    arguments: type[A]
+    facts: type[F]
+
+    @abstractmethod
+    def resource_id(self, arguments: A) -> str:
+        """The id of the thing that is changed, as the backing API names it."""
+
+    @abstractmethod
+    def headline(self, arguments: A, facts: F) -> str:
+        """One sentence for the reviewer's queue: what would happen."""
+
+    def amount(self, arguments: A) -> Money | None:
+        """The money that would move, if any."""
+        return None
+
+    @abstractmethod
+    def look_up(self, arguments: A, reader: Backing) -> F:
+        """The facts, read with a credential that cannot write. Raises as `Backing.get` does."""
+
+    @abstractmethod
+    def execute(self, arguments: A, facts: F, writer: Backing, *, key: str, reference: str) -> Receipt:
+        """Do it, under an idempotency key that is the same for every attempt. Raises as `Backing.write` does."""
+
+    @abstractmethod
+    def reconcile(self, arguments: A, reader: Backing, *, reference: str) -> Receipt | None:
+        """Ask whether it happened: its receipt, or None when the backing API says that it never did."""
+
+
+AnyAction: TypeAlias = Action[Any, Any]
+
+
+def find_operation(reader: Backing, kind: str, reference: str) -> Receipt | None:
+    """The shop's record of one write that carries our reference, or None when there is none."""
+    operations = reader.get("/v1/operations", {"reference": reference})["operations"]
+    for operation in operations:
+        if operation["kind"] == kind:
+            return Receipt(operation["id"], f"found as {operation['id']} by our reference")
+    return None

@@ -1,0 +1,86 @@
+"""Give a customer credit to spend in the shop."""
+
+from typing import Any
+
+from approvals.actions.contract import (
+    Action,
+    Arguments,
+    Facts,
+    Identifier,
+    Money,
+    NotReversible,
+    Receipt,
+    find_operation,
+)
+from approvals.actions.money import Currency, MinorUnits, display
+from approvals.backing import Backing
+
+
+class CreditArguments(Arguments):
+    customer_id: Identifier
+    amount_minor: MinorUnits
+    currency: Currency
+
+
+class CreditFacts(Facts):
+    balance_minor: int
+    balance_currency: str
+    customer_country: str
+    orders_count: int
+
+
+class IssueStoreCredit(Action[CreditArguments, CreditFacts]):
+    name = "issue_store_credit"
+    tool = "request_store_credit"
+    title = "Issue store credit"
+    description = (
+        "File a request to give a customer store credit. A rule or a person decides; nothing moves until then."
+    )
+    version = 1
+    owner = "support_lead"
+    risk = "medium"
+    threats = (
+        "Credit is issued to an account made for the purpose: the number of earlier orders is looked up.",
+        "Many small credits add up: each one is a request on the trail, and the balance is looked up.",
+    )
+    inverse = NotReversible("Credit may be spent at once; what is not spent can be taken back in the shop.")
+    arguments = CreditArguments
+    facts = CreditFacts
+
+    def resource_id(self, arguments: CreditArguments) -> str:
+        return arguments.customer_id
+
+    def headline(self, arguments: CreditArguments, facts: CreditFacts) -> str:
+        amount = display(arguments.amount_minor, arguments.currency)
+        return f"Give customer {arguments.customer_id} {amount} of store credit"
+
+    def amount(self, arguments: CreditArguments) -> Money:
+        return Money(arguments.amount_minor, arguments.currency)
+
+    def look_up(self, arguments: CreditArguments, reader: Backing) -> CreditFacts:
+        customer: dict[str, Any] = reader.get(f"/v1/customers/{arguments.customer_id}")
+        return CreditFacts(
+            balance_minor=customer["store_credit_minor"],
+            balance_currency=customer["store_credit_currency"],
+            customer_country=customer["country"],
+            orders_count=customer["orders_count"],
+        )
+
+    def execute(
+        self, arguments: CreditArguments, facts: CreditFacts, writer: Backing, *, key: str, reference: str
+    ) -> Receipt:
+        body = {
+            "amount_minor": arguments.amount_minor,
+            "currency": arguments.currency,
+            "reference": reference,
+            "reason": arguments.reason,
+        }
+        done = writer.write("POST", f"/v1/customers/{arguments.customer_id}/store-credit", body, key=key)
+        amount = display(arguments.amount_minor, arguments.currency)
+        return Receipt(done["id"], f"{amount} of store credit issued")
+
+    def reconcile(self, arguments: CreditArguments, reader: Backing, *, reference: str) -> Receipt | None:
+        return find_operation(reader, "store_credit", reference)
+
+
+ACTION = IssueStoreCredit()

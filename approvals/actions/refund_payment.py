@@ -1,0 +1,95 @@
+"""Pay back a captured payment, whole or in part."""
+
+from typing import Any
+
+from approvals.actions.contract import (
+    Action,
+    Arguments,
+    Facts,
+    Identifier,
+    Money,
+    NotReversible,
+    Receipt,
+    find_operation,
+)
+from approvals.actions.money import Currency, MinorUnits, display
+from approvals.backing import Backing
+
+
+class RefundArguments(Arguments):
+    payment_id: Identifier
+    amount_minor: MinorUnits
+    currency: Currency
+
+
+class RefundFacts(Facts):
+    order_id: str
+    customer_id: str
+    payment_status: str
+    order_status: str
+    currency: str
+    paid_minor: int
+    refunded_minor: int
+    remaining_minor: int
+    card_last4: str
+
+
+class RefundPayment(Action[RefundArguments, RefundFacts]):
+    name = "refund_payment"
+    tool = "request_refund"
+    title = "Refund a payment"
+    description = (
+        "File a request to refund a payment to the card it came from. A person decides; nothing moves until then."
+    )
+    version = 1
+    owner = "support_lead"
+    risk = "high"
+    threats = (
+        "A customer's message talks the agent into a refund: the reviewer sees claim and looked-up facts apart.",
+        "One large refund is split into small ones: the remaining amount is looked up each time.",
+        "The same refund is asked for twice: one key, one request; the provider refuses more than was paid.",
+    )
+    inverse = NotReversible("A refund leaves for the customer's bank; only the customer can pay again.")
+    arguments = RefundArguments
+    facts = RefundFacts
+
+    def resource_id(self, arguments: RefundArguments) -> str:
+        return arguments.payment_id
+
+    def headline(self, arguments: RefundArguments, facts: RefundFacts) -> str:
+        amount = display(arguments.amount_minor, arguments.currency)
+        return f"Refund {amount} of order {facts.order_id} to the card ending in {facts.card_last4}"
+
+    def amount(self, arguments: RefundArguments) -> Money:
+        return Money(arguments.amount_minor, arguments.currency)
+
+    def look_up(self, arguments: RefundArguments, reader: Backing) -> RefundFacts:
+        payment = reader.get(f"/v1/payments/{arguments.payment_id}")
+        order = reader.get(f"/v1/orders/{payment['order_id']}")
+        paid = payment["amount_minor"] if payment["status"] == "succeeded" else 0
+        computed: dict[str, Any] = {
+            "payment_status": payment["status"],
+            "order_status": order["status"],
+            "paid_minor": paid,
+            "remaining_minor": paid - payment["refunded_minor"],
+        }
+        return RefundFacts.model_validate({**payment, **computed})
+
+    def execute(
+        self, arguments: RefundArguments, facts: RefundFacts, writer: Backing, *, key: str, reference: str
+    ) -> Receipt:
+        body = {
+            "amount_minor": arguments.amount_minor,
+            "currency": arguments.currency,
+            "reference": reference,
+            "reason": arguments.reason,
+        }
+        refund = writer.write("POST", f"/v1/payments/{arguments.payment_id}/refunds", body, key=key)
+        amount = display(arguments.amount_minor, arguments.currency)
+        return Receipt(refund["id"], f"{amount} refunded to the card ending in {facts.card_last4}")
+
+    def reconcile(self, arguments: RefundArguments, reader: Backing, *, reference: str) -> Receipt | None:
+        return find_operation(reader, "refund", reference)
+
+
+ACTION = RefundPayment()

@@ -1,0 +1,153 @@
+"""Verification: walk the trail in order and stop at the first row that does not fit.
+
+Per tenant: checkpoints by number, each with its events in the order of its tree; then the events that no checkpoint
+covers. Rows are read a few at a time, so memory does not grow with the trail. What this cannot see: the tail of a
+trail cut off together with its checkpoints by whoever owns the database; for that, compare with a root kept outside.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db import connection, transaction
+
+from approvals.audit.checks import (
+    Broken,
+    Place,
+    Tampered,
+    check_checkpoint,
+    check_event,
+    check_place,
+    inserted_behind,
+)
+from approvals.audit.keys import PublicKeys
+from approvals.audit.models import Checkpoint, Event, Personal
+
+CHUNK = 1_000
+CHECKPOINTS = 10  # read at a time; one may list some ten thousand events
+
+# Restored into another cluster, the horizon counts for nothing until the sealer has run there.
+UNSEALED = """
+SELECT e.id, e.xid < h.below::text::xid8
+    AND h.cluster = (SELECT system_identifier FROM pg_control_system())
+    AND h.below <= pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+FROM audit_event e CROSS JOIN audit_horizon h LEFT JOIN (
+    SELECT unnest(event_ids) AS id FROM audit_checkpoint WHERE tenant_id = %(tenant)s
+) sealed ON sealed.id = e.id
+WHERE e.tenant_id = %(tenant)s AND sealed.id IS NULL
+ORDER BY e.at, e.id
+"""
+
+Progress = Callable[[int], None]
+"""Told the number of events walked so far, after each chunk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was walked, up to the first broken row if there is one. `events` counts the unsealed ones too."""
+
+    tenants: int
+    events: int
+    unsealed: int
+    checkpoints: int
+    broken: Broken | None
+
+    @property
+    def ok(self) -> bool:
+        return self.broken is None
+
+
+def verify(
+    public_keys: PublicKeys, tenant_id: UUID | None = None, progress: Progress | None = None
+) -> Report:
+    """Verify one tenant's trail, or all that the database role may read (the sweeper: all there are)."""
+    walk = _Walk(public_keys, progress)
+    broken = None
+    try:
+        for tenant in [tenant_id] if tenant_id else _tenants():
+            walk.tenant(tenant)
+    except Tampered as found:
+        broken = found.broken
+    return Report(walk.tenants, walk.events, walk.unsealed, walk.checkpoints, broken)
+
+
+class _Walk:
+    def __init__(self, public_keys: PublicKeys, progress: Progress | None) -> None:
+        self.public_keys = public_keys
+        self.progress = progress
+        self.tenants = self.events = self.unsealed = self.checkpoints = 0
+
+    def tenant(self, tenant_id: UUID) -> None:
+        self.tenants += 1
+        with transaction.atomic():
+            with connection.cursor() as cursor:
+                # A trail may take longer to read than a page may; nested loops: see `seal.py`.
+                cursor.execute("SET LOCAL statement_timeout = 0; SET LOCAL enable_nestloop = off")
+            for chunk in _chunks(self._places(tenant_id)):
+                self._sealed(chunk)
+            self._rest(tenant_id)
+
+    def _places(self, tenant_id: UUID) -> Iterator[Place]:
+        before = None
+        checkpoints = Checkpoint.objects.filter(tenant_id=tenant_id).order_by("number")
+        for checkpoint in checkpoints.iterator(chunk_size=CHECKPOINTS):
+            yield from check_checkpoint(checkpoint, before, self.public_keys)
+            self.checkpoints += 1
+            before = checkpoint
+
+    def _sealed(self, places: list[Place]) -> None:
+        events, personal = _rows(place.event_id for place in places)
+        for place in places:
+            event = events.get(place.event_id)
+            check_place(place, event)
+            if event:
+                check_event(event, personal[place.event_id])
+        self._count(len(places))
+
+    def _rest(self, tenant_id: UUID) -> None:
+        """The events that no checkpoint covers: too new to be sealed, or put in where all is sealed."""
+        with connection.chunked_cursor() as cursor:
+            cursor.execute(UNSEALED, {"tenant": tenant_id})
+            while found := cursor.fetchmany(CHUNK):
+                events, personal = _rows(event_id for event_id, _ in found)
+                for event_id, is_behind in found:
+                    check_event(events[event_id], personal[event_id])
+                    if is_behind:
+                        raise inserted_behind(events[event_id])
+                self.unsealed += len(found)
+                self._count(len(found))
+
+    def _count(self, events: int) -> None:
+        self.events += events
+        if self.progress:
+            self.progress(self.events)
+
+
+def _tenants() -> list[UUID]:
+    of_events = Event.objects.order_by().values_list("tenant_id", flat=True).distinct()
+    of_checkpoints = Checkpoint.objects.order_by().values_list("tenant_id", flat=True).distinct()
+    return sorted(of_events.union(of_checkpoints))
+
+
+def _chunks(places: Iterator[Place]) -> Iterator[list[Place]]:
+    chunk: list[Place] = []
+    try:
+        for place in places:
+            chunk.append(place)
+            if len(chunk) == CHUNK:
+                yield chunk
+                chunk = []
+    except Tampered:
+        yield chunk  # what stands before a broken checkpoint may be broken itself, and then comes first
+        raise
+    if chunk:
+        yield chunk
+
+
+def _rows(event_ids: Iterable[UUID]) -> tuple[dict[UUID, Event], dict[UUID, list[Personal]]]:
+    ids = list(event_ids)
+    personal: dict[UUID, list[Personal]] = defaultdict(list)
+    for value in Personal.objects.filter(event_id__in=ids).order_by("event_id", "field"):
+        personal[value.event_id].append(value)
+    return Event.objects.in_bulk(ids), personal

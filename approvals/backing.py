@@ -1,0 +1,109 @@
+"""The HTTP client of the company's internal API.
+
+A reader carries a credential that can only read, a writer one that can write; only workers have the folder of
+the latter. "It refused", "it was never reached" and "it did not answer" are three different errors: only the
+last leaves doubt whether money moved.
+"""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, cast
+
+import httpx
+from django.conf import settings
+
+from approvals.errors import BackingRefused, NoAnswer, NothingFound, NotReached, SettingMissing, TryLater
+
+Json = dict[str, Any]
+
+
+class Backing:
+    """One tenant's access to the API, with one credential."""
+
+    def __init__(self, tenant_slug: str, folder: str, setting: str) -> None:
+        self._tenant_slug = tenant_slug
+        self._folder = folder
+        self._setting = setting
+
+    def get(self, path: str, params: Mapping[str, str | int] | None = None) -> Json:
+        """The JSON object at `path`.
+
+        Raises NothingFound (404), BackingRefused (other 4xx), TryLater (429), NotReached, NoAnswer.
+        """
+        return self._call("GET", path, params=params)
+
+    def write(self, method: str, path: str, body: Mapping[str, object], *, key: str) -> Json:
+        """Send a change under an idempotency key; raises as `get` does."""
+        return self._call(method, path, json=body, headers={"Idempotency-Key": key})
+
+    def _call(self, method: str, path: str, **kwargs: Any) -> Json:
+        headers = {**kwargs.pop("headers", {}), "Authorization": f"Bearer {self._token()}"}
+        try:
+            response = _client().request(method, f"{settings.BACKING_URL}{path}", headers=headers, **kwargs)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            raise NotReached from error
+        except httpx.TransportError as error:
+            raise NoAnswer from error
+        return _answer(response)
+
+    def _token(self) -> str:
+        """Read at each call, so that a credential rotates without a restart."""
+        try:
+            return (Path(self._folder) / self._tenant_slug).read_text().strip()
+        except OSError as error:
+            hint = f"It names a folder with one file a tenant; there is none for {self._tenant_slug}."
+            raise SettingMissing(name=self._setting, hint=hint) from error
+
+
+def reader(tenant_slug: str) -> Backing:
+    return Backing(tenant_slug, settings.BACKING_READ_CREDENTIALS, "BACKING_READ_CREDENTIALS")
+
+
+def writer(tenant_slug: str) -> Backing:
+    return Backing(tenant_slug, settings.BACKING_WRITE_CREDENTIALS, "BACKING_WRITE_CREDENTIALS")
+
+
+@lru_cache(maxsize=1)
+def _client() -> httpx.Client:
+    timeout = httpx.Timeout(settings.BACKING_TIMEOUT_SECONDS, connect=2.0, pool=2.0)
+    # No keep-alive: a kept connection that the peer closes looks like a lost answer.
+    limits = httpx.Limits(max_connections=64, max_keepalive_connections=0)
+    return httpx.Client(timeout=timeout, limits=limits, trust_env=False)
+
+
+def _answer(response: httpx.Response) -> Json:
+    if response.is_success:
+        return _object(response)
+    if response.status_code >= 500:
+        raise NoAnswer(status=response.status_code)
+    if response.status_code == 429:
+        raise TryLater(seconds=_seconds(response.headers.get("Retry-After")))
+    problem = _problem(response)
+    if response.status_code == 404:
+        raise NothingFound(status=404, **problem)
+    raise BackingRefused(status=response.status_code, **problem)
+
+
+def _object(response: httpx.Response) -> Json:
+    try:
+        found = response.json()
+    except ValueError as error:
+        raise NoAnswer(status=response.status_code) from error
+    if not isinstance(found, dict):
+        raise NoAnswer(status=response.status_code)
+    return cast(Json, found)
+
+
+def _problem(response: httpx.Response) -> dict[str, str]:
+    """The code and the message of an error answer, short: the peer's words are not ours."""
+    try:
+        error = response.json()["error"]
+        return {"backing_code": str(error["code"])[:60], "message": str(error["message"])[:300]}
+    except (ValueError, KeyError, TypeError):
+        return {"backing_code": "", "message": f"it answered {response.status_code}"}
+
+
+def _seconds(retry_after: str | None) -> int:
+    """Retry-After in seconds, between 1 and 300; a date or nonsense counts as 5."""
+    return min(max(int(retry_after), 1), 300) if retry_after and retry_after.isdecimal() else 5

@@ -1,0 +1,91 @@
+"""Who may touch which row: database roles by process, and the tenant of a transaction.
+
+Every process connects with its own role (`countersign_door`, ...). Row-level security, forced on every table
+that holds a tenant's rows, compares a row with settings that live for one transaction only; the functions below
+are the only place that sets them. The second half writes the SQL that migrations run.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection, transaction
+
+PROCESSES = ("migrator", "door", "web", "worker", "sweeper")
+
+# What a policy compares rows with. NULL, never an error, while nothing is set: then nothing matches.
+TENANT = "NULLIF(current_setting('countersign.tenant', true), '')::uuid"
+AGENT = "NULLIF(current_setting('countersign.agent', true), '')::uuid"
+PERSON = "NULLIF(current_setting('countersign.person', true), '')::uuid"
+
+
+SETTINGS = ("countersign.tenant", "countersign.agent", "countersign.person")
+
+
+@contextmanager
+def tenant_scope(
+    tenant_id: UUID | None, *, agent_id: UUID | None = None, person_id: UUID | None = None
+) -> Iterator[None]:
+    """One transaction whose queries see and write only this tenant's rows.
+
+    `agent_id` narrows the door to the rows of one agent; `person_id` lets a person see their own memberships
+    before a tenant is known. A scope inside another must be of the same tenant, or RuntimeError is raised;
+    when it ends, the outer scope's settings hold again.
+    """
+    wanted = tuple(str(value or "") for value in (tenant_id, agent_id, person_id))
+    nested = connection.in_atomic_block
+    with transaction.atomic():
+        before = _current() if nested else ("", "", "")
+        if before[0] not in ("", wanted[0]):
+            raise RuntimeError(f"A scope of tenant {wanted[0]} was opened inside one of tenant {before[0]}.")
+        _set(wanted)
+        yield
+        if nested:
+            _set(before)
+
+
+def _current() -> tuple[str, ...]:
+    columns = ", ".join(f"coalesce(current_setting('{name}', true), '')" for name in SETTINGS)
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {columns}")
+        return tuple(cursor.fetchone() or ())
+
+
+def _set(values: tuple[str, ...]) -> None:
+    columns = ", ".join(f"set_config('{name}', %s, true)" for name in SETTINGS)
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {columns}", values)
+
+
+def role(process: str) -> str:
+    """The database role of a process, quoted for SQL."""
+    if process not in PROCESSES:
+        raise ValueError(f"{process!r} is not one of {', '.join(PROCESSES)}")
+    return f'"{settings.DATABASE_ROLE_PREFIX}_{process}"'
+
+
+def grant(what: str, on: str, *to: str) -> str:
+    """`grant("SELECT, INSERT", "audit_event", "door", "web")`; sequences come with INSERT on serial tables."""
+    return f"GRANT {what} ON {on} TO {', '.join(role(process) for process in to)};"
+
+
+def force_rls(*tables: str) -> str:
+    """Row-level security that binds the owner too; the migrator alone gets a policy that sees all rows."""
+    return "".join(
+        f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY; ALTER TABLE {table} FORCE ROW LEVEL SECURITY;"
+        f"CREATE POLICY migrator_all ON {table} TO {role('migrator')} USING (true) WITH CHECK (true);"
+        for table in tables
+    )
+
+
+def policy(
+    name: str, on: str, to: Sequence[str], command: str, *, using: str = "", check: str = ""
+) -> str:
+    """One policy for some processes: `using` says which rows are seen, `check` which may be written."""
+    parts = [f"CREATE POLICY {name} ON {on} FOR {command} TO {', '.join(role(process) for process in to)}"]
+    if using:
+        parts.append(f"USING ({using})")
+    if check:
+        parts.append(f"WITH CHECK ({check})")
+    return " ".join(parts) + ";"

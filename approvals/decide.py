@@ -1,0 +1,256 @@
+"""The reviewer's verbs, and those of the clock and of the rules: vote, approve by rule, expire, reopen."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from django.db.models import Q
+from django.utils import timezone
+
+from approvals import judge, outbox
+from approvals.audit.events import Actor, record
+from approvals.database import tenant_scope
+from approvals.errors import (
+    CommentMissing,
+    MoveRefused,
+    NotFound,
+    PageOutdated,
+    PolicyForbids,
+    Refusal,
+)
+from approvals.identity.requester import Reviewer
+from approvals.models import ApprovalRequest, Vote
+from approvals.payloads import canonical, digest
+from approvals.states import Status, sources
+from policies.verdicts import EXPIRES_IN, VALID_FOR, AutoApprove, Deny, Require, Verdict, from_json, to_json
+
+COMMENT = (3, 1000)  # characters
+WORKER = Actor("system", "worker")
+SWEEPER = Actor("system", "sweeper")
+
+
+def vote(
+    request_id: UUID, decision: str, *, by: Reviewer, seen: str, comment: str = "", trace_id: str = ""
+) -> ApprovalRequest:
+    """Approve or deny, bound to what was on the reviewer's screen (`judge.seen`).
+
+    A denial ends the request; an approval that completes the quorum sends it to a worker. Raises NotFound,
+    MoveRefused, SelfApproval, NotEntitled, AlreadyVoted, PolicyForbids, CommentMissing or PageOutdated; then
+    nothing was decided, and the refusal is on the trail.
+    """
+    comment = comment.strip()
+    try:
+        with tenant_scope(by.tenant_id):
+            request = _locked(request_id)
+            _check(request, decision, by, seen, comment)
+            _cast(request, decision, by, seen, comment, trace_id)
+            return request
+    except Refusal as refusal:
+        _record_refusal(refusal, request_id, decision, by, trace_id)
+        raise
+
+
+def approve_by_rule(request_id: UUID, tenant_id: UUID) -> None:
+    """In a worker: judge again, and approve where the rule in force still asks for nobody.
+
+    Where it now asks for people, or refuses, they see the request with the new verdict. Raises NoAnswer.
+    """
+    with tenant_scope(tenant_id):
+        request = ApprovalRequest.objects.select_related("tenant").get(pk=request_id)
+    if request.status != Status.PENDING:
+        return
+    action, arguments, _ = judge.stored(request)
+    facts = judge.look_up(action, arguments, request.tenant.slug)
+    with tenant_scope(tenant_id):
+        request = _locked(request_id)
+        verdict, version = judge.verdict(action, arguments, facts, judge.asker_in(request), timezone.now())
+        unchanged = request.facts_sha256 == digest(canonical(facts))
+        if request.status == Status.PENDING and isinstance(verdict, AutoApprove) and unchanged:
+            _approve(request, VALID_FOR, WORKER, request.trace_id, {"rule": verdict.rule})
+        elif request.status == Status.PENDING:
+            request.policy_version = version
+            _judged_again(request, verdict, canonical(facts))
+
+
+def expire(request_id: UUID, tenant_id: UUID) -> bool:
+    """The clock's verb: True when the request's time was up and it expired now."""
+    now = timezone.now()
+    with tenant_scope(tenant_id):
+        won = ApprovalRequest.objects.filter(
+            pk=request_id, status__in=sources(Status.EXPIRED), expires_at__lte=now
+        ).update(status=Status.EXPIRED, finished_at=now)
+        if won == 1:
+            request = ApprovalRequest.objects.only("id", "tenant_id", "trace_id").get(pk=request_id)
+            record(
+                "request.expired",
+                tenant_id=tenant_id,
+                actor=SWEEPER,
+                request_id=request_id,
+                trace_id=request.trace_id,
+            )
+            outbox.announce(request, "request.expired")
+    return won == 1
+
+
+def overdue(limit: int = 200) -> list[tuple[UUID, UUID]]:
+    """Requests of all tenants whose time is up: (id, tenant id)."""
+    late = Q(status__in=sources(Status.EXPIRED), expires_at__lte=timezone.now())
+    return list(ApprovalRequest.objects.filter(late).values_list("id", "tenant_id")[:limit])
+
+
+def reopen(request_id: UUID, tenant_id: UUID) -> None:
+    """A stale request goes back to its reviewers with fresh facts, as a new revision: votes start again.
+
+    Raises NoAnswer while the facts cannot be read.
+    """
+    with tenant_scope(tenant_id):
+        request = ApprovalRequest.objects.select_related("tenant").get(pk=request_id)
+    if request.status != Status.STALE:
+        return
+    action, arguments, _ = judge.stored(request)
+    facts = judge.look_up(action, arguments, request.tenant.slug)
+    with tenant_scope(tenant_id):
+        request = _locked(request_id)
+        if request.status != Status.STALE:
+            return
+        verdict, version = judge.verdict(action, arguments, facts, judge.asker_in(request), timezone.now())
+        _move(request, Status.PENDING)
+        request.revision += 1
+        request.headline = action.headline(arguments, facts)[:300]
+        request.policy_version = version
+        _judged_again(request, verdict, canonical(facts))
+        record(
+            "request.reopened",
+            tenant_id=tenant_id,
+            actor=WORKER,
+            request_id=request_id,
+            trace_id=request.trace_id,
+            data={"revision": request.revision, "facts_sha256": request.facts_sha256},
+        )
+        outbox.announce(request, "request.created")
+
+
+def _locked(request_id: UUID) -> ApprovalRequest:
+    request = ApprovalRequest.objects.select_for_update().filter(pk=request_id).first()
+    if request is None:
+        raise NotFound(thing="request", id=request_id)
+    return request
+
+
+def _check(request: ApprovalRequest, decision: str, by: Reviewer, seen: str, comment: str) -> None:
+    """Everything that can stand against a vote, in the order in which people should hear of it."""
+    wanted = Status.APPROVED if decision == Vote.APPROVE else Status.DENIED
+    if request.status != Status.PENDING or request.expires_at <= timezone.now():
+        raise MoveRefused(status=request.status.replace("_", " "), wanted=wanted)
+    judge.check_entitled(by, request)
+    if changed := judge.changed(seen, request):
+        raise PageOutdated(changed=changed)
+    verdict = from_json(request.verdict)
+    if wanted == Status.APPROVED and isinstance(verdict, Deny):
+        raise PolicyForbids(because=verdict.because)
+    if wanted == Status.DENIED and not COMMENT[0] <= len(comment) <= COMMENT[1]:
+        raise CommentMissing
+
+
+def _cast(
+    request: ApprovalRequest, decision: str, by: Reviewer, seen: str, comment: str, trace_id: str
+) -> None:
+    """Vote, event and outbox row together; after commit a worker is told."""
+    Vote(
+        tenant_id=by.tenant_id,
+        request=request,
+        person_id=by.person_id,
+        revision=request.revision,
+        decision=decision,
+        comment=comment[: COMMENT[1]],
+        digest=digest(seen),
+    ).save(force_insert=True)
+    who = Actor("person", str(by.person_id))
+    record(
+        "vote.cast",
+        tenant_id=by.tenant_id,
+        actor=who,
+        request_id=request.pk,
+        trace_id=trace_id or request.trace_id,
+        data={"decision": decision, "revision": request.revision, "seen_sha256": digest(seen)},
+        personal={"comment": comment, "name": by.name} if comment else {"name": by.name},
+    )
+    if decision == Vote.DENY:
+        _deny(request, who, comment, trace_id)
+        return
+    verdict = from_json(request.verdict)
+    if isinstance(verdict, Require) and not judge.missing(request, verdict):
+        _approve(request, verdict.valid_for, who, trace_id, {"revision": request.revision})
+    elif isinstance(verdict, AutoApprove):
+        _approve(request, VALID_FOR, who, trace_id, {"revision": request.revision})
+
+
+def _approve(
+    request: ApprovalRequest, valid_for: timedelta, who: Actor, trace_id: str, data: dict[str, object]
+) -> None:
+    now = timezone.now()
+    _move(request, Status.APPROVED, decided_at=now, expires_at=now + valid_for)
+    record(
+        "request.approved",
+        tenant_id=request.tenant_id,
+        actor=who,
+        request_id=request.pk,
+        trace_id=trace_id or request.trace_id,
+        data=data,
+    )
+    outbox.put(request, outbox.EXECUTE)
+    outbox.announce(request, "request.approved")
+
+
+def _deny(request: ApprovalRequest, who: Actor, comment: str, trace_id: str) -> None:
+    now = timezone.now()
+    _move(request, Status.DENIED, decided_at=now, finished_at=now, outcome=comment)
+    record(
+        "request.denied",
+        tenant_id=request.tenant_id,
+        actor=who,
+        request_id=request.pk,
+        trace_id=trace_id or request.trace_id,
+    )
+    outbox.announce(request, "request.denied")
+
+
+def _move(request: ApprovalRequest, new: Status, **changes: object) -> None:
+    """The only assignment of a status here: conditional on the old one, though the row is locked."""
+    won = ApprovalRequest.objects.filter(pk=request.pk, status__in=sources(new)).update(status=new, **changes)
+    if won != 1:
+        raise MoveRefused(status=request.status, wanted=new)
+    request.refresh_from_db()
+
+
+def _judged_again(request: ApprovalRequest, verdict: Verdict, facts_text: str) -> None:
+    """Write down fresh facts and the verdict on them; its time to decide starts now."""
+    request.facts, request.facts_sha256 = facts_text, digest(facts_text)
+    request.facts_read_at = timezone.now()
+    request.verdict = to_json(verdict)
+    wait = verdict.expires_in if isinstance(verdict, Require) else EXPIRES_IN
+    request.expires_at = timezone.now() + wait
+    request.save(
+        update_fields=[
+            "facts",
+            "facts_sha256",
+            "facts_read_at",
+            "verdict",
+            "expires_at",
+            "revision",
+            "headline",
+            "policy_version",
+        ]
+    )
+
+
+def _record_refusal(refusal: Refusal, request_id: UUID, decision: str, by: Reviewer, trace_id: str) -> None:
+    unseen = isinstance(refusal, NotFound)
+    with tenant_scope(by.tenant_id):
+        record(
+            "access.denied" if unseen else "vote.refused",
+            tenant_id=by.tenant_id,
+            actor=Actor("person", str(by.person_id)),
+            request_id=None if unseen else request_id,
+            trace_id=trace_id,
+            data={"code": refusal.code, "wanted": decision, "id": str(request_id)},
+        )

@@ -1,0 +1,135 @@
+"""Every refusal, one tree. A class is a refusal; its docstring is the sentence that people and agents read.
+
+`raise SelfApproval(person="Dana")` fills the names in the sentence. `code` is the stable word for programs and
+for the trail. Nothing here says why a policy is as it is, or whether a row of another tenant exists.
+"""
+
+import re
+from inspect import cleandoc
+
+
+class CountersignError(Exception):
+    """Something went wrong."""
+
+    def __init__(self, **details: object) -> None:
+        self.details = details
+        super().__init__(cleandoc(self.__doc__ or "").replace("\n", " ").format(**details))
+
+    @property
+    def code(self) -> str:
+        return re.sub(r"(?<!^)(?=[A-Z])", "_", type(self).__name__).lower()
+
+
+class Refusal(CountersignError):
+    """The product said no. Nothing was changed."""
+
+
+# --- who asks ---------------------------------------------------------------------------------------------
+
+
+class NotAuthenticated(Refusal):
+    """Who you are could not be established. Present a valid credential and try again."""
+
+
+class TokenRefused(NotAuthenticated):
+    """The access token is not valid here. Ask for a new one for this server and try again."""
+
+
+class CredentialRefused(NotAuthenticated):
+    """The client id or the client secret is wrong, or the agent was switched off.
+    Check COUNTERSIGN_CLIENT_ID and COUNTERSIGN_CLIENT_SECRET, or ask the agent's owner."""
+
+
+class ScopeMissing(Refusal):
+    """This needs the scope {scope}, which your credential does not carry. Ask the agent's owner to grant it."""
+
+
+class NotFound(Refusal):
+    """There is no {thing} {id} here. Check the id; ids of other companies read the same."""
+
+
+# --- submit -----------------------------------------------------------------------------------------------
+
+
+class ArgumentsInvalid(Refusal):
+    """The arguments were not accepted: {problems}. Correct them and call again."""
+
+
+class KeyReused(Refusal):
+    """The idempotency key {key} was already used for a request with other arguments ({request_id}).
+    Use a new key for a new request, or the same arguments to get the same request."""
+
+
+class Doomed(Refusal):
+    """{sentence} No request was filed."""
+
+
+class BackingRefused(Refusal):
+    """The shop's system refused: {message}"""
+
+
+class NothingFound(BackingRefused):
+    """The company's system has no such object."""
+
+
+class NoAnswer(CountersignError):
+    """The company's system did not answer. Try again in a minute."""
+
+
+class NotReached(NoAnswer):
+    """The company's system could not be reached, so nothing was done. Try again in a minute."""
+
+
+class TryLater(CountersignError):
+    """The company's system asks to wait {seconds} s. Try again then."""
+
+
+# --- decide -----------------------------------------------------------------------------------------------
+
+
+class MoveRefused(Refusal):
+    """This request is {status} and can no longer become {wanted}. Reload the page to see what happened."""
+
+
+class SelfApproval(Refusal):
+    """You can not decide this request: you asked for it, you own the agent that asked, or it asked for you.
+    Somebody else has to decide."""
+
+
+class NotEntitled(Refusal):
+    """This request needs a decision by {roles}. Your roles here do not include it."""
+
+
+class AlreadyVoted(Refusal):
+    """You have already decided on this revision. One person counts once."""
+
+
+class PageOutdated(Refusal):
+    """What you saw is no longer what would be approved: {changed} changed. Nothing was decided.
+    Read the request again, then decide."""
+
+
+class PolicyForbids(Refusal):
+    """The policy now refuses this request, so it can only be denied: {because}"""
+
+
+class CommentMissing(Refusal):
+    """A denial needs a reason of 3 to 1,000 characters: the agent is told it."""
+
+
+# --- execute ----------------------------------------------------------------------------------------------
+
+
+class NotClaimed(Refusal):
+    """Somebody else has this execution, or there is nothing to execute."""
+
+
+class QuorumLost(Refusal):
+    """The approvals on this request no longer satisfy its rule: {missing} missing."""
+
+
+# --- set-up -----------------------------------------------------------------------------------------------
+
+
+class SettingMissing(CountersignError):
+    """The setting {name} is missing. {hint}"""

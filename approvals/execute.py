@@ -1,0 +1,257 @@
+"""Claim, call, record, reconcile: exactly what was approved, exactly once.
+
+The claim is committed before the call, so that a crash leaves a trace; no lock is held and no transaction is
+open while the backing API works. One key stands for all attempts of a request. "It refused", "it was not
+reached" and "it did not answer" end differently: only the last is in doubt, and doubt is settled by asking.
+"""
+
+import logging
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from django.conf import settings
+from django.db.models import Max
+from django.utils import timezone
+
+from approvals import actions, backing, judge, outbox
+from approvals.actions.contract import Arguments, Facts, Receipt
+from approvals.audit.events import Actor, record
+from approvals.database import tenant_scope
+from approvals.errors import BackingRefused, CountersignError, NoAnswer, NotReached, TryLater
+from approvals.models import ApprovalRequest, Execution
+from approvals.payloads import canonical, digest
+from approvals.states import Status, sources
+from policies.verdicts import AutoApprove, Deny, Require, from_json, stricter
+
+logger = logging.getLogger(__name__)
+WORKER = Actor("system", "worker")
+MOST_ATTEMPTS = 10
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One attempt that this worker alone may carry out."""
+
+    request: ApprovalRequest
+    execution: Execution
+    tenant_slug: str
+
+
+class LeaseLost(CountersignError):
+    """Another worker took this attempt over; its record counts, not ours."""
+
+
+def run(request_id: UUID, tenant_id: UUID) -> None:
+    """Carry an approved request out, or go on where a dead worker left it.
+
+    Raises outbox.Postponed when the attempt has to wait for another turn.
+    """
+    claim = _claim(request_id, tenant_id)
+    if claim is None:
+        return
+    action, arguments, approved = judge.stored(claim.request)
+    try:
+        facts = judge.look_up(action, arguments, claim.tenant_slug)
+    except (NoAnswer, TryLater) as error:
+        _close(claim, "retry", detail=str(error))
+        raise outbox.Postponed(_wait(error, claim), str(error)) from error
+    except BackingRefused as error:
+        _stale(claim, f"the facts can no longer be read: {error}")
+        return
+    if reason := _no_longer(claim, action, arguments, facts):
+        _stale(claim, reason)
+        return
+    _call(claim, action, arguments, approved)
+
+
+def reconcile(request_id: UUID, tenant_id: UUID) -> None:
+    """Settle an uncertain request by asking the backing API for our reference; never by trying blindly.
+
+    Raises outbox.Postponed while it does not answer.
+    """
+    with tenant_scope(tenant_id):
+        request = ApprovalRequest.objects.select_related("tenant").get(pk=request_id)
+    if request.status != Status.UNCERTAIN:
+        return
+    action, arguments, _ = judge.stored(request)
+    try:
+        reader = backing.reader(request.tenant.slug)
+        receipt = action.reconcile(arguments, reader, reference=str(request.pk))
+    except (NoAnswer, TryLater, BackingRefused) as error:
+        raise outbox.Postponed(5, str(error)) from error
+    with tenant_scope(tenant_id):
+        found = {"found": receipt is not None, "reference": receipt.reference if receipt else ""}
+        _record("execution.reconciled", request, found)
+        if receipt is not None:
+            _finish(request, Status.SUCCEEDED, receipt.summary, receipt.reference)
+        else:
+            # It never happened, says the provider: the one case in which another attempt is right.
+            _move(request, Status.EXECUTING)
+            outbox.put(request, outbox.EXECUTE)
+
+
+def _claim(request_id: UUID, tenant_id: UUID) -> Claim | None:
+    """The next attempt, committed; None when there is nothing (more) to do for this caller."""
+    with tenant_scope(tenant_id):
+        request = ApprovalRequest.objects.select_related("tenant").select_for_update(of=("self",)).get(pk=request_id)
+        open_one = Execution.objects.filter(request=request, finished_at=None).first()
+        if request.status == Status.EXECUTING and open_one is not None:
+            _take_over(request, open_one)
+        elif request.status == Status.APPROVED and request.expires_at > timezone.now():
+            _move(request, Status.EXECUTING)
+        if request.status != Status.EXECUTING:
+            return None
+        last = Execution.objects.filter(request=request).aggregate(last=Max("number"))["last"] or 0
+        if last >= MOST_ATTEMPTS:
+            _finish(request, Status.FAILED, f"The company's system could not be reached in {last} attempts.", "")
+            return None
+        execution = Execution(
+            tenant_id=tenant_id,
+            request=request,
+            number=last + 1,
+            key=str(request.pk),
+            lease_until=timezone.now() + timedelta(seconds=settings.EXECUTION_LEASE_SECONDS),
+        )
+        execution.save(force_insert=True)
+        _record("execution.claimed", request, {"attempt": execution.number})
+        return Claim(request, execution, request.tenant.slug)
+
+
+def _take_over(request: ApprovalRequest, dead: Execution) -> None:
+    """What a worker left behind: nothing sent, then it is ours; sent and no answer, then it is in doubt.
+
+    Raises outbox.Postponed while its lease still runs.
+    """
+    now = timezone.now()
+    if dead.lease_until > now:
+        raise outbox.Postponed((dead.lease_until - now).total_seconds() + 1, "another worker holds the lease")
+    outcome = "uncertain" if dead.sent_at else "abandoned"
+    Execution.objects.filter(pk=dead.pk, finished_at=None).update(finished_at=now, outcome=outcome)
+    if dead.sent_at:
+        _doubt(request, "The worker died between sending and recording.")
+
+
+def _no_longer(
+    claim: Claim, action: actions.AnyAction, arguments: Arguments, facts: Facts
+) -> str:
+    """Why what was approved must not be done now; "" when it still holds. The stricter verdict wins."""
+    request = claim.request
+    if digest(canonical(facts)) != request.facts_sha256:
+        return "what was looked up has changed since the approval"
+    with tenant_scope(request.tenant_id):
+        now, _ = judge.verdict(action, arguments, facts, judge.asker_in(request), timezone.now())
+        wanted = stricter(from_json(request.verdict), now)
+        if isinstance(wanted, Deny):
+            return f"the policy refuses it now: {wanted.because}"
+        if isinstance(wanted, Require) and (open_places := judge.missing(request, wanted)):
+            roles = ", ".join(f"{stage.count} {stage.role}" for stage in open_places)
+            return f"the approvals no longer satisfy the rule: {roles} missing"
+        if isinstance(wanted, AutoApprove):
+            return ""
+    return ""
+
+
+def _call(claim: Claim, action: actions.AnyAction, arguments: Arguments, facts: Facts) -> None:
+    """Commit that it is about to be sent, send it with nothing open, record what came back."""
+    request = claim.request
+    with tenant_scope(request.tenant_id):
+        _fence(claim, sent_at=timezone.now())
+        _record("execution.sent", request, {"attempt": claim.execution.number, "key": claim.execution.key})
+    try:
+        writer = backing.writer(claim.tenant_slug)
+        receipt = action.execute(
+            arguments, facts, writer, key=claim.execution.key, reference=str(request.pk)
+        )
+    except (NotReached, TryLater) as error:
+        # Known not to have happened, so the same attempt may be made again.
+        _close(claim, "retry", detail=str(error))
+        raise outbox.Postponed(_wait(error, claim), str(error)) from error
+    except BackingRefused as refusal:
+        _refused(claim, refusal)
+    except Exception as error:
+        # Sent, and no clear answer: whatever went wrong, money may have moved.
+        logger.exception("execution in doubt", extra={"request_id": str(request.pk)})
+        _uncertain(claim, error)
+    else:
+        _succeeded(claim, receipt)
+
+
+def _succeeded(claim: Claim, receipt: Receipt) -> None:
+    with tenant_scope(claim.request.tenant_id):
+        _fence(claim, finished_at=timezone.now(), outcome="succeeded", backing_status=200)
+        _finish(claim.request, Status.SUCCEEDED, receipt.summary, receipt.reference)
+
+
+def _refused(claim: Claim, refusal: BackingRefused) -> None:
+    status = refusal.details.get("status")
+    with tenant_scope(claim.request.tenant_id):
+        _fence(claim, finished_at=timezone.now(), outcome="failed", backing_status=status, detail=str(refusal))
+        _finish(claim.request, Status.FAILED, str(refusal), "")
+
+
+def _uncertain(claim: Claim, error: Exception) -> None:
+    status = error.details.get("status") if isinstance(error, CountersignError) else None
+    with tenant_scope(claim.request.tenant_id):
+        _fence(
+            claim, finished_at=timezone.now(), outcome="uncertain", backing_status=status, detail=repr(error)[:1000]
+        )
+        _doubt(claim.request, "The company's system did not answer.")
+
+
+def _stale(claim: Claim, reason: str) -> None:
+    with tenant_scope(claim.request.tenant_id):
+        _fence(claim, finished_at=timezone.now(), outcome="stale", detail=reason[:1000])
+        _move(claim.request, Status.STALE)
+        _record("request.stale", claim.request, {"because": reason[:300]})
+        outbox.put(claim.request, outbox.REOPEN)
+
+
+def _close(claim: Claim, outcome: str, *, detail: str) -> None:
+    with tenant_scope(claim.request.tenant_id):
+        _fence(claim, finished_at=timezone.now(), outcome=outcome, detail=detail[:1000])
+
+
+def _fence(claim: Claim, **changes: object) -> None:
+    """Write to our attempt only while it is ours. Raises LeaseLost."""
+    won = Execution.objects.filter(
+        pk=claim.execution.pk, token=claim.execution.token, finished_at=None
+    ).update(**changes)
+    if won != 1:
+        raise LeaseLost
+
+
+def _doubt(request: ApprovalRequest, why: str) -> None:
+    _move(request, Status.UNCERTAIN, outcome=why)
+    _record("execution.uncertain", request, {"because": why})
+    outbox.put(request, outbox.RECONCILE, wait_seconds=2)
+    outbox.announce(request, "request.uncertain")
+
+
+def _finish(request: ApprovalRequest, status: Status, outcome: str, reference: str) -> None:
+    _move(request, status, outcome=outcome[:1000], backing_reference=reference, finished_at=timezone.now())
+    _record(f"execution.{status}", request, {"outcome": outcome[:300], "reference": reference})
+    outbox.announce(request, f"request.{status}")
+
+
+def _move(request: ApprovalRequest, new: Status, **changes: object) -> None:
+    won = ApprovalRequest.objects.filter(pk=request.pk, status__in=sources(new)).update(status=new, **changes)
+    if won != 1:
+        raise LeaseLost
+    request.status = new
+
+
+def _record(kind: str, request: ApprovalRequest, data: dict[str, object]) -> None:
+    record(
+        kind,
+        tenant_id=request.tenant_id,
+        actor=WORKER,
+        request_id=request.pk,
+        trace_id=request.trace_id,
+        data=data,
+    )
+
+
+def _wait(error: CountersignError, claim: Claim) -> float:
+    asked = error.details.get("seconds")
+    return float(asked) if isinstance(asked, int) else outbox.backoff(claim.execution.number)

@@ -1,0 +1,83 @@
+"""From a credential to a requester, at the agent's door. Exact and fail-closed."""
+
+import hashlib
+
+from django.conf import settings
+from django.contrib.auth.hashers import check_password
+from django.utils import timezone
+
+from approvals.errors import CredentialRefused, TokenRefused
+from approvals.identity.models import AccessToken, Agent
+from approvals.identity.requester import Requester
+
+ALL_SCOPES = frozenset({"mcp:read", "mcp:request"})
+
+
+def requester_of_token(raw: str) -> Requester:
+    """The agent behind a bearer token.
+
+    The token's audience has to be this door alone and literally (RFC 8707; a token without one is refused, where
+    the library would call it unrestricted), and its agent switched on. Raises TokenRefused.
+    """
+    token = (
+        AccessToken.objects.select_related("agent__tenant", "agent__application")
+        .only(*_TOKEN_FIELDS)
+        .filter(token_checksum=hashlib.sha256(raw.encode()).hexdigest(), expires__gt=timezone.now())
+        .first()
+    )
+    if token is None or token.resource != [settings.DOOR_URL] or token.agent is None:
+        raise TokenRefused
+    if not token.agent.is_active or token.application_id != token.agent.application_id:
+        raise TokenRefused
+    return _requester(token.agent, frozenset(token.scope.split()))
+
+
+def requester_of_secret(client_id: str, secret: str) -> Requester:
+    """The agent behind a client id and secret, for stdio. Raises CredentialRefused."""
+    agent = (
+        Agent.objects.select_related("tenant", "application")
+        .only(*_AGENT_FIELDS, "application__client_secret")
+        .filter(
+            application__client_id=client_id,
+            application__authorization_grant_type="client-credentials",
+            on_behalf_of=None,
+            is_active=True,
+        )
+        .first()
+    )
+    if agent is None or not secret or not check_password(secret, agent.application.client_secret):
+        raise CredentialRefused
+    return _requester(agent, ALL_SCOPES)
+
+
+_AGENT_FIELDS = (
+    "id",
+    "name",
+    "owner_id",
+    "on_behalf_of_id",
+    "is_active",
+    "application_id",
+    "tenant__id",
+    "tenant__slug",
+    "application__client_id",
+)
+_TOKEN_FIELDS = (
+    "id",
+    "resource",
+    "scope",
+    "application_id",
+    *(f"agent__{name}" for name in _AGENT_FIELDS),
+)
+
+
+def _requester(agent: Agent, scopes: frozenset[str]) -> Requester:
+    return Requester(
+        tenant_id=agent.tenant_id,
+        tenant_slug=agent.tenant.slug,
+        name=agent.name,
+        owner_id=agent.owner_id,
+        agent_id=agent.pk,
+        on_behalf_of_id=agent.on_behalf_of_id,
+        client_id=agent.application.client_id,
+        scopes=scopes,
+    )

@@ -1,0 +1,164 @@
+"""Tenants, people, memberships, agents, and the OAuth models that the OAuth server is told to use.
+
+An OAuth `Application` is a client program; an `Agent` is that program at work in one tenant, owned by a person,
+for itself (client credentials) or on behalf of a person who consented. Tokens belong to an agent, so a token
+says which tenant it is for. All ids that leave the service are random UUIDs.
+"""
+
+import uuid
+from typing import ClassVar
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.db import models
+from django.db.models.functions import Lower
+from oauth2_provider.models import (
+    AbstractAccessToken,
+    AbstractApplication,
+    AbstractDeviceGrant,
+    AbstractGrant,
+    AbstractIDToken,
+    AbstractRefreshToken,
+)
+
+
+class Tenant(models.Model):
+    """A company or division; every row belongs to one."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    slug = models.SlugField(max_length=40, unique=True)
+    name = models.CharField(max_length=100)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class PersonManager(BaseUserManager["Person"]):
+    def create_user(self, email: str, password: str | None = None, *, name: str = "") -> "Person":
+        person = self.model(email=email.lower(), name=name or email)
+        person.set_password(password)
+        person.save(using=self._db)
+        return person
+
+    def get_by_natural_key(self, username: str | None) -> "Person":
+        return self.get(email=(username or "").lower())
+
+
+class Person(AbstractBaseUser):
+    """A user. What a person may do comes from memberships alone; there is no superuser."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    email = models.EmailField(unique=True)
+    name = models.CharField(max_length=100)
+    is_active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    USERNAME_FIELD = "email"
+    EMAIL_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = ["name"]
+    objects: ClassVar[PersonManager] = PersonManager()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=models.Q(email=Lower("email")), name="person_email_lower_case")
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Membership(models.Model):
+    """A person's role in a tenant: a reviewer role such as `finance`, or `auditor`, or `operator`."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE)
+    person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="memberships")
+    role = models.SlugField(max_length=40)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["tenant", "person", "role"], name="one_membership_a_role")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.person_id} is {self.role} in {self.tenant_id}"
+
+
+class Application(AbstractApplication):
+    """An OAuth client program. A headless one belongs to a tenant and an owner from its registration on."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, null=True, blank=True)
+    owner = models.ForeignKey(
+        Person, on_delete=models.PROTECT, null=True, blank=True, related_name="owned_applications"
+    )
+
+    class Meta(AbstractApplication.Meta):
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=~models.Q(authorization_grant_type="client-credentials")
+                | models.Q(tenant__isnull=False, owner__isnull=False),
+                name="headless_application_has_tenant_and_owner",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(hash_client_secret=True), name="application_secret_is_hashed"
+            ),
+        ]
+
+
+class Agent(models.Model):
+    """An application at work in one tenant: what a request, a limit and a kill switch refer to."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE)
+    application = models.ForeignKey(Application, on_delete=models.CASCADE, related_name="agents")
+    owner = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="owned_agents")
+    on_behalf_of = models.ForeignKey(
+        Person, on_delete=models.PROTECT, null=True, blank=True, related_name="agents_for_me"
+    )
+    name = models.CharField(max_length=100)
+    is_active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["application", "tenant", "on_behalf_of"],
+                nulls_distinct=False,
+                name="one_agent_an_application_tenant_and_person",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Grant(AbstractGrant):
+    agent = models.ForeignKey(Agent, on_delete=models.CASCADE, null=True)
+
+    class Meta(AbstractGrant.Meta):
+        pass
+
+
+class AccessToken(AbstractAccessToken):
+    agent = models.ForeignKey(Agent, on_delete=models.CASCADE, null=True)
+
+    class Meta(AbstractAccessToken.Meta):
+        pass
+
+
+class RefreshToken(AbstractRefreshToken):
+    agent = models.ForeignKey(Agent, on_delete=models.CASCADE, null=True)
+
+    class Meta(AbstractRefreshToken.Meta):
+        pass
+
+
+class DeviceGrant(AbstractDeviceGrant):
+    agent = models.ForeignKey(Agent, on_delete=models.CASCADE, null=True)
+
+    class Meta(AbstractDeviceGrant.Meta):
+        pass
+
+
+class IDToken(AbstractIDToken):
+    class Meta(AbstractIDToken.Meta):
+        pass

@@ -1,0 +1,53 @@
+"""The two parts people and programs play: a requester asks, a reviewer decides."""
+
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from approvals.identity.models import Membership, Person
+
+
+@dataclass(frozen=True)
+class Requester:
+    """Who files a request: an agent (with its owner, perhaps on behalf of a person) or a person."""
+
+    tenant_id: UUID
+    tenant_slug: str
+    name: str
+    owner_id: UUID
+    agent_id: UUID | None = None
+    person_id: UUID | None = None
+    on_behalf_of_id: UUID | None = None
+    client_id: str = ""
+    scopes: frozenset[str] = field(default_factory=frozenset)
+
+    @property
+    def kind(self) -> str:
+        return "agent" if self.agent_id else "person"
+
+    @property
+    def id(self) -> UUID:
+        found = self.agent_id or self.person_id
+        assert found is not None, "a requester is an agent or a person"
+        return found
+
+    def independent(self, person_id: UUID) -> bool:
+        """False for everybody who must not decide what this requester asked for (separation of duties)."""
+        return person_id not in {self.owner_id, self.person_id, self.on_behalf_of_id}
+
+
+@dataclass(frozen=True)
+class Reviewer:
+    """A signed-in person in one tenant, with the roles they hold there now."""
+
+    person_id: UUID
+    tenant_id: UUID
+    name: str
+    roles: frozenset[str]
+
+
+def reviewer(person: Person, tenant_id: UUID) -> Reviewer:
+    """The person with their current roles in a tenant; needs a scope of that tenant."""
+    roles = Membership.objects.filter(
+        person=person, tenant_id=tenant_id, person__is_active=True
+    ).values_list("role", flat=True)
+    return Reviewer(person.pk, tenant_id, person.name, frozenset(roles))

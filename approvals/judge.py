@@ -1,0 +1,187 @@
+"""What is true now: the facts, the verdict, who may decide, and whether enough people have.
+
+Shared by submit, decide and execute, so that a request is judged by the same eyes three times.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from functools import lru_cache
+from uuid import UUID
+
+from pydantic import ValidationError
+
+from approvals import actions, backing
+from approvals.actions.contract import Arguments, Facts
+from approvals.errors import AlreadyVoted, ArgumentsInvalid, NotEntitled, SelfApproval
+from approvals.identity.models import Membership
+from approvals.identity.requester import Requester, Reviewer
+from approvals.models import ApprovalRequest, PolicyVersion, Vote
+from approvals.payloads import canonical, digest
+from policies.context import Context
+from policies.context import Requester as Asker
+from policies.documents import load
+from policies.errors import PolicyError
+from policies.judge import judge
+from policies.rules import Document
+from policies.signature import Signature, signature_of
+from policies.verdicts import Require, Stage, Verdict, from_json
+
+
+def parse(action: actions.AnyAction, arguments: Mapping[str, object]) -> Arguments:
+    """The typed arguments. Raises ArgumentsInvalid, naming each field and what is wrong with it."""
+    try:
+        parsed: Arguments = action.arguments.model_validate_json(canonical(arguments))
+        return parsed
+    except ValidationError as error:
+        raise ArgumentsInvalid(problems=problems(error)) from None
+    except (ValueError, UnicodeError) as error:  # RFC 8785: lone surrogates, integers of 2^53 and more
+        raise ArgumentsInvalid(problems=f"not canonical JSON: {str(error)[:200]}") from None
+
+
+def problems(error: ValidationError) -> str:
+    """`amount_minor: Input should be a valid integer; colour: Extra inputs are not permitted`"""
+    found = error.errors(include_url=False, include_input=False, include_context=False)
+    return "; ".join(
+        f"{'.'.join(str(part) for part in one['loc']) or 'arguments'}: {one['msg']}" for one in found[:10]
+    )
+
+
+def look_up(action: actions.AnyAction, arguments: Arguments, tenant_slug: str) -> Facts:
+    """The facts now, with a read-only credential. Call it with no transaction open."""
+    facts: Facts = action.look_up(arguments, backing.reader(tenant_slug))
+    return facts
+
+
+def stored(request: ApprovalRequest) -> tuple[actions.AnyAction, Arguments, Facts]:
+    """A request's action, and its arguments and facts as they were written down."""
+    action = actions.get(request.action)
+    arguments: Arguments = action.arguments.model_validate_json(request.arguments)
+    facts: Facts = action.facts.model_validate_json(request.facts)
+    return action, arguments, facts
+
+
+def verdict(
+    action: actions.AnyAction, arguments: Arguments, facts: Facts, asker: Asker, at: datetime
+) -> tuple[Verdict, PolicyVersion | None]:
+    """What the tenant's policy in force says; needs a scope of that tenant. A human decides when it cannot be read."""
+    version = PolicyVersion.objects.filter(is_active=True).first()
+    context = Context(arguments.model_dump(), facts.model_dump(), asker, at)
+    return judge(_document(version), action.name, context, fallback_role=action.owner), version
+
+
+def asker_of(requester: Requester) -> Asker:
+    on_behalf_of = str(requester.on_behalf_of_id or "")
+    kind = "agent" if requester.agent_id else "person"
+    return Asker(kind, str(requester.id), str(requester.owner_id), on_behalf_of)
+
+
+def asker_in(request: ApprovalRequest) -> Asker:
+    kind = "agent" if request.agent_id else "person"
+    identifier = request.agent_id or request.person_id
+    return Asker(kind, str(identifier), str(request.owner_id), str(request.on_behalf_of_id or ""))
+
+
+def seen(request: ApprovalRequest) -> str:
+    """What a page shows, in digests: revision, arguments, facts, and the rule with its headline.
+
+    A vote carries this text back; when the request has moved on, `changed` says in which part.
+    """
+    rule = digest(canonical({"verdict": request.verdict, "headline": request.headline, "id": str(request.pk)}))
+    return ":".join([str(request.revision), request.arguments_sha256, request.facts_sha256, rule])
+
+
+def changed(then: str, request: ApprovalRequest) -> str:
+    """The parts that differ between what a page showed and what is true, in words; "" when none does."""
+    now, parts = seen(request).split(":"), then.split(":")
+    if len(parts) != len(now):
+        return "the page"
+    names = ("the revision", "what is asked for", "what was looked up", "the rule")
+    return " and ".join(
+        name for name, old, new in zip(names, parts, now, strict=True) if old != new
+    )
+
+
+def check_entitled(reviewer: Reviewer, request: ApprovalRequest) -> None:
+    """Separation of duties, then role. Raises SelfApproval, NotEntitled or AlreadyVoted."""
+    if not independent(reviewer.person_id, request):
+        raise SelfApproval
+    wanted = deciding_roles(request)
+    if not wanted & reviewer.roles:
+        raise NotEntitled(roles=" or ".join(sorted(role.replace("_", " ") for role in wanted)))
+    if Vote.objects.filter(
+        request=request, person_id=reviewer.person_id, revision=request.revision
+    ).exists():
+        raise AlreadyVoted
+
+
+def independent(person_id: UUID, request: ApprovalRequest) -> bool:
+    """False for the requester, the owner of the agent that asked, and the person on whose behalf it asked."""
+    return person_id not in {request.owner_id, request.person_id, request.on_behalf_of_id}
+
+
+def deciding_roles(request: ApprovalRequest) -> set[str]:
+    """Who may decide: the roles of the verdict's stages, or the action's owner where no stage is named."""
+    found = from_json(request.verdict)
+    if isinstance(found, Require):
+        return {stage.role for stage in found.stages}
+    return {actions.get(request.action).owner}
+
+
+def missing(request: ApprovalRequest, wanted: Require) -> tuple[Stage, ...]:
+    """The stages not yet filled, with how many people each still needs; () is a quorum.
+
+    Only approvals of this revision count, by independent people who hold the role now; each person fills one
+    place (a maximum bipartite matching, so that somebody with two roles never blocks the other).
+    """
+    voters = [
+        person_id
+        for person_id in Vote.objects.filter(
+            request=request, revision=request.revision, decision=Vote.APPROVE
+        ).values_list("person_id", flat=True)
+        if independent(person_id, request)
+    ]
+    roles: dict[UUID, set[str]] = {}
+    held = Membership.objects.filter(person__in=voters, person__is_active=True, tenant_id=request.tenant_id)
+    for person_id, role in held.values_list("person_id", "role"):
+        roles.setdefault(person_id, set()).add(role)
+    return unfilled(wanted.stages, roles)
+
+
+def unfilled(stages: Iterable[Stage], roles: Mapping[UUID, set[str]]) -> tuple[Stage, ...]:
+    """The stages' open places after giving as many people as possible one place each."""
+    places = [stage.role for stage in stages for _ in range(stage.count)]
+    holder: dict[int, UUID] = {}
+
+    def place(person: UUID, tried: set[int]) -> bool:
+        for index, role in enumerate(places):
+            if role in roles[person] and index not in tried:
+                tried.add(index)
+                if index not in holder or place(holder[index], tried):
+                    holder[index] = person
+                    return True
+        return False
+
+    for person in sorted(roles):
+        place(person, set())
+    empty = [role for index, role in enumerate(places) if index not in holder]
+    return tuple(Stage(role, empty.count(role)) for role in dict.fromkeys(empty))
+
+
+def signatures() -> dict[str, Signature]:
+    """Every action's types, for a policy document to be checked against."""
+    return {action.name: signature_of(action.arguments, action.facts) for action in actions.every()}
+
+
+def _document(version: PolicyVersion | None) -> Document | None:
+    """None when there is no policy or it cannot be read: then a human decides."""
+    if version is None:
+        return None
+    try:
+        return _loaded(version.source, tuple(sorted(signatures())))
+    except PolicyError:
+        return None
+
+
+@lru_cache(maxsize=64)
+def _loaded(source: str, action_names: tuple[str, ...]) -> Document:
+    return load(source, signatures())

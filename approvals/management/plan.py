@@ -1,0 +1,169 @@
+"""Which processes a checkout runs, with what environment each, and how one sees that it is ready."""
+
+import http.client
+import os
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from approvals.management.children import Child, Program
+from approvals.management.keys import Keys
+from approvals.management.ports import LOOPBACK
+
+_WORKER_GRACE_SECONDS = 15.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Addresses:
+    """`bind` is where pages and door listen; the shop is on loopback whatever it says."""
+
+    bind: str
+    web: int
+    door: int
+    shop: int
+
+    @property
+    def public_url(self) -> str:
+        # A name, not an address: a passkey cannot be bound to an IP address (WebAuthn, relying party id).
+        return f"http://localhost:{self.web}"
+
+    @property
+    def door_url(self) -> str:
+        return f"http://localhost:{self.door}/mcp"
+
+    @property
+    def backing_url(self) -> str:
+        return f"http://{LOOPBACK}:{self.shop}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ground:
+    """What all processes stand on: the checkout, the data folder, addresses, secrets and the two servers."""
+
+    checkout: Path
+    data: Path
+    addresses: Addresses
+    keys: Keys
+    role_prefix: str
+    database_urls: Mapping[str, str]  # one for each process, with its own role
+    redis_url: str
+    broker_url: str
+
+
+def environments(ground: Ground) -> dict[str, dict[str, str]]:
+    """What each process is told: its own role, and only the secrets that are its business."""
+    keys, addresses = ground.keys, ground.addresses
+    shared = {
+        "COUNTERSIGN_ENV": "development",
+        "COUNTERSIGN_DATA": str(ground.data),
+        "DATABASE_ROLE_PREFIX": ground.role_prefix,
+        "REDIS_URL": ground.redis_url,
+        "CELERY_BROKER_URL": ground.broker_url,
+        "SECRET_KEY": keys.secret_key,
+        "PUBLIC_URL": addresses.public_url,
+        "DOOR_URL": addresses.door_url,
+        "BACKING_URL": addresses.backing_url,
+        "AUDIT_PUBLIC_KEYS": keys.audit_public_key,
+        "BIND_HOST": addresses.bind,
+    }
+    reads = {"BACKING_READ_CREDENTIALS": str(keys.credentials / "read")}
+    writes = {"BACKING_WRITE_CREDENTIALS": str(keys.credentials / "write")}
+    encrypts = {"ENCRYPTION_KEYS": keys.encryption_key}
+    own = {
+        "migrator": encrypts,
+        "door": reads,
+        "web": encrypts,
+        "worker": reads | writes | encrypts,
+        "sweeper": {"AUDIT_SIGNING_KEY": keys.audit_signing_key},
+    }
+    return {
+        process: shared
+        | {"COUNTERSIGN_PROCESS": process, "DATABASE_URL": ground.database_urls[process]}
+        | more
+        for process, more in own.items()
+    }
+
+
+def inherited(environ: Mapping[str, str]) -> dict[str, str]:
+    """The person's environment without anything of ours: a secret exported in a shell is not for every process."""
+    ours = {
+        "DATABASE_URL", "DATABASE_ROLE_PREFIX", "REDIS_URL", "CELERY_BROKER_URL", "SECRET_KEY", "PUBLIC_URL",
+        "DOOR_URL", "BACKING_URL", "BACKING_READ_CREDENTIALS", "BACKING_WRITE_CREDENTIALS", "AUDIT_SIGNING_KEY",
+        "AUDIT_PUBLIC_KEYS", "ENCRYPTION_KEYS", "BIND_HOST", "DJANGO_SETTINGS_MODULE",
+    }  # fmt: skip
+    kept = {name: value for name, value in environ.items() if name not in ours}
+    kept = {name: value for name, value in kept.items() if not name.startswith(("COUNTERSIGN_", "PG"))}
+    return kept | {"DJANGO_SETTINGS_MODULE": "approvals.settings", "PYTHONUNBUFFERED": "1"}
+
+
+def migrations(ground: Ground, environment: Mapping[str, str]) -> Program:
+    return _python(ground, "migrations", "manage.py", "migrate", "--no-input", env=environment)
+
+
+def seed(ground: Ground, environment: Mapping[str, str], out: Path) -> Program:
+    return _python(ground, "seed", "manage.py", "seed", "--out", str(out), env=environment)
+
+
+def services(ground: Ground, environment: Mapping[str, Mapping[str, str]]) -> list[Program]:
+    """In the order in which they start. The shop is told nothing of ours but where its credentials are."""
+    at, bind = ground.addresses, ground.addresses.bind
+    return [
+        _python(
+            ground, "shop", "-m", "deploy.shop", "--port", str(at.shop), "--data", str(ground.data / "shop"),
+            "--credentials", str(ground.keys.credentials / "shop.json"),
+            env=environment["shop"], ready=_healthy(LOOPBACK, at.shop),
+        ),
+        _python(
+            ground, "web", *_uvicorn(bind, at.web), env=environment["web"], ready=_healthy(bind, at.web)
+        ),
+        _python(
+            ground, "door", *_uvicorn(bind, at.door), env=environment["door"], ready=_healthy(bind, at.door)
+        ),
+        _python(
+            # Mingling and gossip only cost start-up time: no worker here needs to know another.
+            ground, "worker", "-m", "celery", "-A", "approvals", "worker", "--concurrency", "2",
+            "--loglevel", "INFO", "--without-mingle", "--without-gossip",
+            env=environment["worker"], ready=_says(r"\bready\."), grace=_WORKER_GRACE_SECONDS,
+        ),
+        _python(
+            ground, "sweeper", "manage.py", "sweeper",
+            env=environment["sweeper"], ready=_says(r"\bsweeper ready\b"),
+        ),
+    ]  # fmt: skip
+
+
+def _python(
+    ground: Ground,
+    name: str,
+    *arguments: str,
+    env: Mapping[str, str],
+    ready: Callable[[Child], bool] = lambda child: True,
+    grace: float = 5.0,
+) -> Program:
+    argv = (sys.executable, *arguments)
+    return Program(name=name, argv=argv, env=env, cwd=ground.checkout, ready=ready, grace=grace)
+
+
+def _uvicorn(host: str, port: int) -> tuple[str, ...]:
+    # An open event stream would otherwise hold the shutdown up for ever.
+    grace = ("--timeout-graceful-shutdown", "3")
+    return ("-m", "uvicorn", "approvals.asgi:application", "--host", host, "--port", str(port), *grace)
+
+
+def _says(pattern: str) -> Callable[[Child], bool]:
+    return lambda child: child.said(pattern)
+
+
+def _healthy(bind: str, port: int) -> Callable[[Child], bool]:
+    host = LOOPBACK if bind in ("0.0.0.0", "::") else bind
+
+    def answers(child: Child) -> bool:
+        connection = http.client.HTTPConnection(host, port, timeout=2)
+        with suppress(OSError, http.client.HTTPException):
+            connection.request("GET", "/healthz", headers={"Host": f"localhost:{port}"})
+            return connection.getresponse().status == http.client.OK
+        return False
+
+    return answers

@@ -1,0 +1,243 @@
+"""Requests, votes, executions, policy versions, and what must still leave the database.
+
+Constraints only: the workflow lives in `submit.py`, `decide.py` and `execute.py`, and nobody else assigns
+`status`. Money is in minor units of an ISO 4217 currency; times are UTC.
+"""
+
+import uuid
+from typing import ClassVar
+
+from django.db import models
+from django.utils import timezone
+
+from approvals.identity.models import Agent, Person, Tenant
+from approvals.states import BORN, Status
+
+
+class PolicyVersion(models.Model):
+    """A policy document as it was loaded; requests keep the version they were judged by."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE)
+    number = models.PositiveIntegerField()
+    digest = models.CharField(max_length=64)
+    source = models.TextField()
+    author = models.ForeignKey(Person, on_delete=models.PROTECT, null=True)
+    is_active = models.BooleanField(default=False)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        db_table = "policy_version"
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["tenant", "number"], name="policy_version_number"),
+            models.UniqueConstraint(
+                fields=["tenant"], condition=models.Q(is_active=True), name="one_active_policy_a_tenant"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"version {self.number}"
+
+
+class ApprovalRequest(models.Model):
+    """What was asked, what was looked up, what the policy said, and where it stands."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE)
+    status = models.CharField(max_length=20, default=BORN, choices=[(s, s) for s in Status])
+    revision = models.PositiveIntegerField(default=1)
+
+    # Who asked. `owner` is copied, so that separation of duties does not change when an agent changes hands.
+    agent = models.ForeignKey(Agent, on_delete=models.PROTECT, null=True)
+    person = models.ForeignKey(Person, on_delete=models.PROTECT, null=True, related_name="requests")
+    owner = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="owned_requests")
+    on_behalf_of = models.ForeignKey(Person, on_delete=models.PROTECT, null=True, related_name="requests_for_me")
+    requester_name = models.CharField(max_length=100)
+    idempotency_key = models.CharField(max_length=200)
+
+    # What was asked: canonical JSON (RFC 8785) and its SHA-256.
+    action = models.CharField(max_length=60)
+    action_version = models.PositiveIntegerField()
+    arguments = models.TextField()
+    arguments_sha256 = models.CharField(max_length=64)
+    resource_id = models.CharField(max_length=120)
+    headline = models.CharField(max_length=300)
+    risk = models.CharField(max_length=10)
+    amount_minor = models.BigIntegerField(null=True)
+    currency = models.CharField(max_length=3, blank=True)
+
+    # What was looked up, and what the policy said to it.
+    facts = models.TextField()
+    facts_sha256 = models.CharField(max_length=64)
+    facts_read_at = models.DateTimeField()
+    verdict = models.JSONField()
+    policy_version = models.ForeignKey(PolicyVersion, on_delete=models.PROTECT, null=True)
+
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField()
+    decided_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    # What the agent is told at the end: the denial's reason, the refusal of the backing system, its reference.
+    outcome = models.CharField(max_length=1000, blank=True)
+    backing_reference = models.CharField(max_length=200, blank=True)
+    trace_id = models.CharField(max_length=32)
+
+    class Meta:
+        db_table = "approval_request"
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=models.Q(status__in=list(Status)), name="request_status_known"),
+            models.CheckConstraint(
+                condition=models.Q(agent__isnull=True) ^ models.Q(person__isnull=True),
+                name="request_by_agent_or_person",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(amount_minor__isnull=True, currency="")
+                | models.Q(amount_minor__gte=0, currency__regex=r"^[A-Z]{3}$"),
+                name="request_amount_has_currency",
+            ),
+            models.CheckConstraint(condition=models.Q(revision__gte=1), name="request_revision_from_one"),
+            models.UniqueConstraint(
+                fields=["tenant", "agent", "person", "idempotency_key"],
+                nulls_distinct=False,
+                name="one_request_a_key",
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["tenant", "expires_at", "id"],
+                condition=models.Q(status=Status.PENDING),
+                name="request_queue",
+            ),
+            models.Index(fields=["tenant", "agent", "-created_at", "id"], name="request_by_agent"),
+            models.Index(
+                fields=["expires_at"],
+                condition=models.Q(status__in=[Status.PENDING, Status.APPROVED]),
+                name="request_deadline",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.headline} ({self.status})"
+
+
+class Vote(models.Model):
+    """Approve or deny, by one person, for one revision, bound to the digest of what they saw."""
+
+    APPROVE = "approve"
+    DENY = "deny"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE)
+    request = models.ForeignKey(ApprovalRequest, on_delete=models.CASCADE, related_name="votes")
+    person = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="votes")
+    revision = models.PositiveIntegerField()
+    decision = models.CharField(max_length=20)
+    comment = models.TextField(max_length=1000, blank=True)
+    digest = models.CharField(max_length=64)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        db_table = "vote"
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=models.Q(decision__in=["approve", "deny"]), name="vote_decision_known"
+            ),
+            models.UniqueConstraint(fields=["request", "person", "revision"], name="one_vote_a_person"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.person_id}: {self.decision}"
+
+
+class Execution(models.Model):
+    """One attempt at the backing API: its number, its lease, and what came of it.
+
+    `token` fences: only the worker that holds it may record the outcome. `sent_at` is committed before the
+    call, so that a crash leaves a trace; an attempt that has it and no outcome is in doubt.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE)
+    request = models.ForeignKey(ApprovalRequest, on_delete=models.CASCADE, related_name="executions")
+    number = models.PositiveIntegerField()
+    key = models.CharField(max_length=64)
+    token = models.UUIDField(default=uuid.uuid4)
+    lease_until = models.DateTimeField()
+    started_at = models.DateTimeField(default=timezone.now)
+    sent_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    outcome = models.CharField(max_length=20, blank=True)
+    backing_status = models.PositiveSmallIntegerField(null=True)
+    detail = models.CharField(max_length=1000, blank=True)
+
+    class Meta:
+        db_table = "execution"
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["request", "number"], name="execution_number"),
+            models.UniqueConstraint(
+                fields=["request"], condition=models.Q(finished_at__isnull=True), name="one_open_execution"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"attempt {self.number} of {self.request_id}"
+
+
+class Receiver(models.Model):
+    """Somebody who is told: a Slack incoming webhook or a signed webhook. URL and secret are sealed."""
+
+    SLACK = "slack"
+    WEBHOOK = "webhook"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE)
+    kind = models.CharField(max_length=10, choices=[(SLACK, "Slack"), (WEBHOOK, "Webhook")])
+    name = models.CharField(max_length=100)
+    sealed_url = models.BinaryField()
+    sealed_secret = models.BinaryField(default=bytes)
+    is_active = models.BooleanField(default=True)
+
+    class Meta:
+        db_table = "receiver"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Outbox(models.Model):
+    """What must still leave the database. Carries ids only; written with the change that it tells of."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE)
+    request = models.ForeignKey(ApprovalRequest, on_delete=models.CASCADE)
+    topic = models.CharField(max_length=20)
+    kind = models.CharField(max_length=40, blank=True)
+    receiver = models.ForeignKey(Receiver, on_delete=models.CASCADE, null=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    not_before = models.DateTimeField(default=timezone.now)
+    attempts = models.PositiveIntegerField(default=0)
+    token = models.UUIDField(null=True)
+    lease_until = models.DateTimeField(null=True)
+    done_at = models.DateTimeField(null=True)
+    gave_up_at = models.DateTimeField(null=True)
+    last_error = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        db_table = "outbox"
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["request", "topic", "kind", "receiver"],
+                condition=models.Q(receiver__isnull=False),
+                name="one_message_a_receiver_and_event",
+            )
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["not_before", "id"],
+                condition=models.Q(done_at__isnull=True, gave_up_at__isnull=True),
+                name="outbox_open",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.topic} {self.kind} of {self.request_id}"

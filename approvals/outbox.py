@@ -1,0 +1,135 @@
+"""What must still leave the database: written with the change it tells of, worked off by Celery, never lost.
+
+A row is the truth; the Celery message is only a bell, sent after commit and allowed to get lost. Whoever hears
+it, or the sweeper that found the row unanswered, leads to the same `claimed` row and the same handler.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import partial
+from uuid import UUID, uuid4
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F, Q
+from django.utils import timezone
+
+from approvals.celery import app
+from approvals.database import tenant_scope
+from approvals.models import ApprovalRequest, Outbox
+
+logger = logging.getLogger(__name__)
+
+JUDGE = "judge"  # a rule may approve it: judge again, in a worker
+EXECUTE = "execute"
+RECONCILE = "reconcile"
+REOPEN = "reopen"
+ANNOUNCE = "announce"  # find out who is to be told of an event
+DELIVER = "deliver"  # tell one receiver
+
+LAST_DELIVERY = 12  # attempts; with the backoff below, about nine hours
+LONGEST_WAIT = 3600  # seconds
+
+
+class Postponed(Exception):
+    """The handler wants the row again after `seconds`: not an error, nothing to report."""
+
+    def __init__(self, seconds: float, because: str) -> None:
+        super().__init__(because)
+        self.seconds = seconds
+
+
+class GaveUp(Exception):
+    """The handler will never manage: the row becomes a dead letter, with this text."""
+
+
+def put(
+    request: ApprovalRequest, topic: str, *, kind: str = "", wait_seconds: float = 0, receiver_id: UUID | None = None
+) -> None:
+    """Write one row in the current transaction, and ring the bell when it commits."""
+    row = Outbox(
+        tenant_id=request.tenant_id,
+        request_id=request.pk,
+        topic=topic,
+        kind=kind,
+        receiver_id=receiver_id,
+        not_before=timezone.now() + timedelta(seconds=wait_seconds),
+    )
+    row.save(force_insert=True)
+    if not wait_seconds:
+        transaction.on_commit(partial(ring, row.topic, row.pk, row.tenant_id))
+
+
+def announce(request: ApprovalRequest, kind: str) -> None:
+    """Somebody may want to hear of this event, such as `request.approved`."""
+    put(request, ANNOUNCE, kind=kind)
+
+
+def ring(topic: str, row_id: UUID, tenant_id: UUID) -> None:
+    """Tell a worker that a row is ready. A lost bell costs seconds, never an action, so errors are only logged."""
+    try:
+        app.send_task(f"approvals.tasks.{topic}", args=[str(row_id), str(tenant_id)], expires=60)
+    except Exception as error:  # the broker is down, frozen or full: the sweeper will find the row
+        logger.warning("bell not rung", extra={"topic": topic, "row": str(row_id), "error": repr(error)})
+
+
+def due(limit: int = 200) -> list[tuple[str, UUID, UUID]]:
+    """Rows of all tenants that nobody works on although they are ready: (topic, id, tenant id), oldest first."""
+    now = timezone.now()
+    rows = Outbox.objects.filter(_open(now)).order_by("not_before", "id")
+    return list(rows.values_list("topic", "id", "tenant_id")[:limit])
+
+
+@contextmanager
+def claimed(row_id: UUID, tenant_id: UUID) -> Iterator[Outbox | None]:
+    """The row, leased to the caller, or None when it is done, not due, or somebody else's.
+
+    When the body ends the row is done; when it raises, the row waits for its next turn.
+    """
+    row = _claim(row_id, tenant_id)
+    if row is None:
+        yield None
+        return
+    try:
+        yield row
+    except Postponed as wanted:
+        _again(row, wanted.seconds, str(wanted))
+    except GaveUp as last:
+        _close(row, gave_up_at=timezone.now(), last_error=str(last)[:500])
+    except Exception as error:
+        logger.exception("outbox row failed", extra={"topic": row.topic, "row": str(row.pk)})
+        _again(row, backoff(row.attempts), repr(error))
+    else:
+        _close(row, done_at=timezone.now(), last_error="")
+
+
+def backoff(attempts: int) -> float:
+    """Seconds before the next attempt: 2, 4, 8 ... up to an hour."""
+    return float(min(2 ** min(attempts, 20), LONGEST_WAIT))
+
+
+def _open(now: object) -> Q:
+    unfinished = Q(done_at=None, gave_up_at=None, not_before__lte=now)
+    return unfinished & (Q(lease_until=None) | Q(lease_until__lt=now))
+
+
+def _claim(row_id: UUID, tenant_id: UUID) -> Outbox | None:
+    now, token = timezone.now(), uuid4()
+    lease = now + timedelta(seconds=settings.EXECUTION_LEASE_SECONDS)
+    with tenant_scope(tenant_id):
+        won = Outbox.objects.filter(_open(now), pk=row_id).update(
+            token=token, lease_until=lease, attempts=F("attempts") + 1
+        )
+        return Outbox.objects.get(pk=row_id) if won == 1 else None
+
+
+def _again(row: Outbox, seconds: float, because: str) -> None:
+    _close(row, not_before=timezone.now() + timedelta(seconds=seconds), last_error=because[:500])
+
+
+def _close(row: Outbox, **changes: object) -> None:
+    """Give the row back, changed, unless its lease went to somebody else meanwhile."""
+    with tenant_scope(row.tenant_id):
+        Outbox.objects.filter(pk=row.pk, token=row.token).update(token=None, lease_until=None, **changes)

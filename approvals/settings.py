@@ -1,0 +1,318 @@
+"""Every setting, read from the environment once. docs/settings.md has the table; a test keeps the two equal.
+
+A process started without COUNTERSIGN_ENV is a production process: secrets have no default there, and those that
+a demo or a test generates are refused. Without DATABASE_URL a command joins the `make run` of this checkout, if
+one is live, by reading the environment that it wrote for the same process.
+"""
+
+import os
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import structlog
+from csp.constants import NONE, SELF
+
+from approvals.errors import SettingMissing
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+DATA = Path(os.environ.get("COUNTERSIGN_DATA", BASE_DIR / ".data"))
+PROCESS = os.environ.get("COUNTERSIGN_PROCESS", "supervisor")
+
+
+def _join_live_run() -> None:
+    live = DATA / "run" / f"{PROCESS}.env"
+    if "DATABASE_URL" in os.environ or "COUNTERSIGN_ENV" in os.environ or not live.is_file():
+        return
+    for line in live.read_text().splitlines():
+        name, _, value = line.partition("=")
+        os.environ.setdefault(name, value)
+
+
+_join_live_run()
+
+ENV = os.environ.get("COUNTERSIGN_ENV", "production")
+IN_PRODUCTION = ENV == "production"
+# A supervisor only starts other processes, and `check` in a bare checkout must be able to say what is missing.
+NEEDS_SECRETS = PROCESS != "supervisor"
+
+
+# What `manage.py dev` and the tests generate starts with this.
+DEMO_MARK = "demo"
+
+
+def secret(name: str, hint: str, *, only: tuple[str, ...] = ()) -> str:
+    """A secret of this process ("" where the process has no business with it).
+
+    Raises SettingMissing when it is absent, and in production when it is one that a demo generated.
+    """
+    value = os.environ.get(name, "")
+    if only and PROCESS not in only:
+        return ""
+    if not value and NEEDS_SECRETS:
+        raise SettingMissing(name=name, hint=hint)
+    if IN_PRODUCTION and value.startswith(DEMO_MARK):
+        raise SettingMissing(name=name, hint=f"Its value is a demo secret, refused in production. {hint}")
+    return value
+
+
+def listed(name: str, default: str = "") -> list[str]:
+    return [part.strip() for part in os.environ.get(name, default).split(",") if part.strip()]
+
+
+# --- where things are -------------------------------------------------------------------------------------
+
+PUBLIC_URL = os.environ.get("PUBLIC_URL", "http://localhost:8000").rstrip("/")
+DOOR_URL = os.environ.get("DOOR_URL", "http://localhost:8001/mcp").rstrip("/")
+BACKING_URL = os.environ.get("BACKING_URL", "http://127.0.0.1:8002").rstrip("/")
+BACKING_TIMEOUT_SECONDS = float(os.environ.get("BACKING_TIMEOUT_SECONDS", "10"))
+# Folders with one file a tenant, named by its slug, holding a bearer token: read at each call, so they rotate.
+BACKING_READ_CREDENTIALS = os.environ.get("BACKING_READ_CREDENTIALS", "")
+BACKING_WRITE_CREDENTIALS = os.environ.get("BACKING_WRITE_CREDENTIALS", "") if PROCESS == "worker" else ""
+
+# --- database and queue -----------------------------------------------------------------------------------
+
+DATABASE_ROLE_PREFIX = os.environ.get("DATABASE_ROLE_PREFIX", "countersign")
+_database = urlsplit(
+    secret("DATABASE_URL", f"Give the {PROCESS} its own role: postgresql://{DATABASE_ROLE_PREFIX}_{PROCESS}:...")
+)
+if IN_PRODUCTION and (_database.password or "").startswith(DEMO_MARK):
+    raise SettingMissing(name="DATABASE_URL", hint="Its password is a demo secret, refused in production.")
+DATABASES = {
+    "default": {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": _database.path.lstrip("/"),
+        "USER": _database.username or "",
+        "PASSWORD": _database.password or "",
+        "HOST": _database.hostname or "",
+        "PORT": str(_database.port or ""),
+        "CONN_MAX_AGE": 600,
+        "CONN_HEALTH_CHECKS": True,
+    }
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+REDIS_URL = os.environ.get("REDIS_URL", "")
+CELERY_BROKER_URL = os.environ.get("CELERY_BROKER_URL", REDIS_URL)
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = False  # true makes a poison message loop
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_PUBLISH_RETRY = False  # a publisher that waits for the broker would block a page
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": 300,
+    "unacked_restore_interval": 10,
+    "unacked_restore_throttle": 1,
+    "socket_timeout": 5 if PROCESS == "worker" else 1,
+    "socket_connect_timeout": 0.5,
+}
+# HTTP timeout < soft < hard < lease (EXECUTION_LEASE_SECONDS) < visibility timeout
+CELERY_TASK_SOFT_TIME_LIMIT = 40
+CELERY_TASK_TIME_LIMIT = 50
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+EXECUTION_LEASE_SECONDS = 60
+
+# --- secrets ----------------------------------------------------------------------------------------------
+
+SECRET_KEY = secret(
+    "SECRET_KEY",
+    "Generate one: python -c 'import secrets; print(secrets.token_urlsafe(50))'",
+) or "supervisor-signs-nothing"  # fmt: skip
+AUDIT_SIGNING_KEY = secret(
+    "AUDIT_SIGNING_KEY",
+    "Generate one: python -c 'import base64, secrets; print(base64.b64encode(secrets.token_bytes(32)).decode())'",
+    only=("sweeper",),
+)
+AUDIT_PUBLIC_KEYS = listed("AUDIT_PUBLIC_KEYS")
+# Fernet keys, the newest first; they seal the URLs and secrets of message receivers.
+ENCRYPTION_KEYS = [
+    key.strip()
+    for key in secret(
+        "ENCRYPTION_KEYS",
+        "Generate one: python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'",
+        only=("web", "worker", "migrator"),
+    ).split(",")
+    if key.strip()
+]
+
+# --- Django -----------------------------------------------------------------------------------------------
+
+DEBUG = False
+ALLOWED_HOSTS = listed("ALLOWED_HOSTS", urlsplit(PUBLIC_URL).hostname or "localhost")
+ROOT_URLCONF = "approvals.urls"
+ASGI_APPLICATION = "approvals.asgi.application"
+INSTALLED_APPS = [
+    "approvals",
+    "approvals.identity",
+    "approvals.audit",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.messages",
+    "django.contrib.sessions",
+    "django.contrib.staticfiles",
+    "allauth",
+    "allauth.account",
+    "csp",
+    "oauth2_provider",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "approvals.identity.middleware.TenantMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    }
+]
+STATIC_URL = "static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STATIC_ROOT = DATA / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        if IN_PRODUCTION
+        else "django.contrib.staticfiles.storage.StaticFilesStorage"
+    },
+}
+WHITENOISE_USE_FINDERS = not IN_PRODUCTION
+WHITENOISE_AUTOREFRESH = False
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_I18N = True
+USE_TZ = True
+
+# --- people -----------------------------------------------------------------------------------------------
+
+AUTH_USER_MODEL = "identity.Person"
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+ACCOUNT_ADAPTER = "approvals.identity.accounts.AccountAdapter"
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_SESSION_REMEMBER = False
+ACCOUNT_LOGOUT_ON_GET = False
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "/"
+ACCOUNT_LOGOUT_REDIRECT_URL = "/accounts/login/"
+
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = 8 * 60 * 60
+CSRF_COOKIE_SAMESITE = "Strict"
+CSRF_FAILURE_VIEW = "approvals.views.account.csrf_failure"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+SERVED_OVER_TLS = PUBLIC_URL.startswith("https://")
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IN_PRODUCTION or SERVED_OVER_TLS
+SECURE_SSL_REDIRECT = IN_PRODUCTION
+SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
+SECURE_HSTS_SECONDS = 31_536_000 if IN_PRODUCTION else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = IN_PRODUCTION
+if os.environ.get("BEHIND_PROXY") == "1":
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "style-src": [SELF],
+        "script-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+    }
+}
+
+# --- the OAuth server -------------------------------------------------------------------------------------
+
+OAUTH2_PROVIDER_APPLICATION_MODEL = "identity.Application"
+OAUTH2_PROVIDER_ACCESS_TOKEN_MODEL = "identity.AccessToken"
+OAUTH2_PROVIDER_REFRESH_TOKEN_MODEL = "identity.RefreshToken"
+OAUTH2_PROVIDER_GRANT_MODEL = "identity.Grant"
+OAUTH2_PROVIDER_ID_TOKEN_MODEL = "identity.IDToken"
+OAUTH2_PROVIDER_DEVICE_GRANT_MODEL = "identity.DeviceGrant"
+OAUTH2_PROVIDER = {
+    "OAUTH2_VALIDATOR_CLASS": "approvals.identity.validator.Validator",
+    "SCOPES": {
+        "mcp:read": "Look things up and read its own requests",
+        "mcp:request": "File and withdraw approval requests; never approve them",
+    },
+    "DEFAULT_SCOPES": ["mcp:read"],
+    "OAUTH2_GRANT_TYPES_SUPPORTED": ["client_credentials"],
+    "OAUTH2_RESPONSE_TYPES_SUPPORTED": ["code"],
+    "OIDC_ISS_ENDPOINT": PUBLIC_URL,
+    "ACCESS_TOKEN_EXPIRE_SECONDS": 900,
+    "REFRESH_TOKEN_EXPIRE_SECONDS": 14 * 24 * 60 * 60,
+    "REFRESH_TOKEN_REUSE_PROTECTION": True,
+    "REFRESH_TOKEN_GRACE_PERIOD_SECONDS": 0,
+    "PKCE_REQUIRED": True,
+    "ALLOWED_REDIRECT_URI_SCHEMES": ["https"],
+    "ALLOWED_SCHEMES": ["https"],
+    "COMPLIANT_BCP_RFC9700_IMPLICIT_GRANT": True,
+    "COMPLIANT_BCP_RFC9700_PASSWORD_GRANT": True,
+    "COMPLIANT_BCP_RFC9700_PKCE_METHOD": True,
+    "COMPLIANT_BCP_RFC9700_PKCE_REQUIRED": True,
+    "COMPLIANT_BCP_RFC9700_ACCESS_TOKEN_TRANSPORT": True,
+    "COMPLIANT_BCP_RFC9700_AUTHZ_RESPONSE_ISS": True,
+    "COMPLIANT_BCP_RFC9700_TOKEN_STORAGE": True,
+    "COMPLIANT_BCP_RFC9700_REFRESH_TOKEN": True,
+    "COMPLIANT_BCP_RFC9700_REDIRECT_URI_SCHEME": True,
+    "COMPLIANT_BCP_RFC9700_REDIRECT_URI_MATCHING": True,
+}
+
+# --- logs -------------------------------------------------------------------------------------------------
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "json": {
+            "()": structlog.stdlib.ProcessorFormatter,
+            "foreign_pre_chain": [
+                structlog.stdlib.add_logger_name,
+                structlog.stdlib.add_log_level,
+                structlog.stdlib.ExtraAdder(),
+                structlog.processors.TimeStamper(fmt="iso", utc=True),
+            ],
+            "processors": [
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                structlog.processors.JSONRenderer(),
+            ],
+        }
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},  # stdout is a protocol on stdio
+    "loggers": {"httpx": {"level": "WARNING"}},
+    "root": {"handlers": ["stderr"], "level": os.environ.get("LOG_LEVEL", "INFO")},
+}

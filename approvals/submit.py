@@ -1,0 +1,227 @@
+"""The requester's verbs. They file a request or take it back; nothing else moves.
+
+This is the agent's side of the house: nothing here can decide or execute.
+"""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from uuid import UUID, uuid4
+
+from django.db import IntegrityError
+from django.utils import timezone
+
+from approvals import actions, judge, outbox
+from approvals.actions.contract import Arguments, Facts
+from approvals.audit.events import Actor, record
+from approvals.database import tenant_scope
+from approvals.errors import BackingRefused, Doomed, KeyReused, MoveRefused, NothingFound, NotFound, Refusal
+from approvals.identity.requester import Requester
+from approvals.models import ApprovalRequest, PolicyVersion
+from approvals.payloads import canonical, digest, redact
+from approvals.states import Status, sources
+from policies.verdicts import EXPIRES_IN, AutoApprove, Deny, Require, Verdict, to_json
+
+
+@dataclass(frozen=True)
+class Filed:
+    """The request, and whether it had been filed before under the same key."""
+
+    request: ApprovalRequest
+    repeated: bool
+
+
+def submit(
+    action_name: str, arguments: Mapping[str, object], *, by: Requester, key: str | None = None, trace_id: str
+) -> Filed:
+    """File an approval request, born pending.
+
+    `arguments` is what the agent claims, `key` its idempotency key (unique per requester). Raises
+    ArgumentsInvalid, KeyReused, Doomed (the policy refuses), NotFound, BackingRefused, or NoAnswer; then no
+    request exists, and the refusal is on the trail.
+    """
+    action = actions.get(action_name)
+    try:
+        parsed = judge.parse(action, arguments)
+        return _repeated(action, parsed, by, key, trace_id) or _filed(action, parsed, by, key, trace_id)
+    except Refusal as refusal:
+        _record_refusal(refusal, action, by, trace_id)
+        raise
+
+
+def withdraw(request_id: UUID, *, by: Requester, trace_id: str) -> ApprovalRequest:
+    """Take a request back before anything was done. Raises NotFound or MoveRefused, both on the trail."""
+    try:
+        with _scope(by):
+            return _withdrawn(request_id, by, trace_id)
+    except Refusal as refusal:
+        with _scope(by):
+            record(
+                "access.denied" if isinstance(refusal, NotFound) else "request.refused",
+                tenant_id=by.tenant_id,
+                actor=actor(by),
+                trace_id=trace_id,
+                data={"code": refusal.code, "wanted": "withdraw", "id": str(request_id)},
+            )
+        raise
+
+
+def actor(by: Requester) -> Actor:
+    return Actor("agent" if by.agent_id else "person", str(by.id))
+
+
+def _scope(by: Requester) -> AbstractContextManager[None]:
+    return tenant_scope(by.tenant_id, agent_id=by.agent_id, person_id=by.person_id)
+
+
+def _withdrawn(request_id: UUID, by: Requester, trace_id: str) -> ApprovalRequest:
+    mine = ApprovalRequest.objects.filter(pk=request_id, agent_id=by.agent_id, person_id=by.person_id)
+    won = mine.filter(status__in=sources(Status.WITHDRAWN)).update(
+        status=Status.WITHDRAWN, finished_at=timezone.now()
+    )
+    request = mine.first()
+    if request is None:
+        raise NotFound(thing="request", id=request_id)
+    if won != 1:
+        raise MoveRefused(status=request.status, wanted=Status.WITHDRAWN)
+    record(
+        "request.withdrawn", tenant_id=by.tenant_id, actor=actor(by), request_id=request.pk, trace_id=trace_id
+    )
+    outbox.announce(request, "request.withdrawn")
+    return request
+
+
+def _repeated(
+    action: actions.AnyAction, arguments: Arguments, by: Requester, key: str | None, trace_id: str
+) -> Filed | None:
+    """The request that this key already stands for. Raises KeyReused when it asked for something else."""
+    if key is None:
+        return None
+    with _scope(by):
+        request = ApprovalRequest.objects.filter(
+            agent_id=by.agent_id, person_id=by.person_id, idempotency_key=key
+        ).first()
+        if request is None:
+            return None
+        same = request.action == action.name and request.arguments_sha256 == digest(canonical(arguments))
+        if not same:
+            raise KeyReused(key=key, request_id=request.pk)
+        record(
+            "request.repeated", tenant_id=by.tenant_id, actor=actor(by), request_id=request.pk, trace_id=trace_id
+        )
+        return Filed(request, repeated=True)
+
+
+def _filed(
+    action: actions.AnyAction, arguments: Arguments, by: Requester, key: str | None, trace_id: str
+) -> Filed:
+    facts = _looked_up(action, arguments, by)
+    with _scope(by):
+        verdict, version = judge.verdict(action, arguments, facts, judge.asker_of(by), timezone.now())
+    if isinstance(verdict, Deny):
+        raise Doomed(sentence=verdict.public, rule=verdict.rule)
+    try:
+        return Filed(_write(action, arguments, facts, verdict, version, by, key, trace_id), repeated=False)
+    except IntegrityError:
+        # Two calls with one key at the same moment: the other one won.
+        repeated = _repeated(action, arguments, by, key, trace_id)
+        if repeated is None:
+            raise
+        return repeated
+
+
+def _looked_up(action: actions.AnyAction, arguments: Arguments, by: Requester) -> Facts:
+    """The facts; what the backing API does not have, or refuses to show, reads the same to the agent."""
+    try:
+        return judge.look_up(action, arguments, by.tenant_slug)
+    except (NothingFound, BackingRefused):
+        thing = action.resource_id(arguments)
+        raise NotFound(thing="object", id=thing) from None
+
+
+def _write(
+    action: actions.AnyAction,
+    arguments: Arguments,
+    facts: Facts,
+    verdict: Verdict,
+    version: PolicyVersion | None,
+    by: Requester,
+    key: str | None,
+    trace_id: str,
+) -> ApprovalRequest:
+    """Request, event and outbox rows, in one transaction."""
+    now, money = timezone.now(), action.amount(arguments)
+    request = ApprovalRequest(
+        tenant_id=by.tenant_id,
+        agent_id=by.agent_id,
+        person_id=by.person_id,
+        owner_id=by.owner_id,
+        on_behalf_of_id=by.on_behalf_of_id,
+        requester_name=by.name,
+        idempotency_key=key or f"none:{uuid4()}",
+        action=action.name,
+        action_version=action.version,
+        arguments=canonical(arguments),
+        arguments_sha256=digest(canonical(arguments)),
+        resource_id=action.resource_id(arguments),
+        headline=action.headline(arguments, facts)[:300],
+        risk=action.risk,
+        amount_minor=money.minor if money else None,
+        currency=money.currency if money else "",
+        facts=canonical(facts),
+        facts_sha256=digest(canonical(facts)),
+        facts_read_at=now,
+        verdict=to_json(verdict),
+        policy_version=version,
+        created_at=now,
+        expires_at=now + (verdict.expires_in if isinstance(verdict, Require) else EXPIRES_IN),
+        trace_id=trace_id,
+    )
+    with _scope(by):
+        request.save(force_insert=True)
+        record(
+            "request.created",
+            tenant_id=by.tenant_id,
+            actor=actor(by),
+            request_id=request.pk,
+            trace_id=trace_id,
+            data=_created(request, action, version),
+            personal={"reason": arguments.reason},
+        )
+        outbox.announce(request, "request.created")
+        if isinstance(verdict, AutoApprove):
+            outbox.put(request, outbox.JUDGE)
+    return request
+
+
+def _created(
+    request: ApprovalRequest, action: actions.AnyAction, version: PolicyVersion | None
+) -> dict[str, object]:
+    """What the trail keeps of a request for ever: digests and identifiers, no sensitive field."""
+    claimed = action.arguments.model_validate_json(request.arguments).model_dump(mode="json")
+    kept = redact(claimed, action.sensitive | {"reason"})  # the reason is personal, and can be erased
+    return {
+        "action": action.name,
+        "action_version": action.version,
+        "arguments": canonical(kept),
+        "arguments_sha256": request.arguments_sha256,
+        "facts_sha256": request.facts_sha256,
+        "resource_id": request.resource_id,
+        "verdict": str(request.verdict["kind"]),
+        "rule": str(request.verdict["rule"]),
+        "policy_digest": version.digest if version else "",
+        "owner_id": str(request.owner_id),
+        "on_behalf_of_id": str(request.on_behalf_of_id or ""),
+    }
+
+
+def _record_refusal(refusal: Refusal, action: actions.AnyAction, by: Requester, trace_id: str) -> None:
+    rule = str(refusal.details.get("rule", ""))
+    with _scope(by):
+        record(
+            "request.refused",
+            tenant_id=by.tenant_id,
+            actor=actor(by),
+            trace_id=trace_id,
+            data={"action": action.name, "code": refusal.code, "rule": rule},
+        )

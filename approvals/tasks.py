@@ -1,0 +1,50 @@
+"""Celery tasks: each claims its outbox row and calls one verb. Sent by name, with ids only."""
+
+from uuid import UUID
+
+from celery import shared_task
+
+from approvals import decide, execute, notifications
+from approvals.outbox import claimed
+
+
+@shared_task(name="approvals.tasks.judge")
+def judge(row_id: str, tenant_id: str) -> None:
+    with claimed(UUID(row_id), UUID(tenant_id)) as row:
+        if row:
+            decide.approve_by_rule(row.request_id, row.tenant_id)
+
+
+@shared_task(name="approvals.tasks.execute")
+def run(row_id: str, tenant_id: str) -> None:
+    with claimed(UUID(row_id), UUID(tenant_id)) as row:
+        if row:
+            execute.run(row.request_id, row.tenant_id)
+
+
+@shared_task(name="approvals.tasks.reconcile")
+def reconcile(row_id: str, tenant_id: str) -> None:
+    with claimed(UUID(row_id), UUID(tenant_id)) as row:
+        if row:
+            execute.reconcile(row.request_id, row.tenant_id)
+
+
+@shared_task(name="approvals.tasks.reopen")
+def reopen(row_id: str, tenant_id: str) -> None:
+    with claimed(UUID(row_id), UUID(tenant_id)) as row:
+        if row:
+            decide.reopen(row.request_id, row.tenant_id)
+
+
+@shared_task(name="approvals.tasks.announce")
+def announce(row_id: str, tenant_id: str) -> None:
+    with claimed(UUID(row_id), UUID(tenant_id)) as row:
+        if row:
+            notifications.announce(row)
+
+
+@shared_task(name="approvals.tasks.deliver")
+def deliver(row_id: str, tenant_id: str) -> None:
+    with claimed(UUID(row_id), UUID(tenant_id)) as row:
+        if row:
+            notifications.deliver(row)

@@ -1,0 +1,160 @@
+"""From a text to a policy document, or to a sentence that tells its author what to change, and where."""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from importlib import resources
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from .conditions import Condition, ConditionError
+from .errors import PolicyError
+from .rules import Document, Judged, Requirement, Rule
+from .signature import Signature
+from .source import Path, Source
+
+__all__ = ["Document", "PolicyError", "load", "shipped"]
+
+_WORDS = (
+    *("policy", "name", "actions", "rules", "when", "because", "then"),
+    *("deny", "require", "role", "count", "expires_in", "valid_for"),
+)
+
+# Pydantic's words are for programmers; these are for the author of a policy.
+_SENTENCES = {
+    "dict_type": "Write `key: value` lines here.",
+    "model_type": "Write `key: value` lines here.",
+    "model_attributes_type": "Write `key: value` lines here.",
+    "mapping_type": "Write `key: value` lines here.",
+    "tuple_type": "Write a list here: each entry begins with '- '.",
+    "string_type": "Write text here.",
+    "int_parsing": "Write a whole number here.",
+    "too_long": "These are too many; at most 100 fit.",
+    "too_short": "This is empty; write at least one entry.",
+    "greater_than_equal": "This must be at least 1: with nobody to agree there is no approval.",
+}
+
+
+def shipped(name: str = "demo") -> str:
+    """The text of a document that comes with this package."""
+    return resources.files(__package__).joinpath(f"{name}.yaml").read_text(encoding="utf-8")
+
+
+def load(
+    text: str,
+    signatures: Mapping[str, Signature],
+    roles: frozenset[str] | None = None,
+    source: str = "policy",
+) -> Document:
+    """Read and check a policy document, so that nothing in it can fail to be understood later.
+
+    `signatures` has one entry an action. `roles`, when given, are the reviewer roles that exist. `source` is
+    the name that errors begin with. Raises PolicyError, and nothing else, whatever the text is.
+    """
+    origin = Source(text, source)
+    document = _validated(origin)
+    judged = {}
+    for action, entry in document.actions.items():
+        path = ("actions", action)
+        if action not in signatures:
+            message = f"There is no action '{action}'.{_known(action, signatures)}"
+            raise origin.error_at_key(path, message)
+        _refuse_repeated_names(origin, path, entry.rules)
+        _refuse_unknown_roles(origin, path, entry.rules, roles)
+        conditions = _conditions(origin, path, entry.rules, signatures[action])
+        _refuse_unreachable(origin, path, entry.rules, conditions)
+        judged[action] = Judged(signatures[action], tuple(zip(entry.rules, conditions, strict=True)))
+    return document.ready(judged)
+
+
+def _validated(origin: Source) -> Document:
+    try:
+        return Document.model_validate(origin.tree)
+    except ValidationError as error:
+        problems = error.errors()
+        # A list whose entries were refused is also called too short: only the innermost complaint is true.
+        inner = [p for p in problems if not any(_is_inside(q["loc"], p["loc"]) for q in problems)]
+        # A misspelt key is also a missing one; the word that is there helps more than the one that is not.
+        telling = [p for p in inner if p["type"] != "missing"] or inner
+        refusals = [_refusal(origin, problem) for problem in telling]
+        raise min(refusals, key=lambda refusal: (refusal.line, refusal.column)) from error
+
+
+def _is_inside(path: Path, outer: Path) -> bool:
+    return len(path) > len(outer) and path[: len(outer)] == outer
+
+
+def _refusal(origin: Source, problem: ErrorDetails) -> PolicyError:
+    # The words in angle brackets are the alternatives of `then`, which are no place in the document.
+    path: Path = tuple(part for part in problem["loc"] if not str(part).startswith("<"))
+    kind, key = problem["type"], path[-1] if path else ""
+    if kind == "extra_forbidden":
+        return origin.error_at_key(path, f"'{key}' means nothing here.{_known(str(key), _WORDS)}")
+    if kind == "missing":
+        return origin.error_at(path, f"'{key}' is missing here; add it.")
+    if kind == "value_error":
+        return origin.error_at(path, str(problem["ctx"]["error"]))
+    return origin.error_at(path, _SENTENCES.get(kind, f"{problem['msg'].removesuffix('.')}."))
+
+
+def _known(word: str, known: Iterable[str]) -> str:
+    names = sorted(known)
+    if close := difflib.get_close_matches(word, names, n=1):
+        return f" Did you mean '{close[0]}'?"
+    return f" Known here: {', '.join(names)}."
+
+
+def _refuse_repeated_names(origin: Source, path: Path, rules: tuple[Rule, ...]) -> None:
+    seen = set()
+    for index, rule in enumerate(rules):
+        if rule.name in seen:
+            message = f"There are two rules named '{rule.name}'; rename one."
+            raise origin.error_at((*path, "rules", index, "name"), message)
+        seen.add(rule.name)
+
+
+def _refuse_unknown_roles(
+    origin: Source, path: Path, rules: tuple[Rule, ...], roles: frozenset[str] | None
+) -> None:
+    for index, rule in enumerate(rules):
+        quorums = rule.then.require if isinstance(rule.then, Requirement) else ()
+        for number, quorum in enumerate(quorums):
+            if roles is not None and quorum.role not in roles:
+                place = (*path, "rules", index, "then", "require", number, "role")
+                message = f"There is no role '{quorum.role}'.{_known(quorum.role, roles)}"
+                raise origin.error_at(place, message)
+
+
+def _conditions(
+    origin: Source, path: Path, rules: tuple[Rule, ...], signature: Signature
+) -> tuple[Condition, ...]:
+    conditions = []
+    for index, rule in enumerate(rules):
+        try:
+            conditions.append(Condition(rule.when, signature))
+        except ConditionError as error:
+            place = (*path, "rules", index, "when")
+            message = f"Rule '{rule.name}': {error}"
+            raise origin.error_within(place, message, error.line, error.column) from error
+    return tuple(conditions)
+
+
+def _refuse_unreachable(
+    origin: Source, path: Path, rules: tuple[Rule, ...], conditions: tuple[Condition, ...]
+) -> None:
+    """A rule that can never decide misleads its reader: behind `true`, never true, or a repetition."""
+    seen: dict[str, str] = {}
+    always: str | None = None
+    for index, (rule, condition) in enumerate(zip(rules, conditions, strict=True)):
+        place = (*path, "rules", index)
+        if always is not None:
+            message = f"Rule '{rule.name}' is never reached: '{always}' before it always holds. Remove it."
+            raise origin.error_at(place, message)
+        if condition.text in seen:
+            message = f"Rule '{rule.name}' is never reached: '{seen[condition.text]}' has its condition."
+            raise origin.error_at((*place, "when"), message)
+        constant = condition.constant()
+        if constant is False:
+            raise origin.error_at((*place, "when"), f"Rule '{rule.name}' can never hold; remove it.")
+        seen[condition.text] = rule.name
+        always = rule.name if constant else None

@@ -1,0 +1,190 @@
+"""What a policy document says, as frozen values. The field names are the words of the YAML format, version 1.
+
+Only `documents.load` makes a document that can be judged: it also checks conditions, roles and actions.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
+from typing import Annotated, Literal, Self
+
+import rfc8785
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PrivateAttr,
+    Tag,
+)
+
+from .conditions import Condition
+from .signature import Signature
+from .verdicts import EXPIRES_IN, VALID_FOR, AutoApprove, Deny, Duration, Require, Stage, Verdict
+
+FORMAT = 1
+LONGEST_SENTENCE = 500
+# The names of the verdicts that no rule gave; see judge.py.
+RESERVED_NAMES = frozenset({"default", "error"})
+
+_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+
+
+def _format(number: int) -> int:
+    if number != FORMAT:
+        raise ValueError(f"This program reads policy format {FORMAT}; write `policy: {FORMAT}`.")
+    return number
+
+
+def _name(text: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9_-]{0,63}", text) or text in RESERVED_NAMES:
+        reserved = " or ".join(f"'{name}'" for name in sorted(RESERVED_NAMES))
+        raise ValueError(f"A name is a-z, then a-z, 0-9, '-' or '_', at most 64, and not {reserved}.")
+    return text
+
+
+def _sentence(text: str) -> str:
+    sentence = " ".join(text.split())
+    if not 1 <= len(sentence) <= LONGEST_SENTENCE:
+        raise ValueError(f"Write a sentence of 1 to {LONGEST_SENTENCE} characters here.")
+    return sentence
+
+
+def _duration(text: object) -> timedelta:
+    match = re.fullmatch(r"([1-9][0-9]{0,3})([mhd])", str(text))
+    if match is None:
+        raise ValueError("Write a duration as a number and a unit: 30m, 24h or 7d.")
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+Name = Annotated[str, AfterValidator(_name)]
+Sentence = Annotated[str, AfterValidator(_sentence)]
+WrittenDuration = Annotated[Duration, BeforeValidator(_duration)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Quorum(_Part):
+    """`count` different people of this role must agree."""
+
+    role: Name
+    count: Annotated[int, Field(ge=1, le=100)]
+
+
+def _distinct_roles(quorums: tuple[Quorum, ...]) -> tuple[Quorum, ...]:
+    if len({quorum.role for quorum in quorums}) < len(quorums):
+        raise ValueError("A role is asked twice here; ask it once, with the number of people in its count.")
+    return quorums
+
+
+class Denial(_Part):
+    """`then: {deny: ...}`; the sentence is public, the agent may read it."""
+
+    deny: Sentence
+
+
+class Requirement(_Part):
+    """`then: {require: [...]}`; people must agree in every quorum."""
+
+    require: Annotated[tuple[Quorum, ...], Field(min_length=1), AfterValidator(_distinct_roles)]
+    expires_in: WrittenDuration = EXPIRES_IN
+    valid_for: WrittenDuration = VALID_FOR
+
+
+def _consequence(value: object) -> str | None:
+    """Which alternative of `then` this is, by the one key that names it; for pydantic."""
+    if isinstance(value, Denial) or (isinstance(value, Mapping) and "deny" in value):
+        return "<deny>"
+    if isinstance(value, Requirement) or (isinstance(value, Mapping) and "require" in value):
+        return "<require>"
+    return "<auto_approve>" if value == "auto_approve" else None
+
+
+Consequence = Annotated[
+    Annotated[Literal["auto_approve"], Tag("<auto_approve>")]
+    | Annotated[Denial, Tag("<deny>")]
+    | Annotated[Requirement, Tag("<require>")],
+    Discriminator(
+        _consequence,
+        custom_error_type="consequence",
+        custom_error_message="Write `auto_approve`, `{ deny: sentence }` or `require:` with a list of roles.",
+    ),
+]
+
+
+class Rule(_Part):
+    """One rule: when its condition holds, its consequence is the verdict. `because` is shown to reviewers."""
+
+    name: Name
+    when: str
+    because: Sentence
+    then: Consequence
+
+    def verdict(self) -> Verdict:
+        """What this rule answers where its condition holds."""
+        if isinstance(self.then, Denial):
+            return Deny(public=self.then.deny, because=self.because, rule=self.name)
+        if isinstance(self.then, Requirement):
+            return Require(
+                stages=tuple(Stage(quorum.role, quorum.count) for quorum in self.then.require),
+                because=self.because,
+                rule=self.name,
+                expires_in=self.then.expires_in,
+                valid_for=self.then.valid_for,
+            )
+        return AutoApprove(because=self.because, rule=self.name)
+
+
+class ActionRules(_Part):
+    """The rules of one action, in the order in which they are tried."""
+
+    rules: Annotated[tuple[Rule, ...], Field(min_length=1, max_length=100)]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One action's rules, ready to be tried: each with its checked condition."""
+
+    signature: Signature
+    rules: tuple[tuple[Rule, Condition], ...]
+
+
+class Document(_Part):
+    """A whole policy. Two documents say the same when their digests are equal."""
+
+    policy: Annotated[int, AfterValidator(_format)]
+    name: Name
+    actions: Annotated[Mapping[str, ActionRules], Field(min_length=1)]
+
+    _judged: Mapping[str, Judged] = PrivateAttr(default_factory=dict)
+
+    def judged(self, action: str) -> Judged | None:
+        """The action's rules with their conditions, or None where the document does not speak of the action.
+
+        Raises LookupError for a document that `documents.load` did not check.
+        """
+        if action not in self.actions:
+            return None
+        return self._judged[action]
+
+    def ready(self, judged: Mapping[str, Judged]) -> Self:
+        """The same document with its checked conditions, one entry an action."""
+        copy = self.model_copy()
+        copy._judged = dict(judged)
+        return copy
+
+    @cached_property
+    def digest(self) -> str:
+        """sha256, in hex, of the RFC 8785 canonical JSON of what the document says.
+
+        Covers every value that was written, reasons included; layout and YAML comments do not count. A
+        default that was not written is left out, so that a later program version computes the same digest.
+        """
+        return hashlib.sha256(rfc8785.dumps(self.model_dump(mode="json", exclude_unset=True))).hexdigest()

@@ -1,0 +1,95 @@
+"""Real parts for every test: PostgreSQL with one role a process, a Redis-protocol server, and the sandbox shop.
+
+Nothing is flushed between tests (the trail refuses to be): each test works in a tenant of its own.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+# Before Django reads its settings. The prefix keeps two runs apart that share a server named by DATABASE_URL.
+os.environ.update(
+    COUNTERSIGN_ENV="test",
+    COUNTERSIGN_PROCESS="supervisor",
+    DATABASE_ROLE_PREFIX=f"countersign_test_{uuid4().hex[:8]}",
+    DJANGO_SETTINGS_MODULE="approvals.settings",
+)
+
+import django
+import pytest
+from cryptography.fernet import Fernet
+from django.conf import settings
+from django.core.management import call_command
+from pytest_django import DjangoDbBlocker
+
+from approvals.celery import app
+from approvals.management import embedded, roles
+from tests.shop.running import RunningShop, running
+from tests.world import Processes, World, credentials_folder
+
+django.setup()
+
+
+@pytest.fixture(scope="session")
+def data() -> Iterator[Path]:
+    with embedded.scratch() as folder:
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def database_server(data: Path) -> Iterator[embedded.Server]:
+    """A server; `url` is its administrator's."""
+    with embedded.postgres(data, durable=False) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def processes(database_server: embedded.Server, django_db_blocker: DjangoDbBlocker) -> Iterator[Processes]:
+    """A migrated database, and how to act in it as each process: with its role and its secrets."""
+    prefix = settings.DATABASE_ROLE_PREFIX
+    passwords = {process: f"demo-{uuid4().hex}" for process in roles.PROCESSES}
+    urls = roles.provision(database_server.url, database=prefix, prefix=prefix, passwords=passwords)
+    acting = Processes(urls, database_server.url, prefix)
+    with django_db_blocker.unblock():
+        acting.connect("migrator")
+        call_command("migrate", verbosity=0)
+        yield acting
+        acting.disconnect()
+    roles.drop(database_server.url, database=prefix, prefix=prefix)
+
+
+@pytest.fixture(scope="session")
+def broker(data: Path) -> Iterator[str]:
+    with embedded.valkey(data) as server:
+        settings.REDIS_URL = settings.CELERY_BROKER_URL = app.conf.broker_url = server.url
+        yield server.url
+
+
+@pytest.fixture(scope="session")
+def running_shop_for_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningShop]:
+    with running(tmp_path_factory.mktemp("the-shop")) as shop:
+        yield shop
+
+
+@pytest.fixture
+def the_shop(running_shop_for_all: RunningShop) -> RunningShop:
+    """The company's API, as if just installed; its ledger is the truth about what happened."""
+    running_shop_for_all.control("POST", "/control/reset").raise_for_status()
+    return running_shop_for_all
+
+
+@pytest.fixture
+def world(
+    processes: Processes, broker: str, the_shop: RunningShop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[World]:
+    """A tenant of its own with people, an agent, the demo policy, and the shop behind it."""
+    monkeypatch.setattr(settings, "BACKING_URL", the_shop.url)
+    monkeypatch.setattr(settings, "ENCRYPTION_KEYS", [Fernet.generate_key().decode()])
+    with processes.acting_as("migrator"):
+        made = World.make(processes, the_shop)
+    folder = credentials_folder(tmp_path, {made.tenant.slug: "acme", made.other.slug: "globex"})
+    monkeypatch.setattr(settings, "BACKING_READ_CREDENTIALS", str(folder / "read"))
+    processes.write_credentials = str(folder / "write")
+    yield made
+    processes.disconnect()
