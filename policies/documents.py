@@ -20,6 +20,9 @@ _WORDS = (
     *("deny", "require", "role", "count", "expires_in", "valid_for"),
 )
 
+# One refusal is told at a time; a document that is wrong in every line must not cost more to refuse.
+_MOST_PROBLEMS = 50
+
 # Pydantic's words are for programmers; these are for the author of a policy.
 _SENTENCES = {
     "dict_type": "Write `key: value` lines here.",
@@ -71,7 +74,7 @@ def _validated(origin: Source) -> Document:
     try:
         return Document.model_validate(origin.tree)
     except ValidationError as error:
-        problems = error.errors()
+        problems = error.errors()[:_MOST_PROBLEMS]
         # A list whose entries were refused is also called too short: only the innermost complaint is true.
         inner = [p for p in problems if not any(_is_inside(q["loc"], p["loc"]) for q in problems)]
         # A misspelt key is also a missing one; the word that is there helps more than the one that is not.

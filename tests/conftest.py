@@ -50,7 +50,7 @@ def processes(database_server: embedded.Server, django_db_blocker: DjangoDbBlock
     prefix = settings.DATABASE_ROLE_PREFIX
     passwords = {process: f"demo-{uuid4().hex}" for process in roles.PROCESSES}
     urls = roles.provision(database_server.url, database=prefix, prefix=prefix, passwords=passwords)
-    acting = Processes(urls, database_server.url, prefix)
+    acting = Processes(urls, database_server.url, database=prefix, prefix=prefix)
     with django_db_blocker.unblock():
         acting.connect("migrator")
         call_command("migrate", verbosity=0)

@@ -50,12 +50,10 @@ class Place(NamedTuple):
 def check_checkpoint(
     checkpoint: Checkpoint, before: Checkpoint | None, public_keys: PublicKeys
 ) -> list[Place]:
-    """The places of a checkpoint, in the order of its tree, once signature, chain and tree are found to hold."""
+    """The places of a checkpoint in the order of its tree, once signature, chain and tree hold."""
     expected = before.number + 1 if before else 1
     if checkpoint.number != expected:
-        raise _at_checkpoint(
-            checkpoint, f"it is missing; the next one is {checkpoint.number}.", number=expected
-        )
+        raise _at_checkpoint(checkpoint, f"it is missing; the next is {checkpoint.number}.", number=expected)
     signed = _signed(checkpoint, public_keys)
     if (signed["tenant"], signed["number"]) != (str(checkpoint.tenant_id), checkpoint.number):
         raise _at_checkpoint(

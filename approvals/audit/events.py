@@ -42,8 +42,8 @@ def record(
     """Write one event and return its id; its time is now.
 
     What identifies a person goes into `personal`, where it can be erased; `data` can never be. Raises
-    OutsideTransaction, UnknownKind, or Unrecordable (see `format.event_text`); the database refuses another tenant
-    than that of the `tenant_scope`.
+    OutsideTransaction, UnknownKind, or Unrecordable (see `format.event_text`); the database refuses another
+    tenant than that of the `tenant_scope`.
     """
     if not connection.in_atomic_block:
         raise OutsideTransaction(f"{kind} must be recorded in the transaction of what it records.")

@@ -1,9 +1,9 @@
 """The trail's format, version 1: what is hashed, what is signed. Pure, and final.
 
 An event is canonical JSON (RFC 8785). Its leaf and the tree over leaves follow RFC 6962, section 2.1. A
-checkpoint is canonical JSON too, and names its predecessor by digest. A personal value is not in the text: only
-a salted commitment is, so that the value can be erased and the proof stays. Anybody can recompute all of it with
-SHA-256, HMAC and an RFC 8785 library; another format needs another `v`.
+checkpoint is canonical JSON too, and names its predecessor by digest. A personal value is not in the text:
+only a salted commitment is, so that the value can be erased and the proof stays. Anybody can recompute all of
+it with SHA-256, HMAC and an RFC 8785 library; another format needs another `v`.
 """
 
 import hashlib
@@ -51,9 +51,9 @@ def event_text(
     """The canonical text of one event.
 
     `at` is aware; it is written in UTC with microseconds. `trace_id` is 32 lower-case hex digits (W3C trace
-    context) or empty. `data` holds strings, integers within 2^53 - 1, booleans, None and lists of these; amounts of
-    money go in as strings. `commitments` maps a field to the hex commitment of its personal value. Raises
-    Unrecordable, which names the field.
+    context) or empty. `data` holds strings, integers within 2^53 - 1, booleans, None and lists of these;
+    amounts of money go in as strings. `commitments` maps a field to the hex commitment of its personal value.
+    Raises Unrecordable, which names the field.
     """
     if actor_kind not in ACTOR_KINDS:
         raise Unrecordable("actor.kind", f"{actor_kind!r} is not one of {', '.join(ACTOR_KINDS)}")
@@ -134,15 +134,15 @@ def leaf(text: str) -> bytes:
 
 
 def node(left: bytes, right: bytes) -> bytes:
-    """SHA-256(0x01 || left || right). RFC 6962, section 2.1: the prefix keeps a node from passing as a leaf."""
+    """SHA-256(0x01 || left || right). RFC 6962, section 2.1: a node cannot pass as a leaf."""
     return hashlib.sha256(b"\x01" + left + right).digest()
 
 
 def root(leaves: Sequence[bytes]) -> bytes:
     """The Merkle tree hash of one or more leaves, in their order. RFC 6962, section 2.1.
 
-    Pairing level by level and carrying an odd last one up gives the tree which the RFC defines by splitting at the
-    largest power of two. Raises ValueError for no leaves: an empty checkpoint does not exist.
+    Pairing level by level and carrying an odd last one up gives the tree which the RFC defines by splitting
+    at the largest power of two. Raises ValueError for no leaves: an empty checkpoint does not exist.
     """
     if not leaves:
         raise ValueError("A tree needs at least one leaf.")

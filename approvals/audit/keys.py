@@ -24,9 +24,7 @@ def public_keys() -> PublicKeys:
     """AUDIT_PUBLIC_KEYS, each the base64 of 32 raw bytes. Raises ImproperlyConfigured when there is none."""
     raw_keys = [_bytes("AUDIT_PUBLIC_KEYS", encoded) for encoded in settings.AUDIT_PUBLIC_KEYS]
     if not raw_keys:
-        raise ImproperlyConfigured(
-            "AUDIT_PUBLIC_KEYS is empty: without a public key no trail can be verified."
-        )
+        raise ImproperlyConfigured("AUDIT_PUBLIC_KEYS is empty: without one no trail can be verified.")
     return {key_id(raw): Ed25519PublicKey.from_public_bytes(raw) for raw in raw_keys}
 
 

@@ -1,7 +1,8 @@
 """The trail's tables. Other rooms are named by plain ids: an event outlives what it speaks about.
 
-The column `audit_event.xid` is not modelled: the database alone writes it (see `migrations/0002_walls.py`), and the
-roles that insert events may not name it. The checks and triggers that guard these tables are there too.
+The column `audit_event.xid` is not modelled: the database alone writes it (see `migrations/0002_walls.py`),
+and the roles that insert events may not name it. The checks and triggers that guard these tables are there
+too.
 """
 
 from django.contrib.postgres.fields import ArrayField, BigIntegerRangeField
@@ -34,7 +35,7 @@ class Event(models.Model):
 
 
 class Personal(models.Model):
-    """A personal value that an event commits to. Deleting the row, salt and all, erases it; the proof stays."""
+    """A personal value that an event commits to. Deleting the row, and its salt, erases it, not the proof."""
 
     pk = models.CompositePrimaryKey("event_id", "field")
     event_id = models.UUIDField()
@@ -50,8 +51,8 @@ class Personal(models.Model):
 class Checkpoint(models.Model):
     """A signed root over one batch of a tenant's events.
 
-    `event_ids` and `leaves` (32 bytes each, end to end) are in the order of the tree: with them, verification can name
-    the very row that no longer fits. `xids` spans the transactions of these events.
+    `event_ids` and `leaves` (32 bytes each, end to end) are in the order of the tree: with them, verification
+    can name the very row that no longer fits. `xids` spans the transactions of these events.
     """
 
     tenant_id = models.UUIDField()

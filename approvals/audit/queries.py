@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -16,19 +16,21 @@ from approvals.audit.models import Event, Personal
 SEALED = """
 SELECT e.id FROM audit_event e JOIN audit_checkpoint c
     ON c.tenant_id = e.tenant_id AND c.xids @> e.xid::text::bigint AND e.id = ANY (c.event_ids)
-WHERE e.tenant_id = %s AND e.request_id = %s
+WHERE e.tenant_id = %s AND e.id = ANY (%s)
 """
 
 
 @dataclass(frozen=True, slots=True)
 class TrailEntry:
-    """One event for reading. `personal` has None where the value was erased; `sealed`: a signed root covers it."""
+    """One event for reading. `personal` has None for an erased value; `sealed`: a signed root covers it."""
 
     id: UUID
     at: datetime
     kind: str
     meaning: str
     actor: Actor
+    request_id: UUID | None
+    trace_id: str
     data: Mapping[str, object]
     personal: Mapping[str, str | None]
     sealed: bool
@@ -36,9 +38,24 @@ class TrailEntry:
 
 def trail(tenant_id: UUID, request_id: UUID) -> list[TrailEntry]:
     """The events of one request in order of time. Runs in the `tenant_scope` of that tenant."""
-    events = Event.objects.filter(tenant_id=tenant_id, request_id=request_id).order_by("at", "id")
-    kept = _personal(tenant_id, [event.id for event in events])
-    sealed = _sealed(tenant_id, request_id)
+    return _entries(
+        tenant_id, Event.objects.filter(tenant_id=tenant_id, request_id=request_id).order_by("at", "id")
+    )
+
+
+def recent(tenant_id: UUID, *, limit: int, before: tuple[datetime, UUID] | None = None) -> list[TrailEntry]:
+    """The tenant's newest events, at most `limit`, older than `before` (keyset paging); in its `tenant_scope`."""
+    events = Event.objects.filter(tenant_id=tenant_id)
+    if before is not None:
+        at, last = before
+        events = events.filter(at__lte=at).exclude(at=at, id__gte=last)
+    return _entries(tenant_id, events.order_by("-at", "-id")[:limit])
+
+
+def _entries(tenant_id: UUID, found: Iterable[Event]) -> list[TrailEntry]:
+    events = list(found)
+    ids = [event.id for event in events]
+    kept, sealed = _personal(tenant_id, ids), _sealed(tenant_id, ids)
     return [_entry(event, kept[event.id], event.id in sealed) for event in events]
 
 
@@ -50,6 +67,8 @@ def _entry(event: Event, kept: Mapping[str, str], is_sealed: bool) -> TrailEntry
         kind=written["kind"],
         meaning=KINDS[written["kind"]],
         actor=Actor(**written["actor"]),
+        request_id=event.request_id,
+        trace_id=written["trace"],
         data=written["data"],
         personal={field: kept.get(field) for field in written["personal"]},
         sealed=is_sealed,
@@ -63,7 +82,7 @@ def _personal(tenant_id: UUID, event_ids: list[UUID]) -> dict[UUID, dict[str, st
     return kept
 
 
-def _sealed(tenant_id: UUID, request_id: UUID) -> set[UUID]:
+def _sealed(tenant_id: UUID, event_ids: list[UUID]) -> set[UUID]:
     with connection.cursor() as cursor:
-        cursor.execute(SEALED, [tenant_id, request_id])
+        cursor.execute(SEALED, [tenant_id, event_ids])
         return {event_id for (event_id,) in cursor.fetchall()}

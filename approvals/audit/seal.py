@@ -1,13 +1,14 @@
 """Sealing: one Merkle tree per tenant and batch, its root signed and chained to the checkpoint before.
 
-What is ready is decided by transaction, not by time or id: below `pg_snapshot_xmin` every transaction has ended, so
-nothing can turn up there any more. A transaction that began early and commits late holds the horizon back, and its
-events with it, until it ends (so does one in another database of the same cluster).
+What is ready is decided by transaction, not by time or id: below `pg_snapshot_xmin` every transaction has
+ended, so nothing can turn up there any more. A transaction that began early and commits late holds the
+horizon back, and its events with it, until it ends (so does one in another database of the same cluster).
 
-A dump restored into another cluster breaks this count: there, transactions start from a number of that cluster's own,
-and old events carry numbers that will come again. Then the batch is found once by comparing all events with all
-checkpoints, and the horizon starts again from the new cluster's count. Later batches that run over old numbers are
-compared with just the checkpoints which cover those, through `audit_checkpoint.xids`.
+A dump restored into another cluster breaks this count: there, transactions have numbers of that cluster's
+own, and those that old events carry will come again. Then a batch is found by comparing all events with all
+checkpoints, until nothing is left, and the horizon starts again from the new cluster's count. Later batches
+that run over old numbers are compared with just the checkpoints which cover those, through
+`audit_checkpoint.xids`.
 """
 
 from collections.abc import Iterable
@@ -71,8 +72,8 @@ class Ready(NamedTuple):
 def seal(signing_key: Ed25519PrivateKey, *, limit: int = BATCH) -> int:
     """Seal what is ready and return the number of events: 0 when nothing is, or while another sealer works.
 
-    About `limit` events at a time (a transaction is never split); call again while the answer is not 0. Runs as the
-    sweeper, in a transaction of its own: raises RuntimeError inside another.
+    About `limit` events at a time (a transaction is never split); call again while the answer is not 0. Runs
+    as the sweeper, in a transaction of its own: raises RuntimeError inside another.
     """
     with transaction.atomic(durable=True), connection.cursor() as cursor:
         cursor.execute(ALONE, [LOCK])
@@ -143,6 +144,6 @@ def _ready(cursor: CursorWrapper) -> list[Ready]:
 
 
 def _row(cursor: CursorWrapper) -> tuple[int, ...]:
-    row: tuple[int, ...] | None = cursor.fetchone()
-    assert row is not None  # each of these statements yields exactly one row
-    return row
+    """The row of a statement that always yields exactly one."""
+    (row,) = cursor.fetchall()
+    return tuple(row)

@@ -1,8 +1,9 @@
 """Verification: walk the trail in order and stop at the first row that does not fit.
 
-Per tenant: checkpoints by number, each with its events in the order of its tree; then the events that no checkpoint
-covers. Rows are read a few at a time, so memory does not grow with the trail. What this cannot see: the tail of a
-trail cut off together with its checkpoints by whoever owns the database; for that, compare with a root kept outside.
+Per tenant: checkpoints by number, each with its events in the order of its tree; then the events that no
+checkpoint covers. Rows are read a few at a time, so memory does not grow with the trail. What this cannot
+see: the tail of a trail cut off together with its checkpoints by whoever owns the database; for that, compare
+with a root kept outside.
 """
 
 from collections import defaultdict

@@ -28,7 +28,7 @@ def run_as(
     account: Account | None, argv: Sequence[str | Path], env: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run to the end and capture both outputs. The folder is /: the account may be unable to enter ours."""
-    return subprocess.run(
+    return subprocess.run(  # noqa: S603 the commands are ours
         argv,
         cwd="/",
         env=env,
@@ -44,5 +44,5 @@ def run_as(
 
 
 def reaches(account: Account | None, folder: Path) -> bool:
-    """Whether the account can enter this folder (an absolute path); asked of the kernel, which knows ACLs too."""
+    """Whether the account can enter this folder (an absolute path), as the kernel sees it."""
     return run_as(account, ["test", "-x", folder]).returncode == 0

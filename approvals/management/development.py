@@ -67,9 +67,10 @@ def stack(
 ) -> Iterator[Stack]:
     """Start every part in this data folder, wait until all are healthy, and stop them when the block ends.
 
-    Reads from `environ`: DATABASE_URL (an administrator's), REDIS_URL, CELERY_BROKER_URL, COUNTERSIGN_EMBEDDED,
-    COUNTERSIGN_BIND, COUNTERSIGN_{WEB,DOOR,SHOP}_PORT. Raises CommandError when it refuses to start, GaveUp when a
-    part could not be kept running, KeyboardInterrupt after a signal; nothing runs any more when it does.
+    Reads from `environ`: DATABASE_URL (an administrator's), REDIS_URL, CELERY_BROKER_URL,
+    COUNTERSIGN_EMBEDDED, COUNTERSIGN_BIND, COUNTERSIGN_{WEB,DOOR,SHOP}_PORT. Raises CommandError when it
+    refuses to start, GaveUp when a part could not be kept running, KeyboardInterrupt after a signal; nothing
+    runs any more when it does.
     """
     data = data_folder(data)
     with ExitStack() as held:
@@ -97,7 +98,7 @@ def reset(data: Path) -> None:
 
 
 def role_prefix(data: Path, *, is_ours: bool) -> str:
-    """`countersign`; on a server that others use too, with a mark of this data folder, so that copies do not fight."""
+    """`countersign`; on a shared server with a mark of this data folder, so that two copies do not fight."""
     return "countersign" if is_ours else f"countersign_{hashlib.sha256(str(data).encode()).hexdigest()[:8]}"
 
 
@@ -147,7 +148,7 @@ def _server(prepared: Prepared, supervisor: Supervisor) -> Prepared:
 
 
 def _provision(database: Prepared, prefix: str, secrets: Keys) -> dict[str, str]:
-    """A database named in DATABASE_URL is used; the maintenance databases are not: there, one is made beside them."""
+    """The database that DATABASE_URL names is used, but a maintenance one is not: one is made beside it."""
     named = unquote(urlsplit(database.url).path.lstrip("/"))
     name = prefix if named in ("", "postgres", "template1") else named
     return roles.provision(database.url, database=name, prefix=prefix, passwords=secrets.role_passwords)

@@ -1,4 +1,4 @@
-"""Files that only their owner reads, secrets that are made once, and the folder where a run keeps everything."""
+"""Files that only their owner reads, secrets that are made once, and the one folder of a run."""
 
 import os
 import shutil
@@ -34,7 +34,7 @@ def remembered(path: Path, make: Callable[[], str]) -> str:
 
 
 def data_folder(path: Path) -> Path:
-    """Make this the data folder of a run, or find it again. Raises CommandError when it holds somebody's files."""
+    """Make this the data folder of a run, or find it again. CommandError when it holds somebody's files."""
     path = path.expanduser().resolve()
     if path.exists() and not (path / MARKER).exists() and any(path.iterdir()):
         raise CommandError(
@@ -43,7 +43,7 @@ def data_folder(path: Path) -> Path:
         )
     path.mkdir(parents=True, exist_ok=True)
     try:
-        # Postgres refuses root and runs as another account, which must be able to walk through to its own folder.
+        # Postgres refuses root and runs as another account, which must be able to walk through to its own.
         path.chmod(0o711 if os.geteuid() == 0 else 0o700)
         (path / MARKER).touch()
     except PermissionError as error:

@@ -3,9 +3,9 @@
     with embedded.postgres(data) as database, embedded.valkey(data) as broker:
         connect(database.url)
 
-The order: a URL in the environment (DATABASE_URL; REDIS_URL, else CELERY_BROKER_URL), a server installed on this
-machine, the server in a wheel. COUNTERSIGN_EMBEDDED=wheels skips the middle one. Our own servers listen on
-127.0.0.1 only, ask everybody for a password, and end with the thread that started them (on Linux).
+The order: a URL in the environment (DATABASE_URL; REDIS_URL, else CELERY_BROKER_URL), a server installed on
+this machine, the server in a wheel. COUNTERSIGN_EMBEDDED=wheels skips the middle one. Our own servers listen
+on 127.0.0.1 only, ask everybody for a password, and end with the thread that started them (on Linux).
 """
 
 import os
@@ -75,14 +75,14 @@ def postgres(
 
 @contextmanager
 def valkey(data: Path, *, environ: Mapping[str, str] = os.environ) -> Iterator[Server]:
-    """A Redis-protocol server for as long as the block lasts. It remembers nothing afterwards. Raises as postgres()."""
+    """A Redis-protocol server for as long as the block lasts; it forgets everything. Raises as postgres()."""
     with _running(prepare_valkey(data, environ=environ), data) as server:
         yield server
 
 
 @contextmanager
 def scratch() -> Iterator[Path]:
-    """A data folder for one test run, gone afterwards with all that our servers left, wherever they left it."""
+    """A data folder for one test run, gone afterwards with all that our servers left anywhere."""
     with TemporaryDirectory(prefix="countersign-") as name:
         data = data_folder(Path(name))
         try:
@@ -92,7 +92,7 @@ def scratch() -> Iterator[Path]:
 
 
 def forget(data: Path) -> None:
-    """Empty a data folder, and remove the cluster that may lie outside of it. Nothing may be running in it."""
+    """Empty a data folder, and the cluster that may lie outside of it. Nothing may be running in it."""
     cluster.forget(data)
     empty(data)
 

@@ -64,5 +64,5 @@ def _token() -> str:
 
 
 def _key() -> str:
-    """32 bytes in base64 whose text starts with `demo`: 232 of the 256 bits are random, plenty for a stand-in."""
+    """32 bytes in base64 whose text starts with `demo`: 232 of the 256 bits are random."""
     return "demo" + base64.b64encode(secrets.token_bytes(32)).decode()[4:]

@@ -1,7 +1,6 @@
 """Which processes a checkout runs, with what environment each, and how one sees that it is ready."""
 
 import http.client
-import os
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -13,6 +12,7 @@ from approvals.management.keys import Keys
 from approvals.management.ports import LOOPBACK
 
 _WORKER_GRACE_SECONDS = 15.0
+_EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 what a person may have asked for; nothing is bound by it here
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,11 +87,11 @@ def environments(ground: Ground) -> dict[str, dict[str, str]]:
 
 
 def inherited(environ: Mapping[str, str]) -> dict[str, str]:
-    """The person's environment without anything of ours: a secret exported in a shell is not for every process."""
+    """The person's environment with nothing of ours: a secret in their shell is not for every process."""
     ours = {
         "DATABASE_URL", "DATABASE_ROLE_PREFIX", "REDIS_URL", "CELERY_BROKER_URL", "SECRET_KEY", "PUBLIC_URL",
-        "DOOR_URL", "BACKING_URL", "BACKING_READ_CREDENTIALS", "BACKING_WRITE_CREDENTIALS", "AUDIT_SIGNING_KEY",
-        "AUDIT_PUBLIC_KEYS", "ENCRYPTION_KEYS", "BIND_HOST", "DJANGO_SETTINGS_MODULE",
+        "DOOR_URL", "BACKING_URL", "BACKING_READ_CREDENTIALS", "BACKING_WRITE_CREDENTIALS",
+        "AUDIT_SIGNING_KEY", "AUDIT_PUBLIC_KEYS", "ENCRYPTION_KEYS", "BIND_HOST", "DJANGO_SETTINGS_MODULE",
     }  # fmt: skip
     kept = {name: value for name, value in environ.items() if name not in ours}
     kept = {name: value for name, value in kept.items() if not name.startswith(("COUNTERSIGN_", "PG"))}
@@ -139,7 +139,7 @@ def _python(
     name: str,
     *arguments: str,
     env: Mapping[str, str],
-    ready: Callable[[Child], bool] = lambda child: True,
+    ready: Callable[[Child], bool] = lambda _: True,
     grace: float = 5.0,
 ) -> Program:
     argv = (sys.executable, *arguments)
@@ -157,9 +157,9 @@ def _says(pattern: str) -> Callable[[Child], bool]:
 
 
 def _healthy(bind: str, port: int) -> Callable[[Child], bool]:
-    host = LOOPBACK if bind in ("0.0.0.0", "::") else bind
+    host = LOOPBACK if bind in _EVERYWHERE else bind
 
-    def answers(child: Child) -> bool:
+    def answers(_: Child) -> bool:
         connection = http.client.HTTPConnection(host, port, timeout=2)
         with suppress(OSError, http.client.HTTPException):
             connection.request("GET", "/healthz", headers={"Host": f"localhost:{port}"})

@@ -10,12 +10,12 @@ from contextlib import ExitStack
 from django.core.management.base import CommandError
 
 LOOPBACK = "127.0.0.1"
-# Below the range from which Linux takes the ports of outgoing connections: nothing slips in between look and use.
+# Below the range from which Linux takes the ports of outgoing connections, so that none slips in.
 _ANY = range(20_000, 32_000)
 
 
 def is_free(port: int, host: str = LOOPBACK) -> bool:
-    """Whether a server could listen. On loopback both families count: browsers try [::1] first for localhost."""
+    """Whether a server could listen. Both families count: browsers try [::1] first for localhost."""
     hosts = [(socket.AF_INET, host)]
     if socket.has_ipv6 and host == LOOPBACK:
         hosts.append((socket.AF_INET6, "::1"))
@@ -23,11 +23,11 @@ def is_free(port: int, host: str = LOOPBACK) -> bool:
 
 
 def any_free(host: str = LOOPBACK) -> int:
-    return next(port for port in iter(lambda: random.choice(_ANY), None) if is_free(port, host))
+    return next(port for port in _in_any_order() if is_free(port, host))
 
 
 class Ports:
-    """The ports of one run, claimed until it is closed, so that two runs started together do not both take 8000."""
+    """The ports of one run, claimed until it is closed: two runs started together do not both take 8000."""
 
     def __init__(self, environ: Mapping[str, str], host: str = LOOPBACK) -> None:
         self._environ = environ
@@ -42,13 +42,10 @@ class Ports:
         variable = f"COUNTERSIGN_{name.upper()}_PORT"
         if asked := self._environ.get(variable):
             return self._insist(variable, asked)
-        return friendly if self._claim(friendly) else next(p for p in iter(self._any, None) if self._claim(p))
+        return next(port for port in (friendly, *_in_any_order()) if self._claim(port))
 
     def close(self) -> None:
         self._claims.close()
-
-    def _any(self) -> int:
-        return any_free(self._host)
 
     def _insist(self, variable: str, asked: str) -> int:
         if not (asked.isdecimal() and 0 < int(asked) < 65_536):
@@ -74,6 +71,10 @@ class Ports:
         except OSError:
             return False
         return True
+
+
+def _in_any_order() -> list[int]:
+    return random.sample(_ANY, len(_ANY))
 
 
 def _can_listen(family: socket.AddressFamily, address: str, port: int) -> bool:

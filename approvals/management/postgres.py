@@ -1,8 +1,8 @@
-"""PostgreSQL of our own: which binaries, as which account, in which folder; initialised once, then only started.
+"""PostgreSQL of our own: which binaries, as which account, in which folder; initialised once.
 
-Postgres refuses to run as root, so root starts it as `nobody`. That account can often not reach what root can (a
-checkout or a virtual environment under /root): the cluster, and the wheel's binaries, then live in a folder under
-the system's temporary one, whose path is remembered in the data folder.
+Postgres refuses to run as root, so root starts it as `nobody`. That account can often not reach what root
+can (a checkout or a virtual environment under /root): the cluster, and the wheel's binaries, then live in a
+folder under the system's temporary one, whose path is remembered in the data folder.
 """
 
 import os
@@ -31,7 +31,7 @@ from approvals.management.ports import LOOPBACK, any_free
 def prepare(data: Path, *, wheels_only: bool, durable: bool = True) -> tuple[str, Program, str]:
     """A cluster in this data folder, initialised if it is new: (superuser's URL, program to start it, words).
 
-    `durable=False` does not wait for the disk: right for tests, wrong for data that should survive a power cut.
+    `durable=False` does not wait for the disk: right for tests, wrong for what should survive a power cut.
     Raises CommandError when there are no binaries, or when the cluster was made by another major version.
     """
     home = _home(data)
@@ -88,12 +88,12 @@ def _initialise(chosen: Binaries, cluster: Path, password: str) -> None:
     account = unprivileged()
     shutil.rmtree(cluster, ignore_errors=True)  # what an interrupted initdb left has no PG_VERSION
     cluster.mkdir(mode=0o700)
-    # initdb reads the password from a file that its account can read; it is gone again before anything listens.
+    # initdb reads the password from a file that its account can read; it is gone before anything listens.
     first_password = write_private(cluster.with_name("first-password"), password)
     if account:
         for path in (cluster, first_password):
             os.chown(path, account.uid, account.gid)
-    command = [
+    command: list[str | Path] = [
         chosen.folder / "initdb", f"--pgdata={cluster}", "--username=postgres", f"--pwfile={first_password}",
         "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8",
     ]  # fmt: skip
@@ -119,7 +119,7 @@ def _program(chosen: Binaries, cluster: Path, port: int, url: str, durable: bool
         argv=(str(chosen.folder / "postgres"), "-D", str(cluster), *options),
         env=_plain(),
         cwd=Path("/"),
-        ready=lambda child: _answers(url),
+        ready=lambda _: _answers(url),
         account=unprivileged(),
         stop_signal=signal.SIGINT,  # "fast": ends sessions, writes a checkpoint
         end_signal=signal.SIGQUIT,  # "immediate": every backend ends now, the next start recovers
@@ -135,7 +135,7 @@ def _answers(url: str) -> bool:
 
 
 def _clear_stale_lock(cluster: Path) -> None:
-    """After kill -9 the lock file names a pid that may belong to anybody by now; Postgres would refuse to start.
+    """After kill -9 the lock file names a pid that may be anybody's by now; Postgres would refuse to start.
 
     The caller holds the data folder, so a postmaster still found in this cluster is an orphan: it is ended.
     """

@@ -13,8 +13,8 @@ from psycopg import Connection
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
 PROCESSES = ("migrator", "door", "web", "worker", "sweeper")
-# Milliseconds. Nobody waits longer at the door or for a page; a worker's bookkeeping is short, its HTTP calls are
-# made outside any transaction. The migrator has no limits: a migration may have to wait for its lock.
+# Milliseconds. Nobody waits longer at the door or for a page; a worker's bookkeeping is short, its HTTP calls
+# are made outside any transaction. The migrator has no limits: a migration may have to wait for its lock.
 _INTERACTIVE = {
     "statement_timeout": 10_000,
     "lock_timeout": 3_000,
@@ -31,11 +31,11 @@ _POWERS = SQL("NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS NOREPLICATION")
 
 
 def provision(admin_url: str, *, database: str, prefix: str, passwords: Mapping[str, str]) -> dict[str, str]:
-    """Make `{prefix}_{process}` able to log in for each process, and the database theirs. Returns each one's URL.
+    """Make `{prefix}_{process}` able to log in for each process, and the database theirs. Returns their URLs.
 
     `admin_url` names a role that may create roles and databases, and a database that exists to connect to.
-    `database` is created if need be and owned by `{prefix}_migrator`; one that belongs to somebody else, neither
-    the administrator nor the migrator, is left alone and refused with CommandError.
+    `database` is created if need be and owned by `{prefix}_migrator`; one that belongs to somebody else,
+    neither the administrator nor the migrator, is left alone and refused with CommandError.
     `passwords` has one for each of PROCESSES. The server never sees one in the clear, so no log of its can.
     """
     owner = f"{prefix}_migrator"
@@ -105,7 +105,8 @@ def _administer(admin: Connection, owner: str) -> None:
 
 def _database(admin: Connection, database: str, owner: str) -> None:
     found = admin.execute(
-        "SELECT pg_get_userbyid(datdba), pg_get_userbyid(datdba) = current_user FROM pg_database WHERE datname = %s",
+        "SELECT pg_get_userbyid(datdba), pg_get_userbyid(datdba) = current_user FROM pg_database"
+        " WHERE datname = %s",
         (database,),
     ).fetchone()
     names = {"database": Identifier(database), "owner": Identifier(owner)}

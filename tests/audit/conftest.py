@@ -1,4 +1,4 @@
-"""Trails to falsify: each in a copy of a migrated database, since a broken trail stays broken and is never flushed."""
+"""Trails to falsify, each in a copy of a migrated database: what is broken stays so."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

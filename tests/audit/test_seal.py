@@ -55,7 +55,7 @@ def event_in_an_open_transaction(trail: Trail, tenant_id: UUID) -> Iterator[None
 def test_events_are_sealed_once_in_their_order(
     trail: Trail, tenant_id: UUID, file_events: FileEvents
 ) -> None:
-    first, second = file_events(3), []
+    first = file_events(3)
     assert (trail.seal(), trail.seal()) == (3, 0)
     second = file_events(2)
     assert (trail.seal(), trail.seal()) == (2, 0)
@@ -150,8 +150,8 @@ def test_a_trail_restored_where_transactions_count_lower_goes_on_without_a_gap(
     trail.seal()
     unsealed = file_events(2)
     _pretend_restored(trail, cluster_is_known)
-    assert trail.verify(tenant_id).ok, "before the sealer ran here"
     new = file_events(2)
+    assert trail.verify(tenant_id).ok, "the old horizon must accuse nobody before the sealer ran here"
     assert [trail.seal(limit=3) for _ in range(4)] == [3, 1, 0, 0]
     later = file_events(2)
     assert (trail.seal(), trail.seal()) == (2, 0)
@@ -191,7 +191,7 @@ def test_a_page_learns_which_events_are_sealed(trail: Trail, tenant_id: UUID) ->
 
 
 def _pretend_restored(trail: Trail, cluster_is_known: bool) -> None:
-    """Old rows and horizon with numbers that this cluster has not reached; it may be the same cluster or another."""
+    """Old rows and horizon with numbers that this cluster, which may be another one, has not reached."""
     ahead = 1_000_000
     trail.tamper("UPDATE audit_event SET xid = (xid::text::bigint + %s)::text::xid8", ahead)
     trail.tamper(

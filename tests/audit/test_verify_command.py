@@ -11,7 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
 from django.test import override_settings
 
-from approvals.audit.keys import public_keys, signing_key, signer_id
+from approvals.audit.keys import public_keys, signer_id, signing_key
 from tests.audit.trails import Trail
 
 FileEvents = Callable[[int], list[UUID]]

@@ -1,6 +1,7 @@
 """A database with a trail of its own, and what the processes, and an intruder, do in it."""
 
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
@@ -71,7 +72,7 @@ class Trail:
         with self.superuser() as owner, owner.transaction():
             for table in WALLED:
                 owner.execute(f"ALTER TABLE {table} DISABLE TRIGGER ALL")
-            checks = owner.execute(
+            checks: list[Any] = owner.execute(
                 "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint"
                 " WHERE contype = 'c' AND conrelid IN ('audit_event'::regclass, 'audit_checkpoint'::regclass)"
             ).fetchall()

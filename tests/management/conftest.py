@@ -1,4 +1,4 @@
-"""Scratch data folders, and a checkout of small stand-in processes that start in a moment and keep nothing."""
+"""Scratch data folders, and a checkout of stand-in processes that start in a moment and keep nothing."""
 
 import os
 import signal
@@ -13,6 +13,12 @@ import pytest
 from approvals.management import embedded
 from approvals.management.development import Stack, stack
 
+# What a person may have in their shell: none of it is for the processes.
+EXPORTED = {
+    "AUDIT_SIGNING_KEY": "exported key",
+    "PGOPTIONS": "-c exported=on",
+    "COUNTERSIGN_X": "exported too",
+}
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 # What `make run` starts in a checkout, as small as it can be and still be what a supervisor sees.
@@ -25,7 +31,7 @@ _STAND_IN = {
                 connection.execute("CREATE TABLE IF NOT EXISTS made_by_migrations (id int)")
         elif sys.argv[1] == "seed":
             person = {"email": "rita@example.com", "password": "demo", "tenant": "acme", "roles": ["finance"]}
-            agent = {"name": "Support bot", "client_id": "id", "client_secret": "it's", "scope": "mcp:read mcp:request"}
+            agent = {"name": "Bot", "client_id": "id", "client_secret": "it's", "scope": "mcp:read mcp:ask"}
             with open(sys.argv[3], "w") as out:
                 json.dump({"people": [person], "agents": [agent]}, out)
         else:
@@ -81,7 +87,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def running(module_data: Path, checkout: Path) -> Iterator[Stack]:
-    with stack(module_data, quiet=True, checkout=checkout) as started:
+    with stack(module_data, quiet=True, environ=os.environ | EXPORTED, checkout=checkout) as started:
         yield started
 
 
@@ -125,7 +131,7 @@ def run(checkout: Path) -> Iterator["type[Run]"]:
             super().__init__(data, checkout, **environ)
             started.append(self)
 
-    yield Remembered  # type: ignore[misc]
+    yield Remembered
     for each in started:
         if each.process.poll() is None:
             each.end(signal.SIGTERM)

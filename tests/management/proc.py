@@ -38,8 +38,7 @@ def command(pid: int) -> list[str]:
 
 
 def listening(pids: Iterable[int]) -> dict[str, bool]:
-    """The listening TCP sockets of these processes: "address:port" in the kernel's hexadecimal, and whether it
-    is a loopback address."""
+    """Their listening TCP sockets: address:port in the kernel's hexadecimal, and whether that is loopback."""
     inodes = {inode for pid in pids for inode in _sockets(pid)}
     found = {}
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):

@@ -5,11 +5,19 @@ from pathlib import Path
 
 from approvals.management.development import stack
 
+# ruff: noqa: T201 its output is what the tests read
+
 
 def main(data: Path, checkout: Path) -> None:
     try:
         with stack(data, checkout=checkout) as running:
-            print("all started", running.addresses.web, running.addresses.door, running.addresses.shop, flush=True)
+            print(
+                "all started",
+                running.addresses.web,
+                running.addresses.door,
+                running.addresses.shop,
+                flush=True,
+            )
             running.wait()
     except KeyboardInterrupt:
         print("all stopped", flush=True)

@@ -1,10 +1,12 @@
 """The whole run: started, healthy, closed to the outside, and kept running. On small stand-in processes."""
 
+import base64
 import json
 import os
 import signal
 import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic, sleep
 from urllib.request import urlopen
@@ -16,9 +18,11 @@ from cryptography.fernet import Fernet
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.core.management.base import CommandError
 
-from approvals.management import banner, embedded
+from approvals.management import banner, embedded, roles, supervisor
 from approvals.management.development import Stack, reset, stack
+from approvals.management.keys import keys
 from tests.management import proc
+from tests.management.conftest import EXPORTED
 
 PARTS = ("database", "broker", "shop", "web", "door", "worker", "sweeper")
 SECRET = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "AUDIT_SIGNING_KEY", "ENCRYPTION_KEYS")
@@ -67,7 +71,12 @@ def test_files_with_secrets_are_for_their_owner_alone(running: Stack) -> None:
 def test_each_process_is_told_only_the_secrets_that_are_its_business(running: Stack) -> None:
     holders = {
         name: {process for process, told in running.env.items() if name in told}
-        for name in ("AUDIT_SIGNING_KEY", "ENCRYPTION_KEYS", "BACKING_READ_CREDENTIALS", "BACKING_WRITE_CREDENTIALS")
+        for name in (
+            "AUDIT_SIGNING_KEY",
+            "ENCRYPTION_KEYS",
+            "BACKING_READ_CREDENTIALS",
+            "BACKING_WRITE_CREDENTIALS",
+        )
     }
     assert holders == {
         "AUDIT_SIGNING_KEY": {"sweeper"},
@@ -78,12 +87,11 @@ def test_each_process_is_told_only_the_secrets_that_are_its_business(running: St
     assert len({told["DATABASE_URL"] for told in running.env.values()}) == len(running.env)
 
 
-def test_a_secret_of_the_persons_shell_reaches_no_process(data: Path, checkout: Path) -> None:
-    exported = os.environ | {"AUDIT_SIGNING_KEY": "exported", "PGOPTIONS": "-c fsync=off", "COUNTERSIGN_X": "y"}
-    with stack(data, quiet=True, environ=exported, checkout=checkout) as running:
-        for part in ("web", "door", "worker", "shop"):
-            environment = Path(f"/proc/{running[part].pid}/environ").read_text()
-            assert not any(name in environment for name in ("exported", "PGOPTIONS", "COUNTERSIGN_X"))
+def test_a_secret_of_the_persons_shell_reaches_no_process(running: Stack) -> None:
+    for part in ("web", "door", "worker", "shop"):
+        environment = Path(f"/proc/{running[part].pid}/environ").read_text()
+        assert "PATH=" in environment
+        assert not any(exported in environment for exported in EXPORTED.values())
 
 
 def test_the_keys_fit_what_uses_them_and_say_that_they_are_demo_ones(running: Stack) -> None:
@@ -119,7 +127,10 @@ def test_a_part_that_is_killed_comes_back(running: Stack, part: str) -> None:
     os.kill(running[part].pid, signal.SIGKILL)
     _until(lambda: running[part].pid not in family and running[part].program.ready(running[part]))
     assert proc.gone(family)
-    with psycopg.connect(running.env["web"]["DATABASE_URL"]), redis.Redis.from_url(running.env["web"]["REDIS_URL"]) as it:
+    with (
+        psycopg.connect(running.env["web"]["DATABASE_URL"]),
+        redis.Redis.from_url(running.env["web"]["REDIS_URL"]) as it,
+    ):
         assert it.ping()
 
 
@@ -131,19 +142,12 @@ def test_a_second_run_in_the_same_folder_is_refused(running: Stack, checkout: Pa
     assert proc.alive({running["database"].pid})
 
 
-def test_a_second_copy_runs_beside_it_on_other_ports(running: Stack, data: Path, checkout: Path) -> None:
-    with stack(data, quiet=True, checkout=checkout) as second:
-        theirs = {running.addresses.web, running.addresses.door, running.addresses.shop}
-        assert not theirs & {second.addresses.web, second.addresses.door, second.addresses.shop}
-        for each in (running, second):
-            with urlopen(f"{each.addresses.public_url}/healthz") as answer:
-                assert answer.status == 200
-
-
 def test_the_banner_can_be_pasted(running: Stack) -> None:
     text = banner.banner(running)
     decoder = json.JSONDecoder()
-    blocks = [decoder.raw_decode(text, at)[0] for at in range(len(text)) if text.startswith('{\n  "mcpServers"', at)]
+    blocks = [
+        decoder.raw_decode(text, at)[0] for at in range(len(text)) if text.startswith('{\n  "mcpServers"', at)
+    ]
     stdio, http = (block["mcpServers"]["countersign"] for block in blocks)
     assert stdio["env"]["COUNTERSIGN_CLIENT_SECRET"] == "it's"
     assert Path(stdio["command"]).is_absolute()
@@ -155,43 +159,27 @@ def test_the_banner_can_be_pasted(running: Stack) -> None:
 def test_the_command_for_a_token_survives_a_shell(running: Stack) -> None:
     (agent,) = running.seed["agents"]
     command = banner.token_command(running, agent).replace("curl", "printf '%s\\n'", 1)
-    words = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True).stdout.splitlines()
+    words = subprocess.run(
+        ["sh", "-c", command], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
     assert "id:it's" in words
-    assert "scope=mcp:read mcp:request" in words
+    assert "scope=mcp:read mcp:ask" in words
     assert f"resource={running.addresses.door_url}" in words
     assert words[-1] == f"{running.addresses.public_url}/o/token/"
 
 
-def test_the_same_secrets_serve_the_next_run(data: Path, checkout: Path) -> None:
-    runs = []
-    for _ in range(2):
-        with stack(data, quiet=True, checkout=checkout) as running:
-            runs.append({name: running.env["sweeper"][name] for name in ("SECRET_KEY", "AUDIT_SIGNING_KEY")})
-    assert runs[0] == runs[1]
-    assert not list((data / "run").glob("*.env"))
+def test_the_same_secrets_serve_the_next_run(running: Stack) -> None:
+    assert keys(running.ground.data, roles.PROCESSES) == running.ground.keys
 
 
-def test_a_real_database_server_is_used_under_names_of_this_folder(data: Path, checkout: Path) -> None:
-    with embedded.scratch() as elsewhere, embedded.postgres(elsewhere) as server:
-        environ = os.environ | {"DATABASE_URL": server.url}
-        with stack(data, quiet=True, environ=environ, checkout=checkout) as running:
-            prefix = running.ground.role_prefix
-            assert prefix.startswith("countersign_")
-            with psycopg.connect(running.env["door"]["DATABASE_URL"]) as connection:
-                who = connection.execute("SELECT current_user::text, current_database()::text").fetchone()
-            assert who == (f"{prefix}_door", prefix)
-            with pytest.raises(KeyError):
-                running["database"]
-
-
-def test_a_part_that_gives_up_explains_what_went_wrong_in_the_block(data: Path, checkout: Path) -> None:
+def test_a_part_that_gives_up_explains_what_went_wrong_in_the_block(
+    data: Path, checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "FIRST_PAUSE_SECONDS", 0.01)
+    family: set[int] = set()
     with pytest.raises(CommandError, match="sweeper died 5 times"):
-        with stack(data, quiet=True, checkout=checkout) as running:
-            for _ in range(5):
-                pid = running["sweeper"].pid
-                os.kill(pid, signal.SIGKILL)
-                _until(lambda pid=pid: running["sweeper"].pid != pid or _has_failed(running))  # type: ignore[misc]
-            raise RuntimeError("the block noticed only that nothing moved")
+        _let_the_sweeper_die(data, checkout, family)
+    assert proc.gone(family)
 
 
 def test_resetting_empties_the_folder_and_only_a_folder_of_ours(data: Path, tmp_path: Path) -> None:
@@ -206,12 +194,15 @@ def test_resetting_empties_the_folder_and_only_a_folder_of_ours(data: Path, tmp_
     assert precious.read_text() == "mine"
 
 
-def _has_failed(running: Stack) -> bool:
-    try:
-        running._supervisor.raise_failure()
-    except CommandError:
-        return True
-    return False
+def _let_the_sweeper_die(data: Path, checkout: Path, family: set[int]) -> None:
+    with stack(data, quiet=True, checkout=checkout) as running:
+        family |= proc.family(running["database"].pid) | proc.family(running["worker"].pid)
+        for _ in range(supervisor.DEATHS_ALLOWED):
+            pid = running["sweeper"].pid
+            os.kill(pid, signal.SIGKILL)
+            with suppress(AssertionError):  # the last time it stays dead
+                _until(lambda pid=pid: running["sweeper"].pid != pid, within=2.0)  # type: ignore[misc]
+        raise RuntimeError("all that the block noticed is that nothing moved")
 
 
 def _secrets(running: Stack) -> set[str]:
@@ -223,8 +214,6 @@ def _secrets(running: Stack) -> set[str]:
 
 
 def _from_base64(text: str) -> bytes:
-    import base64
-
     return base64.b64decode(text, validate=True)
 
 

@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -33,8 +34,13 @@ def test_a_cluster_keeps_its_rows_from_one_start_to_the_next(data: Path) -> None
 
 
 @pytest.mark.parametrize("environ", RESOLUTIONS)
-def test_both_servers_start_from_what_is_installed_and_from_wheels(data: Path, environ: dict[str, str]) -> None:
-    with embedded.postgres(data, environ=environ) as database, embedded.valkey(data, environ=environ) as broker:
+def test_both_servers_start_from_what_is_installed_and_from_wheels(
+    data: Path, environ: dict[str, str]
+) -> None:
+    with (
+        embedded.postgres(data, environ=environ) as database,
+        embedded.valkey(data, environ=environ) as broker,
+    ):
         assert database.pid
         assert broker.pid
         from_wheel = "lib/postgresql/" not in proc.command(database.pid)[0]
@@ -43,29 +49,33 @@ def test_both_servers_start_from_what_is_installed_and_from_wheels(data: Path, e
     assert proc.gone({database.pid, broker.pid})
 
 
-def test_nobody_gets_in_without_the_password(data: Path) -> None:
-    with embedded.postgres(data) as database, embedded.valkey(data) as broker:
-        for url in (database.url.replace(":demo-", ":wrong-"), database.url.replace(_password(database.url), "")):
-            with pytest.raises(psycopg.OperationalError, match=r"password|no password"):
-                psycopg.connect(url)
-        with pytest.raises(redis.AuthenticationError):
-            redis.Redis.from_url(broker.url.replace(":demo-", ":wrong-")).ping()
+@pytest.fixture(scope="module")
+def servers(module_data: Path) -> Iterator[tuple[embedded.Server, embedded.Server]]:
+    with embedded.postgres(module_data) as database, embedded.valkey(module_data) as broker:
+        yield database, broker
 
 
-def test_only_loopback_is_listened_on(data: Path) -> None:
-    with embedded.postgres(data) as database, embedded.valkey(data) as broker:
-        assert database.pid
-        assert broker.pid
-        sockets = proc.listening(proc.family(database.pid) | proc.family(broker.pid))
-        assert len(sockets) == 2
-        assert all(sockets.values())
+def test_nobody_gets_in_without_the_password(servers: tuple[embedded.Server, embedded.Server]) -> None:
+    database, broker = servers
+    for url in (database.url.replace(":demo-", ":wrong-"), database.url.replace(_password(database.url), "")):
+        with pytest.raises(psycopg.OperationalError, match=r"password"):
+            psycopg.connect(url)
+    with pytest.raises(redis.AuthenticationError):
+        redis.Redis.from_url(broker.url.replace(":demo-", ":wrong-")).ping()
 
 
-def test_no_password_is_among_the_arguments_of_a_server(data: Path) -> None:
-    with embedded.postgres(data) as database, embedded.valkey(data) as broker:
-        for server in (database, broker):
-            assert server.pid
-            assert not any(_password(server.url) in argument for argument in proc.command(server.pid))
+def test_only_loopback_is_listened_on(servers: tuple[embedded.Server, embedded.Server]) -> None:
+    sockets = proc.listening(pid for server in servers for pid in proc.family(server.pid or 0))
+    assert len(sockets) == 2
+    assert all(sockets.values())
+
+
+def test_no_password_is_among_the_arguments_of_a_server(
+    servers: tuple[embedded.Server, embedded.Server],
+) -> None:
+    for server in servers:
+        assert server.pid
+        assert not any(_password(server.url) in argument for argument in proc.command(server.pid))
 
 
 def test_a_killed_server_starts_again_on_the_same_folder(data: Path) -> None:
@@ -83,7 +93,7 @@ def test_a_stale_lock_that_names_a_living_stranger_does_not_prevent_the_start(da
         assert server.pid
         lock = _cluster(server.pid) / "postmaster.pid"
         kept = lock.read_text()
-    # A pid is used again: here by a process of the account that Postgres runs as, which it would take for a server.
+    # A pid is used again: here by the account that Postgres runs as, which would take it for a server.
     owner = lock.parent.stat()
     with subprocess.Popen(["sleep", "60"], cwd="/", user=owner.st_uid, group=owner.st_gid) as stranger:
         lock.write_text("\n".join([str(stranger.pid), *kept.split("\n")[1:]]))
@@ -120,7 +130,8 @@ def test_an_ordinary_user_starts_both(data: Path) -> None:
     program = (
         "import encodings.idna, os, sys, pathlib; from approvals.management import embedded\n"
         "os.setgroups([]), os.setgid(65534), os.setuid(65534)\n"
-        "with embedded.postgres(pathlib.Path(sys.argv[1])) as d, embedded.valkey(pathlib.Path(sys.argv[1])) as b:\n"
+        "data = pathlib.Path(sys.argv[1])\n"
+        "with embedded.postgres(data) as d, embedded.valkey(data) as b:\n"
         "    print('started', d.pid, b.pid)"
     )
     command = [sys.executable, "-c", program, str(home)]
@@ -141,7 +152,10 @@ def test_a_cluster_of_another_major_version_is_refused_and_named(data: Path) -> 
 
 def test_a_server_that_is_named_is_used_and_none_is_started(data: Path) -> None:
     environ = {"DATABASE_URL": "postgresql://a@db.example/x", "CELERY_BROKER_URL": "redis://broker.example/1"}
-    with embedded.postgres(data, environ=environ) as database, embedded.valkey(data, environ=environ) as broker:
+    with (
+        embedded.postgres(data, environ=environ) as database,
+        embedded.valkey(data, environ=environ) as broker,
+    ):
         assert (database.url, database.pid) == (environ["DATABASE_URL"], None)
         assert (broker.url, broker.pid) == (environ["CELERY_BROKER_URL"], None)
 
@@ -168,4 +182,3 @@ def _cluster(pid: int) -> Path:
 
 def _password(url: str) -> str:
     return url.partition("@")[0].rpartition(":")[2]
-

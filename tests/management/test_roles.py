@@ -36,7 +36,10 @@ def fresh(admin_url: str) -> Iterator[dict[str, str]]:
 
 @pytest.mark.parametrize("process", roles.PROCESSES)
 def test_each_process_logs_in_as_itself(urls: dict[str, str], process: str) -> None:
-    assert _ask(urls[process], "SELECT current_user::text, current_database()::text") == (f"a_copy_{process}", "ledger")
+    assert _ask(urls[process], "SELECT current_user::text, current_database()::text") == (
+        f"a_copy_{process}",
+        "ledger",
+    )
 
 
 @pytest.mark.parametrize("process", APPLICATION)
@@ -57,14 +60,18 @@ def test_each_process_logs_in_as_itself(urls: dict[str, str], process: str) -> N
         "DROP DATABASE ledger",
     ],
 )
-def test_a_process_can_only_use_what_the_migrator_grants(urls: dict[str, str], process: str, statement: str) -> None:
+def test_a_process_can_only_use_what_the_migrator_grants(
+    urls: dict[str, str], process: str, statement: str
+) -> None:
     if process in statement and statement.startswith("SET SESSION"):
         statement = "SET SESSION AUTHORIZATION a_copy_web"
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         _do(urls[process], statement)
 
 
-@pytest.mark.parametrize("statement", ["CREATE ROLE another", "CREATE DATABASE another", "SET ROLE a_copy_worker"])
+@pytest.mark.parametrize(
+    "statement", ["CREATE ROLE another", "CREATE DATABASE another", "SET ROLE a_copy_worker"]
+)
 def test_the_migrator_makes_tables_and_no_roles_or_databases(urls: dict[str, str], statement: str) -> None:
     _do(urls["migrator"], "CREATE TABLE IF NOT EXISTS made (id int); CREATE EXTENSION IF NOT EXISTS pg_trgm")
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
@@ -72,7 +79,10 @@ def test_the_migrator_makes_tables_and_no_roles_or_databases(urls: dict[str, str
 
 
 def test_a_table_of_the_migrator_is_closed_until_it_is_granted(urls: dict[str, str]) -> None:
-    _do(urls["migrator"], "CREATE TABLE secret (id int); CREATE TABLE shown (id int); GRANT SELECT ON shown TO a_copy_door")
+    _do(
+        urls["migrator"],
+        "CREATE TABLE secret (id int); CREATE TABLE shown (id int); GRANT SELECT ON shown TO a_copy_door",
+    )
     assert _ask(urls["door"], "SELECT count(*) FROM shown") == (0,)
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         _do(urls["door"], "SELECT * FROM secret")
@@ -83,7 +93,9 @@ def test_other_roles_of_the_server_cannot_enter_the_database(admin_url: str, url
 
 
 @pytest.mark.parametrize("process", roles.PROCESSES)
-def test_nobody_but_the_migrator_holds_a_statement_or_a_lock_for_long(urls: dict[str, str], process: str) -> None:
+def test_nobody_but_the_migrator_holds_a_statement_or_a_lock_for_long(
+    urls: dict[str, str], process: str
+) -> None:
     limits = _ask(
         urls[process],
         "SELECT current_setting('statement_timeout'), current_setting('lock_timeout'),"

@@ -13,6 +13,7 @@ from time import monotonic, sleep
 
 import pytest
 
+from approvals.management import supervisor
 from approvals.management.children import Child, Program
 from approvals.management.supervisor import DEATHS_ALLOWED, GaveUp, Supervisor
 from approvals.management.terminal import Terminal
@@ -49,7 +50,10 @@ def test_a_process_that_dies_is_started_again(watching: Watching) -> None:
     assert "web died (signal SIGKILL); starting it again" in watching.seen.getvalue()
 
 
-def test_a_process_that_keeps_dying_is_named_with_its_last_lines(watching: Watching) -> None:
+def test_a_process_that_keeps_dying_is_named_with_its_last_lines(
+    watching: Watching, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "FIRST_PAUSE_SECONDS", 0.01)
     watching.start("web", SLEEPS)
     with pytest.raises(GaveUp) as gave_up:
         watching.start("door", "print('\\n'.join(f'line {n}' for n in range(100))); raise SystemExit(7)")
@@ -73,7 +77,10 @@ def test_a_process_that_does_not_listen_is_killed_after_its_grace(watching: Watc
 
 
 def test_what_a_killed_process_had_started_ends_before_it_is_started_again(watching: Watching) -> None:
-    pool = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']);" + SLEEPS
+    pool = (
+        "import subprocess, sys; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']);"
+        + SLEEPS
+    )
     first = watching.start("worker", pool)
     family = proc.family(first.pid)
     assert len(family) == 2
@@ -104,7 +111,11 @@ def test_warnings_reach_the_terminal_with_the_name_and_the_rest_only_the_log(wat
     ]
     child = watching.start("web", f"print({chr(10).join(lines)!r}, flush=True);" + SLEEPS)
     _until(lambda: "lost the broker" in watching.seen.getvalue())
-    assert re.findall(r"^web \| (.*)$", watching.seen.getvalue(), re.MULTILINE) == [lines[1], lines[2], lines[4]]
+    assert re.findall(r"^web \| (.*)$", watching.seen.getvalue(), re.MULTILINE) == [
+        lines[1],
+        lines[2],
+        lines[4],
+    ]
     assert child.last_lines()[:5] == lines
 
 
@@ -125,7 +136,9 @@ def test_the_log_of_the_run_before_is_kept(tmp_path: Path) -> None:
 def test_a_child_ends_with_the_thread_that_started_it(tmp_path: Path) -> None:
     """As after kill -9 of a supervisor: there is nobody left to stop it, so the kernel does."""
     children: list[Child] = []
-    thread = threading.Thread(target=lambda: children.append(Child(_program("web", DEAF), tmp_path / "web.log")))
+    thread = threading.Thread(
+        target=lambda: children.append(Child(_program("web", DEAF), tmp_path / "web.log"))
+    )
     thread.start()
     thread.join()
     assert proc.gone({children[0].pid})
@@ -136,10 +149,10 @@ def test_a_terminal_that_was_closed_stops_nobody(tmp_path: Path) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     closed = os.fdopen(writer, "w")
-    supervisor = Supervisor(tmp_path, Terminal(closed))
-    supervisor.start(_program("web", SLEEPS))
-    pid = supervisor["web"].pid
-    supervisor.stop()
+    blind = Supervisor(tmp_path, Terminal(closed))
+    blind.start(_program("web", SLEEPS))
+    pid = blind["web"].pid
+    blind.stop()
     assert not proc.alive({pid})
     with suppress(BrokenPipeError):
         closed.close()

@@ -134,7 +134,9 @@ def test_a_human_decides_where_the_time_has_no_zone(
     document = load(refund_policy('"true"'), signatures)
     whole = ask("refund_payment")
     verdict = judge(
-        document, "refund_payment", Context(whole.args, whole.facts, whole.requester, datetime(2026, 3, 1))
+        document,
+        "refund_payment",
+        Context(whole.args, whole.facts, whole.requester, whole.now.replace(tzinfo=None)),
     )
     assert human(verdict, "error").error == "ContextError: now has no time zone"
 

@@ -1,5 +1,8 @@
 import subprocess
 import sys
+from pathlib import Path
+
+import policies
 
 
 def test_the_rule_engine_loads_without_the_service_around_it() -> None:
@@ -8,5 +11,8 @@ import sys
 import policies.documents, policies.judge
 print(sorted({name.partition(".")[0] for name in sys.modules} & {"django", "celery", "mcp", "approvals"}))
 """
-    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    home = Path(policies.__file__).parents[1]
+    finished = subprocess.run(
+        [sys.executable, "-c", program], cwd=home, capture_output=True, text=True, check=True
+    )
     assert finished.stdout.strip() == "[]"

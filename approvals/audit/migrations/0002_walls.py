@@ -8,8 +8,8 @@ WRITERS = ("door", "web", "worker", "sweeper")
 EVENT_COLUMNS = "id, tenant_id, kind, request_id, actor_kind, actor_id, trace_id, at, text, leaf"
 PERSONAL_COLUMNS = "event_id, tenant_id, field, salt, value"
 
-# The transaction's number, for the sealer: rows of one transaction become visible together, and late ones can be told
-# from missing ones. Nobody is granted the column: a taken-over process cannot place an event behind the seal.
+# The transaction's number, for the sealer: rows of one transaction become visible together, and late ones can
+# be told from missing ones. Nobody is granted the column: a process taken over cannot write behind the seal.
 XID = """
 ALTER TABLE audit_event ADD COLUMN xid xid8 NOT NULL DEFAULT pg_current_xact_id();
 CREATE INDEX audit_event_xid ON audit_event (xid);

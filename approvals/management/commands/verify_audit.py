@@ -26,7 +26,7 @@ class Command(BaseCommand):
             "--json", action="store_true", dest="as_json", help="print the report as one JSON object"
         )
 
-    def handle(self, *, tenant: UUID | None, as_json: bool, **options: object) -> None:
+    def handle(self, *, tenant: UUID | None, as_json: bool, **_: object) -> None:
         report = verify(public_keys(), tenant, None if as_json else self._progress)
         if tenant and not report.events and not report.checkpoints and report.ok:
             raise CommandError(f"There is no trail of a tenant {tenant}.")

@@ -1,7 +1,4 @@
-"""Every read that a page, a tool or the API shows. Nothing here changes a request.
-
-What an agent may know comes first: its own requests, in words that give no policy internals away.
-"""
+"""What an agent may know: its own requests, in words that give no policy internals away."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,0 +1,62 @@
+# The habits by name. Needs make and python3.11 or later with venv; everything else is installed into .venv.
+
+PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 python3; do \
+	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; done)
+ARGS ?=
+PIP := .venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes
+PY := .venv/bin/python
+
+.DEFAULT_GOAL := help
+.PHONY: help run demo test lint guards shots reset lock
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: .venv/.installed ## start everything on this machine; Ctrl-C stops it
+	@$(PY) manage.py dev $(ARGS)
+
+demo: .venv/.installed ## tell the whole story, from an agent's request to the verified trail, and exit
+	@$(PY) manage.py demo $(ARGS)
+
+test: .venv/.installed-dev ## run the tests; ARGS="-k refund" chooses some
+	@$(PY) -m pytest $(ARGS)
+
+lint: .venv/.installed-dev ## style, types, and who may import whom
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy .
+	@.venv/bin/lint-imports
+
+guards: .venv/.installed-dev ## disable each guard in turn and see that its test fails
+	@$(PY) -m tests.guarantees.guards $(ARGS)
+
+shots: .venv/.installed-dev ## a picture of every page, at three widths, in both themes
+	@$(PY) -m tests.journeys.shots $(ARGS)
+
+reset: ## empty the data folder
+	@if [ -x $(PY) ]; then $(PY) manage.py dev --reset; else echo "Nothing is installed, so nothing has run here."; fi
+
+lock: ## pin what pyproject.toml asks for, with hashes
+	@command -v .venv/bin/uv >/dev/null || { echo "This needs uv once: .venv/bin/python -m pip install uv"; exit 1; }
+	.venv/bin/uv export -q --no-header --no-emit-project --no-annotate --no-dev --group embedded -o requirements.lock
+	.venv/bin/uv export -q --no-header --no-emit-project --no-annotate --group dev -o requirements-dev.lock
+	@rm -f uv.lock
+
+.venv/.installed: requirements.lock | .venv/bin/python
+	@echo "Installing what the product needs into .venv (once, and when requirements.lock changes) ..."
+	@$(PIP) -r requirements.lock
+	@touch $@
+
+.venv/.installed-dev: requirements-dev.lock .venv/.installed
+	@echo "Installing what the tests need into .venv (once, and when requirements-dev.lock changes) ..."
+	@$(PIP) -r requirements-dev.lock
+	@touch $@
+
+.venv/bin/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed: apt-get install python3 python3-venv"; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "$(PYTHON) is not Python 3.11 or later: name one, as in make run PYTHON=python3.11"; exit 1; }
+	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "$(PYTHON) comes without venv: apt-get install python3-venv"; exit 1; }
+	@echo "Making a virtual environment in .venv with $(PYTHON) ..."
+	@"$(PYTHON)" -m venv .venv

@@ -1,0 +1,300 @@
+"""Who may decide, on what, and what a decision changes."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from approvals import decide, judge
+from approvals.database import tenant_scope
+from approvals.errors import (
+    AlreadyVoted,
+    CommentMissing,
+    MoveRefused,
+    NotEntitled,
+    NotFound,
+    PageOutdated,
+    Refusal,
+    SelfApproval,
+)
+from approvals.identity.models import Membership
+from approvals.models import ApprovalRequest, Outbox, PolicyVersion, Vote
+from policies.verdicts import Stage
+from tests.world import TRACE, World
+
+BIG = {"payment_id": "pay_10011", "amount_minor": 520000}  # over the demo policy's limit: support lead and finance
+
+
+def votes(world: World, request: ApprovalRequest) -> int:
+    with world.processes.acting_as("web"), tenant_scope(world.tenant.pk):
+        return Vote.objects.filter(request=request).count()
+
+
+def topics(world: World, request: ApprovalRequest) -> list[str]:
+    with world.processes.acting_as("worker"), tenant_scope(world.tenant.pk):
+        rows = Outbox.objects.filter(request=request).order_by("created_at")
+        return [row.kind or row.topic for row in rows]
+
+
+def shift(world: World, request: ApprovalRequest, **changes: object) -> None:
+    """Change a stored request behind everybody's back."""
+    with world.processes.acting_as("migrator"):
+        ApprovalRequest.objects.filter(pk=request.pk).update(**changes)
+
+
+def test_one_support_lead_approves_a_small_refund(world: World) -> None:
+    request = world.submit()
+    assert world.vote(request, "approve", "lena").status == "approved"
+    assert world.events(request) == ["request.created", "vote.cast", "request.approved"]
+    assert topics(world, request) == ["request.created", "execute", "request.approved"]
+
+
+def test_a_denial_ends_it_and_its_reason_is_the_outcome(world: World) -> None:
+    request = world.submit()
+    denied = world.vote(request, "deny", "lena", comment="The parcel has not arrived yet.")
+    assert (denied.status, denied.outcome) == ("denied", "The parcel has not arrived yet.")
+    assert world.events(request)[-2:] == ["vote.cast", "request.denied"]
+    assert "execute" not in topics(world, request)
+
+
+def test_a_denial_needs_a_reason(world: World) -> None:
+    request = world.submit()
+    with pytest.raises(CommentMissing):
+        world.vote(request, "deny", "lena", comment=" ")
+    assert world.status(request) == "pending"
+
+
+def test_a_large_refund_needs_two_different_people_of_two_roles(world: World) -> None:
+    request = world.submit(**BIG)
+    assert world.vote(request, "approve", "lena").status == "pending"
+    assert world.vote(request, "approve", "felix").status == "approved"
+
+
+def test_two_people_of_one_role_do_not_make_up_for_the_other(world: World) -> None:
+    request = world.submit(**BIG)
+    world.vote(request, "approve", "lena")
+    assert world.vote(request, "approve", "mara").status == "pending"
+
+
+def test_one_person_counts_once(world: World) -> None:
+    request = world.submit(**BIG)
+    world.vote(request, "approve", "lena")
+    with pytest.raises(AlreadyVoted):
+        world.vote(request, "approve", "lena")
+    assert votes(world, request) == 1
+
+
+def test_somebody_with_two_roles_never_blocks_the_other(world: World) -> None:
+    both, lead = (world.people[name].pk for name in ("otto", "lena"))
+    stages = (Stage("support_lead", 1), Stage("finance", 1))
+    assert judge.unfilled(stages, {both: {"support_lead", "finance"}, lead: {"support_lead"}}) == ()
+    assert judge.unfilled(stages, {both: {"support_lead", "finance"}}) == (Stage("finance", 1),)
+
+
+def test_the_agents_owner_can_not_decide(world: World) -> None:
+    request = world.submit()
+    with pytest.raises(SelfApproval):
+        world.vote(request, "approve", "otto")
+    assert votes(world, request) == 0
+    assert world.events(request)[-1] == "vote.refused"
+
+
+@pytest.mark.parametrize("column", ["person_id", "on_behalf_of_id"])
+def test_whoever_asked_or_was_asked_for_can_not_decide(world: World, column: str) -> None:
+    request = world.submit()
+    behalf = {"person_id": {"person_id": world.people["lena"].pk, "agent_id": None}}
+    shift(world, request, **behalf.get(column, {column: world.people["lena"].pk}))
+    with pytest.raises(SelfApproval):
+        world.vote(request, "approve", "lena")
+    with pytest.raises(SelfApproval):
+        world.vote(request, "deny", "lena", comment="I changed my mind.")
+
+
+@pytest.mark.parametrize("name", ["ada", "felix"])
+def test_a_role_that_the_rule_does_not_name_can_not_decide(world: World, name: str) -> None:
+    request = world.submit()
+    with pytest.raises(NotEntitled):
+        world.vote(request, "approve", name)
+    assert votes(world, request) == 0
+
+
+def test_a_second_approval_is_refused_in_its_own_words_with_an_event(world: World) -> None:
+    request = world.submit()
+    world.vote(request, "approve", "lena")
+    with pytest.raises(MoveRefused, match="approved and can no longer"):
+        world.vote(request, "approve", "mara")
+    assert votes(world, request) == 1
+    assert world.events(request)[-1] == "vote.refused"
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "words"),
+    [
+        ("facts_sha256", "0" * 64, "what was looked up"),
+        ("arguments_sha256", "0" * 64, "what is asked for"),
+        ("revision", 2, "the revision"),
+        ("headline", "Refund much more", "the rule"),
+    ],
+)
+def test_a_page_that_no_longer_shows_the_truth_decides_nothing(
+    world: World, column: str, value: object, words: str
+) -> None:
+    request = world.submit()
+    shown = judge.seen(request)
+    shift(world, request, **{column: value})
+    with pytest.raises(PageOutdated, match=words):
+        world.vote(request, "approve", "lena", seen=shown)
+    assert world.status(request) == "pending"
+    assert world.events(request)[-1] == "vote.refused"
+
+
+def test_a_forged_page_decides_nothing(world: World) -> None:
+    request = world.submit()
+    with pytest.raises(PageOutdated):
+        world.vote(request, "approve", "lena", seen="nonsense")
+
+
+def test_another_companys_request_reads_like_a_missing_one(world: World) -> None:
+    request = world.submit()
+    with pytest.raises(NotFound), world.processes.acting_as("web"):
+        decide.vote(request.pk, "approve", by=world.reviewer("gus"), seen=judge.seen(request), trace_id=TRACE)
+    assert world.status(request) == "pending"
+
+
+def test_two_reviewers_at_the_same_instant_make_one_outcome(world: World) -> None:
+    request = world.submit()
+    shown, start = judge.seen(request), threading.Barrier(2)
+    with world.processes.acting_as("web"):
+        reviewers = {"approve": world.reviewer("lena"), "deny": world.reviewer("mara")}
+
+        def decide_now(decision: str) -> str:
+            start.wait()
+            try:
+                return decide.vote(
+                    request.pk, decision, by=reviewers[decision], seen=shown, comment="At once.", trace_id=TRACE
+                ).status
+            except Refusal as refusal:
+                return refusal.code
+            finally:
+                connection.close()
+
+        with ThreadPoolExecutor(2) as pool:
+            outcomes = sorted(pool.map(decide_now, reviewers))
+    assert outcomes in (["approved", "move_refused"], ["denied", "move_refused"])
+    assert votes(world, request) == 1
+
+
+@pytest.mark.parametrize("decision", ["approve", "deny"])
+def test_a_decision_without_its_event_does_not_happen(
+    world: World, monkeypatch: pytest.MonkeyPatch, decision: str
+) -> None:
+    request = world.submit()
+
+    def broken(*args: object, **kwargs: object) -> None:
+        raise RuntimeError("the trail is full")
+
+    monkeypatch.setattr(decide, "record", broken)
+    with pytest.raises(RuntimeError):
+        world.vote(request, decision, "lena")
+    assert world.status(request) == "pending"
+    assert votes(world, request) == 0
+    assert topics(world, request) == ["request.created"]
+
+
+def test_time_up_means_expired(world: World) -> None:
+    request = world.submit()
+    with world.processes.acting_as("sweeper"):
+        assert not decide.expire(request.pk, request.tenant_id)
+    shift(world, request, expires_at=timezone.now() - timedelta(seconds=1))
+    with world.processes.acting_as("sweeper"):
+        assert (request.pk, request.tenant_id) in decide.overdue()
+        assert decide.expire(request.pk, request.tenant_id)
+        assert not decide.expire(request.pk, request.tenant_id)
+    assert world.status(request) == "expired"
+    assert world.events(request)[-1] == "request.expired"
+
+
+def test_nobody_decides_after_the_deadline_even_before_the_sweeper_came(world: World) -> None:
+    request = world.submit()
+    shift(world, request, expires_at=timezone.now() - timedelta(seconds=1))
+    with pytest.raises(MoveRefused):
+        world.vote(request, "approve", "lena")
+
+
+def test_an_expiry_without_its_event_does_not_happen(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    request = world.submit()
+    shift(world, request, expires_at=timezone.now() - timedelta(seconds=1))
+
+    def broken(*args: object, **kwargs: object) -> None:
+        raise RuntimeError("the trail is full")
+
+    monkeypatch.setattr(decide, "record", broken)
+    with world.processes.acting_as("sweeper"), pytest.raises(RuntimeError):
+        decide.expire(request.pk, request.tenant_id)
+    assert world.status(request) == "pending"
+
+
+CREDIT = {
+    "customer_id": "cus_1001",
+    "amount_minor": 500,
+    "currency": "USD",
+    "reason": "An apology for the late parcel.",
+}
+
+
+def test_what_a_rule_approves_is_born_pending_and_judged_again_by_a_worker(world: World) -> None:
+    request = world.submit("issue_store_credit", **CREDIT)
+    assert request.status == "pending"
+    with world.processes.acting_as("worker"):
+        decide.approve_by_rule(request.pk, request.tenant_id)
+    assert world.status(request) == "approved"
+    assert world.events(request) == ["request.created", "request.approved"]
+
+
+def test_a_rule_that_no_longer_approves_leaves_it_to_people(world: World) -> None:
+    request = world.submit("issue_store_credit", **CREDIT)
+    with world.processes.acting_as("migrator"):
+        PolicyVersion.objects.filter(tenant=world.tenant).update(is_active=False)
+    with world.processes.acting_as("worker"):
+        decide.approve_by_rule(request.pk, request.tenant_id)
+    assert world.status(request) == "pending"
+    assert world.vote(request, "approve", "lena").status == "approved"
+
+
+def test_an_auto_approval_without_its_event_does_not_happen(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = world.submit("issue_store_credit", **CREDIT)
+
+    def broken(*args: object, **kwargs: object) -> None:
+        raise RuntimeError("the trail is full")
+
+    monkeypatch.setattr(decide, "record", broken)
+    with world.processes.acting_as("worker"), pytest.raises(RuntimeError):
+        decide.approve_by_rule(request.pk, request.tenant_id)
+    assert world.status(request) == "pending"
+
+
+def test_without_a_policy_a_person_decides(world: World) -> None:
+    with world.processes.acting_as("migrator"):
+        PolicyVersion.objects.filter(tenant=world.tenant).delete()
+    request = world.submit("issue_store_credit", **CREDIT)
+    assert (request.verdict["kind"], request.verdict["rule"]) == ("require", "default")
+
+
+def test_a_policy_that_can_not_be_read_leaves_it_to_people(world: World) -> None:
+    with world.processes.acting_as("migrator"):
+        PolicyVersion.objects.filter(tenant=world.tenant).update(source="policy: 99")
+    request = world.submit("issue_store_credit", **CREDIT)
+    assert request.verdict["kind"] == "require"
+
+
+def test_a_reviewer_who_lost_the_role_no_longer_counts(world: World) -> None:
+    request = world.submit(**BIG)
+    world.vote(request, "approve", "lena")
+    with world.processes.acting_as("migrator"):
+        Membership.objects.filter(person=world.people["lena"]).delete()
+    assert world.vote(request, "approve", "felix").status == "pending"

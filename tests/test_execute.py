@@ -1,0 +1,334 @@
+"""Exactly what was approved, exactly once: counted in the shop's own ledger."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from approvals import backing, decide, execute, outbox
+from approvals.database import tenant_scope
+from approvals.errors import BackingRefused, PolicyForbids
+from approvals.identity.models import Membership
+from approvals.models import ApprovalRequest, Execution, Outbox, PolicyVersion
+from tests.world import World
+
+
+def approved(world: World, **changes: object) -> ApprovalRequest:
+    return world.vote(world.submit(**changes), "approve", "lena")
+
+
+def run(world: World, request: ApprovalRequest) -> None:
+    with world.processes.acting_as("worker"):
+        execute.run(request.pk, request.tenant_id)
+
+
+def reconcile(world: World, request: ApprovalRequest) -> None:
+    with world.processes.acting_as("worker"):
+        execute.reconcile(request.pk, request.tenant_id)
+
+
+def attempts(world: World, request: ApprovalRequest) -> list[str]:
+    with world.processes.acting_as("worker"), tenant_scope(world.tenant.pk):
+        found = Execution.objects.filter(request=request).order_by("number")
+        return [execution.outcome or "open" for execution in found]
+
+
+def waiting(world: World, request: ApprovalRequest) -> list[str]:
+    with world.processes.acting_as("worker"), tenant_scope(world.tenant.pk):
+        rows = Outbox.objects.filter(request=request, kind="").order_by("created_at")
+        return [row.topic for row in rows]
+
+
+def change_execution(world: World, request: ApprovalRequest, **changes: object) -> None:
+    with world.processes.acting_as("migrator"):
+        Execution.objects.filter(request=request).update(**changes)
+
+
+def test_an_approved_refund_is_made_once_and_its_reference_is_kept(world: World) -> None:
+    request = approved(world)
+    run(world, request)
+    done = world.reload_as("web", request)
+    assert done.status == "succeeded"
+    (entry,) = world.ledger(request)
+    assert (entry["amount_minor"], entry["currency"]) == (12900, "USD")
+    assert done.backing_reference
+    assert world.events(request)[-3:] == ["execution.claimed", "execution.sent", "execution.succeeded"]
+
+
+def test_running_again_does_nothing(world: World) -> None:
+    request = approved(world)
+    run(world, request)
+    run(world, request)
+    assert len(world.ledger(request)) == 1
+    assert attempts(world, request) == ["succeeded"]
+
+
+@pytest.mark.parametrize("ending", ["pending", "denied", "withdrawn", "expired"])
+def test_what_is_not_approved_is_not_executed(world: World, ending: str) -> None:
+    request = world.submit()
+    if ending == "denied":
+        world.vote(request, "deny", "lena")
+    elif ending != "pending":
+        world.force_status(request, ending)
+    run(world, request)
+    assert world.ledger(request) == []
+    assert world.status(request) == ending
+
+
+def test_an_approval_that_waited_too_long_is_not_executed(world: World) -> None:
+    request = approved(world)
+    with world.processes.acting_as("migrator"):
+        ApprovalRequest.objects.filter(pk=request.pk).update(expires_at=timezone.now() - timedelta(seconds=1))
+    run(world, request)
+    assert world.ledger(request) == []
+
+
+def test_facts_that_changed_since_the_approval_send_it_back_to_the_reviewers(world: World) -> None:
+    request = approved(world, amount_minor=5000)
+    world.refund_elsewhere("pay_10001", 3000)
+    run(world, request)
+    assert world.status(request) == "stale"
+    assert waiting(world, request)[-1] == "reopen"
+    with world.processes.acting_as("worker"):
+        decide.reopen(request.pk, request.tenant_id)
+    again = world.reload_as("web", request)
+    assert (again.status, again.revision) == ("pending", 2)
+    assert '"remaining_minor":9900' in again.facts
+    assert world.ledger(request) == []
+
+
+def test_votes_start_again_with_the_new_revision(world: World) -> None:
+    request = approved(world, amount_minor=5000)
+    world.refund_elsewhere("pay_10001", 3000)
+    run(world, request)
+    with world.processes.acting_as("worker"):
+        decide.reopen(request.pk, request.tenant_id)
+    assert world.vote(request, "approve", "lena").status == "approved"
+    run(world, request)
+    assert [entry["amount_minor"] for entry in world.ledger(request)] == [5000]
+
+
+def test_what_the_policy_refuses_by_now_can_only_be_denied(world: World) -> None:
+    request = approved(world)
+    world.refund_elsewhere("pay_10001", 3000)
+    run(world, request)
+    with world.processes.acting_as("worker"):
+        decide.reopen(request.pk, request.tenant_id)
+    with pytest.raises(PolicyForbids):
+        world.vote(request, "approve", "lena")
+    assert world.vote(request, "deny", "lena", comment="Already refunded.").status == "denied"
+
+
+def test_a_reopening_without_its_event_does_not_happen(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    request = approved(world, amount_minor=5000)
+    world.refund_elsewhere("pay_10001", 3000)
+    run(world, request)
+
+    def broken(*args: object, **kwargs: object) -> None:
+        raise RuntimeError("the trail is full")
+
+    monkeypatch.setattr(decide, "record", broken)
+    with world.processes.acting_as("worker"), pytest.raises(RuntimeError):
+        decide.reopen(request.pk, request.tenant_id)
+    assert world.status(request) == "stale"
+
+
+def test_a_reviewer_who_lost_the_role_before_the_call_takes_the_approval_along(world: World) -> None:
+    request = approved(world)
+    with world.processes.acting_as("migrator"):
+        Membership.objects.filter(person=world.people["lena"]).delete()
+    run(world, request)
+    assert world.status(request) == "stale"
+    assert world.ledger(request) == []
+
+
+def test_a_stricter_policy_at_execution_wins(world: World) -> None:
+    request = approved(world)
+    with world.processes.acting_as("migrator"):
+        version = PolicyVersion.objects.get(tenant=world.tenant, is_active=True)
+        version.source = version.source.replace("args.amount_minor > 50000", "args.amount_minor > 100")
+        version.save()
+    run(world, request)
+    assert world.status(request) == "stale"
+    assert world.ledger(request) == []
+
+
+def test_a_refusal_of_the_backing_system_is_a_failure_and_says_so(world: World) -> None:
+    request = approved(world)
+    world.shop.arm("refuse", method="POST")
+    run(world, request)
+    failed = world.reload_as("web", request)
+    assert failed.status == "failed"
+    assert "refused" in failed.outcome
+    assert world.ledger(request) == []
+
+
+def test_an_answer_that_got_lost_is_uncertain_and_asking_finds_that_it_happened(world: World) -> None:
+    request = approved(world)
+    world.shop.arm("drop_after_commit", method="POST")
+    run(world, request)
+    assert world.status(request) == "uncertain"
+    assert len(world.ledger(request)) == 1
+    reconcile(world, request)
+    done = world.reload_as("web", request)
+    assert done.status == "succeeded"
+    assert done.backing_reference
+    assert len(world.ledger(request)) == 1
+
+
+def test_an_error_that_hid_nothing_is_uncertain_until_the_provider_says_it_never_happened(world: World) -> None:
+    request = approved(world)
+    world.shop.arm("error_500", method="POST")
+    run(world, request)
+    assert world.status(request) == "uncertain"
+    assert world.ledger(request) == []
+    reconcile(world, request)
+    assert world.status(request) == "executing"
+    run(world, request)
+    assert world.status(request) == "succeeded"
+    assert len(world.ledger(request)) == 1
+    assert attempts(world, request) == ["uncertain", "succeeded"]
+
+
+def test_every_attempt_of_a_request_carries_the_same_key(world: World) -> None:
+    request = approved(world)
+    world.shop.arm("error_500", method="POST")
+    run(world, request)
+    reconcile(world, request)
+    run(world, request)
+    with world.processes.acting_as("worker"), tenant_scope(world.tenant.pk):
+        assert Execution.objects.filter(request=request).values("key").distinct().count() == 1
+
+
+def test_uncertain_stays_uncertain_while_the_provider_does_not_answer(world: World) -> None:
+    request = approved(world)
+    world.shop.arm("drop_after_commit", method="POST")
+    run(world, request)
+    world.shop.arm("error_500", method="GET")
+    with pytest.raises(outbox.Postponed):
+        reconcile(world, request)
+    assert world.status(request) == "uncertain"
+
+
+def test_asked_to_wait_it_waits_as_long_as_asked_and_then_executes_once(world: World) -> None:
+    request = approved(world)
+    world.shop.arm("rate_limited", method="POST", retry_after=7)
+    with pytest.raises(outbox.Postponed) as postponed:
+        run(world, request)
+    assert postponed.value.seconds == 7
+    assert world.status(request) == "executing"
+    run(world, request)
+    assert world.status(request) == "succeeded"
+    assert attempts(world, request) == ["retry", "succeeded"]
+    assert len(world.ledger(request)) == 1
+
+
+def test_facts_that_can_not_be_read_now_postpone_it(world: World) -> None:
+    request = approved(world)
+    world.shop.arm("error_500", method="GET")
+    with pytest.raises(outbox.Postponed):
+        run(world, request)
+    assert world.ledger(request) == []
+    run(world, request)
+    assert world.status(request) == "succeeded"
+
+
+def test_a_backing_system_that_is_not_there_is_tried_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = approved(world)
+    with monkeypatch.context() as broken:
+        broken.setattr(backing.settings, "BACKING_URL", "http://127.0.0.1:9")
+        with pytest.raises(outbox.Postponed):
+            run(world, request)
+    run(world, request)
+    assert world.status(request) == "succeeded"
+
+
+def crash_at(world: World, monkeypatch: pytest.MonkeyPatch, request: ApprovalRequest, name: str) -> None:
+    """A worker that dies in the named step: what it committed stays, what follows never runs."""
+
+    def die(*args: object, **kwargs: object) -> None:
+        raise SystemExit("kill -9")
+
+    with monkeypatch.context() as dying:
+        dying.setattr(execute, name, die)
+        with pytest.raises(SystemExit):
+            run(world, request)
+
+
+def test_a_worker_that_died_before_sending_is_taken_over_after_its_lease(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = approved(world)
+    crash_at(world, monkeypatch, request, "_call")
+    with pytest.raises(outbox.Postponed):
+        run(world, request)
+    assert world.ledger(request) == []
+    change_execution(world, request, lease_until=timezone.now() - timedelta(seconds=1))
+    run(world, request)
+    assert world.status(request) == "succeeded"
+    assert attempts(world, request) == ["abandoned", "succeeded"]
+    assert len(world.ledger(request)) == 1
+
+
+def test_a_worker_that_died_after_sending_leaves_a_doubt_that_asking_settles(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = approved(world)
+    crash_at(world, monkeypatch, request, "_succeeded")
+    assert len(world.ledger(request)) == 1
+    change_execution(world, request, lease_until=timezone.now() - timedelta(seconds=1))
+    run(world, request)
+    assert world.status(request) == "uncertain"
+    reconcile(world, request)
+    assert world.status(request) == "succeeded"
+    assert len(world.ledger(request)) == 1
+
+
+def test_a_worker_that_lost_its_lease_can_not_record_over_the_one_that_took_over(world: World) -> None:
+    request = approved(world)
+    with world.processes.acting_as("worker"):
+        slow = execute._claim(request.pk, request.tenant_id)
+        assert slow is not None
+    change_execution(world, request, lease_until=timezone.now() - timedelta(seconds=1))
+    run(world, request)
+    with world.processes.acting_as("worker"), pytest.raises(execute.LeaseLost), tenant_scope(world.tenant.pk):
+        execute._fence(slow, sent_at=timezone.now())
+    assert world.status(request) == "succeeded"
+    assert len(world.ledger(request)) == 1
+
+
+@pytest.mark.parametrize("step", ["_claim", "_succeeded", "_refused", "_uncertain"])
+def test_no_step_of_an_execution_happens_without_its_event(
+    world: World, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    request = approved(world)
+    if step == "_refused":
+        world.shop.arm("refuse", method="POST")
+    if step == "_uncertain":
+        world.shop.arm("error_500", method="POST")
+    real, calls = execute.record, {"_claim": 1}.get(step, 3)  # claimed, sent, and then the outcome
+
+    def broken(*args: object, **kwargs: object) -> object:
+        nonlocal calls
+        calls -= 1
+        if calls == 0:
+            raise RuntimeError("the trail is full")
+        return real(*args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(execute, "record", broken)
+    with pytest.raises(RuntimeError):
+        run(world, request)
+    assert world.status(request) == ("approved" if step == "_claim" else "executing")
+    assert attempts(world, request) == ([] if step == "_claim" else ["open"])
+
+
+def test_only_a_worker_has_a_credential_that_can_write(world: World) -> None:
+    for process in ("door", "web", "sweeper"):
+        with world.processes.acting_as(process):
+            assert backing.settings.BACKING_WRITE_CREDENTIALS == ""
+    with world.processes.acting_as("door"), pytest.raises(BackingRefused, match="read"):
+        body = {"amount_minor": 1, "currency": "USD", "reference": "x", "reason": "An attack from the door."}
+        backing.reader(world.tenant.slug).write("POST", "/v1/payments/pay_10001/refunds", body, key="attack-1")
+    assert world.shop.ledger(reference="x") == []
