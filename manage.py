@@ -22,6 +22,11 @@ def main() -> None:
     command = sys.argv[1] if len(sys.argv) > 1 else "help"
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "approvals.settings")
     os.environ.setdefault("COUNTERSIGN_PROCESS", ACTS_AS.get(command, "migrator"))
+    if command == "mcp_stdio":
+        # Before anything is imported: a module that prints would break the protocol on stdout.
+        from mcp_bridge.wire import divert_stdout
+
+        divert_stdout()
 
     from django.core.management import execute_from_command_line
 

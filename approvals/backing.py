@@ -92,7 +92,7 @@ def _object(response: httpx.Response) -> Json:
         raise NoAnswer(status=response.status_code) from error
     if not isinstance(found, dict):
         raise NoAnswer(status=response.status_code)
-    return cast(Json, found)
+    return cast("Json", found)
 
 
 def _problem(response: httpx.Response) -> dict[str, str]:

@@ -79,9 +79,7 @@ def force_rls(*tables: str) -> str:
     )
 
 
-def policy(
-    name: str, on: str, to: Sequence[str], command: str, *, using: str = "", check: str = ""
-) -> str:
+def policy(name: str, on: str, to: Sequence[str], command: str, *, using: str = "", check: str = "") -> str:
     """One policy for some processes: `using` says which rows are seen, `check` which may be written."""
     parts = [f"CREATE POLICY {name} ON {on} FOR {command} TO {', '.join(role(process) for process in to)}"]
     if using:

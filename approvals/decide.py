@@ -79,7 +79,7 @@ def expire(request_id: UUID, tenant_id: UUID) -> bool:
             pk=request_id, status__in=sources(Status.EXPIRED), expires_at__lte=now
         ).update(status=Status.EXPIRED, finished_at=now)
         if won == 1:
-            request = ApprovalRequest.objects.only("id", "tenant_id", "trace_id").get(pk=request_id)
+            request = ApprovalRequest.objects.only("id", "tenant_id", "revision", "trace_id").get(pk=request_id)
             record(
                 "request.expired",
                 tenant_id=tenant_id,

@@ -94,7 +94,11 @@ def reconcile(request_id: UUID, tenant_id: UUID) -> None:
 def _claim(request_id: UUID, tenant_id: UUID) -> Claim | None:
     """The next attempt, committed; None when there is nothing (more) to do for this caller."""
     with tenant_scope(tenant_id):
-        request = ApprovalRequest.objects.select_related("tenant").select_for_update(of=("self",)).get(pk=request_id)
+        request = (
+            ApprovalRequest.objects.select_related("tenant")
+            .select_for_update(of=("self",))
+            .get(pk=request_id)
+        )
         open_one = Execution.objects.filter(request=request, finished_at=None).first()
         if request.status == Status.EXECUTING and open_one is not None:
             _take_over(request, open_one)
@@ -104,7 +108,9 @@ def _claim(request_id: UUID, tenant_id: UUID) -> Claim | None:
             return None
         last = Execution.objects.filter(request=request).aggregate(last=Max("number"))["last"] or 0
         if last >= MOST_ATTEMPTS:
-            _finish(request, Status.FAILED, f"The company's system could not be reached in {last} attempts.", "")
+            _finish(
+                request, Status.FAILED, f"The company's system could not be reached in {last} attempts.", ""
+            )
             return None
         execution = Execution(
             tenant_id=tenant_id,
@@ -132,9 +138,7 @@ def _take_over(request: ApprovalRequest, dead: Execution) -> None:
         _doubt(request, "The worker died between sending and recording.")
 
 
-def _no_longer(
-    claim: Claim, action: actions.AnyAction, arguments: Arguments, facts: Facts
-) -> str:
+def _no_longer(claim: Claim, action: actions.AnyAction, arguments: Arguments, facts: Facts) -> str:
     """Why what was approved must not be done now; "" when it still holds. The stricter verdict wins."""
     request = claim.request
     if digest(canonical(facts)) != request.facts_sha256:
@@ -160,9 +164,7 @@ def _call(claim: Claim, action: actions.AnyAction, arguments: Arguments, facts: 
         _record("execution.sent", request, {"attempt": claim.execution.number, "key": claim.execution.key})
     try:
         writer = backing.writer(claim.tenant_slug)
-        receipt = action.execute(
-            arguments, facts, writer, key=claim.execution.key, reference=str(request.pk)
-        )
+        receipt = action.execute(arguments, facts, writer, key=claim.execution.key, reference=str(request.pk))
     except (NotReached, TryLater) as error:
         # Known not to have happened, so the same attempt may be made again.
         _close(claim, "retry", detail=str(error))
@@ -186,7 +188,9 @@ def _succeeded(claim: Claim, receipt: Receipt) -> None:
 def _refused(claim: Claim, refusal: BackingRefused) -> None:
     status = refusal.details.get("status")
     with tenant_scope(claim.request.tenant_id):
-        _fence(claim, finished_at=timezone.now(), outcome="failed", backing_status=status, detail=str(refusal))
+        _fence(
+            claim, finished_at=timezone.now(), outcome="failed", backing_status=status, detail=str(refusal)
+        )
         _finish(claim.request, Status.FAILED, str(refusal), "")
 
 
@@ -194,7 +198,11 @@ def _uncertain(claim: Claim, error: Exception) -> None:
     status = error.details.get("status") if isinstance(error, CountersignError) else None
     with tenant_scope(claim.request.tenant_id):
         _fence(
-            claim, finished_at=timezone.now(), outcome="uncertain", backing_status=status, detail=repr(error)[:1000]
+            claim,
+            finished_at=timezone.now(),
+            outcome="uncertain",
+            backing_status=status,
+            detail=repr(error)[:1000],
         )
         _doubt(claim.request, "The company's system did not answer.")
 

@@ -5,12 +5,13 @@ Constraints only: the workflow lives in `submit.py`, `decide.py` and `execute.py
 """
 
 import uuid
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from django.db import models
 from django.utils import timezone
 
 from approvals.identity.models import Agent, Person, Tenant
+from approvals.identity.requester import Requester
 from approvals.states import BORN, Status
 
 
@@ -39,6 +40,12 @@ class PolicyVersion(models.Model):
         return f"version {self.number}"
 
 
+class RequestQuerySet(models.QuerySet["ApprovalRequest"]):
+    def filed_by(self, by: Requester) -> Self:
+        """What this agent, or this person, asked for."""
+        return self.filter(agent_id=by.id) if by.kind == "agent" else self.filter(person_id=by.id)
+
+
 class ApprovalRequest(models.Model):
     """What was asked, what was looked up, what the policy said, and where it stands."""
 
@@ -51,7 +58,9 @@ class ApprovalRequest(models.Model):
     agent = models.ForeignKey(Agent, on_delete=models.PROTECT, null=True)
     person = models.ForeignKey(Person, on_delete=models.PROTECT, null=True, related_name="requests")
     owner = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="owned_requests")
-    on_behalf_of = models.ForeignKey(Person, on_delete=models.PROTECT, null=True, related_name="requests_for_me")
+    on_behalf_of = models.ForeignKey(
+        Person, on_delete=models.PROTECT, null=True, related_name="requests_for_me"
+    )
     requester_name = models.CharField(max_length=100)
     idempotency_key = models.CharField(max_length=200)
 
@@ -81,6 +90,8 @@ class ApprovalRequest(models.Model):
     outcome = models.CharField(max_length=1000, blank=True)
     backing_reference = models.CharField(max_length=200, blank=True)
     trace_id = models.CharField(max_length=32)
+
+    objects = RequestQuerySet.as_manager()
 
     class Meta:
         db_table = "approval_request"
@@ -205,13 +216,19 @@ class Receiver(models.Model):
 
 
 class Outbox(models.Model):
-    """What must still leave the database. Carries ids only; written with the change that it tells of."""
+    """What must still leave the database. Carries ids only; written with the change that it tells of.
+
+    `revision` is that of the request when the row was written. A message to a receiver names the `announcement`
+    that it passes on: an event may happen to a request twice (it is in doubt again), an announcement only once.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE)
     request = models.ForeignKey(ApprovalRequest, on_delete=models.CASCADE)
+    revision = models.PositiveIntegerField()
     topic = models.CharField(max_length=20)
     kind = models.CharField(max_length=40, blank=True)
+    announcement = models.ForeignKey("self", on_delete=models.CASCADE, null=True)
     receiver = models.ForeignKey(Receiver, on_delete=models.CASCADE, null=True)
     created_at = models.DateTimeField(default=timezone.now)
     not_before = models.DateTimeField(default=timezone.now)
@@ -226,10 +243,13 @@ class Outbox(models.Model):
         db_table = "outbox"
         constraints: ClassVar = [
             models.UniqueConstraint(
-                fields=["request", "topic", "kind", "receiver"],
-                condition=models.Q(receiver__isnull=False),
-                name="one_message_a_receiver_and_event",
-            )
+                fields=["announcement", "receiver"], name="one_message_a_receiver_and_announcement"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(announcement__isnull=True, receiver__isnull=True)
+                | models.Q(announcement__isnull=False, receiver__isnull=False),
+                name="a_message_has_announcement_and_receiver",
+            ),
         ]
         indexes: ClassVar = [
             models.Index(

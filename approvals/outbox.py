@@ -5,10 +5,13 @@ it, or the sweeper that found the row unanswered, leads to the same `claimed` ro
 """
 
 import logging
+import secrets
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
+from time import monotonic
 from uuid import UUID, uuid4
 
 from django.conf import settings
@@ -18,6 +21,7 @@ from django.utils import timezone
 
 from approvals.celery import app
 from approvals.database import tenant_scope
+from approvals.errors import CountersignError
 from approvals.models import ApprovalRequest, Outbox
 
 logger = logging.getLogger(__name__)
@@ -29,8 +33,12 @@ REOPEN = "reopen"
 ANNOUNCE = "announce"  # find out who is to be told of an event
 DELIVER = "deliver"  # tell one receiver
 
-LAST_DELIVERY = 12  # attempts; with the backoff below, about nine hours
+LAST_DELIVERY = 20  # attempts; with the backoff below, about nine hours
 LONGEST_WAIT = 3600  # seconds
+SILENCE = 1.0  # seconds without ringing, in this process, after the broker did not answer
+
+_dice = secrets.SystemRandom()
+_silent_until = 0.0  # on the monotonic clock
 
 
 class Postponed(Exception):
@@ -45,21 +53,20 @@ class GaveUp(Exception):
     """The handler will never manage: the row becomes a dead letter, with this text."""
 
 
-def put(
-    request: ApprovalRequest, topic: str, *, kind: str = "", wait_seconds: float = 0, receiver_id: UUID | None = None
-) -> None:
-    """Write one row in the current transaction, and ring the bell when it commits."""
+def put(request: ApprovalRequest, topic: str, *, kind: str = "", wait_seconds: float = 0) -> None:
+    """Write one row in the current transaction, and ring the bell when it commits.
+
+    With `wait_seconds` nobody rings: the sweeper does when the time has come.
+    """
     row = Outbox(
         tenant_id=request.tenant_id,
         request_id=request.pk,
+        revision=request.revision,
         topic=topic,
         kind=kind,
-        receiver_id=receiver_id,
         not_before=timezone.now() + timedelta(seconds=wait_seconds),
     )
-    row.save(force_insert=True)
-    if not wait_seconds:
-        transaction.on_commit(partial(ring, row.topic, row.pk, row.tenant_id))
+    _write(row, is_ready=not wait_seconds)
 
 
 def announce(request: ApprovalRequest, kind: str) -> None:
@@ -67,11 +74,42 @@ def announce(request: ApprovalRequest, kind: str) -> None:
     put(request, ANNOUNCE, kind=kind)
 
 
+def pass_on(announcement: Outbox, receiver_id: UUID) -> None:
+    """One receiver is to be told of an announcement.
+
+    Raises IntegrityError when that was written down before.
+    """
+    row = Outbox(
+        tenant_id=announcement.tenant_id,
+        request_id=announcement.request_id,
+        revision=announcement.revision,
+        topic=DELIVER,
+        kind=announcement.kind,
+        announcement=announcement,
+        receiver_id=receiver_id,
+    )
+    _write(row, is_ready=True)
+
+
+def _write(row: Outbox, *, is_ready: bool) -> None:
+    row.save(force_insert=True)
+    if is_ready:
+        transaction.on_commit(partial(ring, row.topic, row.pk, row.tenant_id))
+
+
 def ring(topic: str, row_id: UUID, tenant_id: UUID) -> None:
-    """Tell a worker that a row is ready. A lost bell costs seconds, never an action, so errors are only logged."""
+    """Tell a worker that a row is ready. A lost bell costs seconds, never an action, so errors are only logged.
+
+    A page that writes three rows must not wait three times for a broker that is down, so after one failure this
+    process stays silent for a while.
+    """
+    global _silent_until
+    if monotonic() < _silent_until:
+        return
     try:
         app.send_task(f"approvals.tasks.{topic}", args=[str(row_id), str(tenant_id)], expires=60)
     except Exception as error:  # the broker is down, frozen or full: the sweeper will find the row
+        _silent_until = monotonic() + SILENCE
         logger.warning("bell not rung", extra={"topic": topic, "row": str(row_id), "error": repr(error)})
 
 
@@ -86,7 +124,8 @@ def due(limit: int = 200) -> list[tuple[str, UUID, UUID]]:
 def claimed(row_id: UUID, tenant_id: UUID) -> Iterator[Outbox | None]:
     """The row, leased to the caller, or None when it is done, not due, or somebody else's.
 
-    When the body ends the row is done; when it raises, the row waits for its next turn.
+    When the body ends the row is done; when it raises, the row waits for its next turn: for ever, unless it
+    raises GaveUp. A text of an exception that is not ours may quote a payload or a secret, so none is kept.
     """
     row = _claim(row_id, tenant_id)
     if row is None:
@@ -99,18 +138,33 @@ def claimed(row_id: UUID, tenant_id: UUID) -> Iterator[Outbox | None]:
     except GaveUp as last:
         _close(row, gave_up_at=timezone.now(), last_error=str(last)[:500])
     except Exception as error:
-        logger.exception("outbox row failed", extra={"topic": row.topic, "row": str(row.pk)})
-        _again(row, backoff(row.attempts), repr(error))
+        _log_failure(row, error)
+        because = str(error) if isinstance(error, CountersignError) else type(error).__name__
+        _again(row, backoff(row.attempts), because)
     else:
         _close(row, done_at=timezone.now(), last_error="")
 
 
 def backoff(attempts: int) -> float:
-    """Seconds before the next attempt: 2, 4, 8 ... up to an hour."""
-    return float(min(2 ** min(attempts, 20), LONGEST_WAIT))
+    """Seconds before the next attempt: 2, 4, 8 ... up to an hour, and up to a quarter more.
+
+    Chance keeps a thousand rows that failed together from coming back together.
+    """
+    return min(2.0 ** min(attempts, 20), LONGEST_WAIT) * _dice.uniform(1, 1.25)
 
 
-def _open(now: object) -> Q:
+def _log_failure(row: Outbox, error: Exception) -> None:
+    about = {
+        "topic": row.topic,
+        "row": str(row.pk),
+        "request_id": str(row.request_id),
+        "attempt": row.attempts,
+    }
+    where = "".join(traceback.format_tb(error.__traceback__))
+    logger.error("outbox row failed", extra={**about, "error": type(error).__name__, "where": where})
+
+
+def _open(now: datetime) -> Q:
     unfinished = Q(done_at=None, gave_up_at=None, not_before__lte=now)
     return unfinished & (Q(lease_until=None) | Q(lease_until__lt=now))
 

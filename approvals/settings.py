@@ -1,7 +1,7 @@
 """Every setting, read from the environment once. docs/settings.md has the table; a test keeps the two equal.
 
 A process started without COUNTERSIGN_ENV is a production process: secrets have no default there, and those that
-a demo or a test generates are refused. Without DATABASE_URL a command joins the `make run` of this checkout, if
+a demo or a test generates are refused. A command that was told nothing joins the `make run` of this checkout, if
 one is live, by reading the environment that it wrote for the same process.
 """
 
@@ -21,11 +21,11 @@ PROCESS = os.environ.get("COUNTERSIGN_PROCESS", "supervisor")
 
 def _join_live_run() -> None:
     live = DATA / "run" / f"{PROCESS}.env"
-    if "DATABASE_URL" in os.environ or "COUNTERSIGN_ENV" in os.environ or not live.is_file():
+    if "COUNTERSIGN_ENV" in os.environ or not live.is_file():
         return
     for line in live.read_text().splitlines():
         name, _, value = line.partition("=")
-        os.environ.setdefault(name, value)
+        os.environ[name] = value
 
 
 _join_live_run()
@@ -69,11 +69,16 @@ BACKING_TIMEOUT_SECONDS = float(os.environ.get("BACKING_TIMEOUT_SECONDS", "10"))
 BACKING_READ_CREDENTIALS = os.environ.get("BACKING_READ_CREDENTIALS", "")
 BACKING_WRITE_CREDENTIALS = os.environ.get("BACKING_WRITE_CREDENTIALS", "") if PROCESS == "worker" else ""
 
+# Receivers of messages may be plain http, and at private addresses: for development and tests.
+ALLOW_PRIVATE_RECEIVERS = os.environ.get("ALLOW_PRIVATE_RECEIVERS") == "1"
+
 # --- database and queue -----------------------------------------------------------------------------------
 
 DATABASE_ROLE_PREFIX = os.environ.get("DATABASE_ROLE_PREFIX", "countersign")
 _database = urlsplit(
-    secret("DATABASE_URL", f"Give the {PROCESS} its own role: postgresql://{DATABASE_ROLE_PREFIX}_{PROCESS}:...")
+    secret(
+        "DATABASE_URL", f"Give the {PROCESS} its own role: postgresql://{DATABASE_ROLE_PREFIX}_{PROCESS}:..."
+    )
 )
 if IN_PRODUCTION and (_database.password or "").startswith(DEMO_MARK):
     raise SettingMissing(name="DATABASE_URL", hint="Its password is a demo secret, refused in production.")
@@ -100,12 +105,15 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_PUBLISH_RETRY = False  # a publisher that waits for the broker would block a page
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_BROKER_CONNECTION_TIMEOUT = 4 if PROCESS == "worker" else 1  # RabbitMQ's; Redis has its own below
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "visibility_timeout": 300,
     "unacked_restore_interval": 10,
     "unacked_restore_throttle": 1,
     "socket_timeout": 5 if PROCESS == "worker" else 1,
     "socket_connect_timeout": 0.5,
+    # Of connecting, before a message is sent: else a bell that nobody hears holds a page up for six seconds.
+    "max_retries": 0,
 }
 # HTTP timeout < soft < hard < lease (EXECUTION_LEASE_SECONDS) < visibility timeout
 CELERY_TASK_SOFT_TIME_LIMIT = 40
@@ -257,10 +265,10 @@ CONTENT_SECURITY_POLICY = {
 # --- the OAuth server -------------------------------------------------------------------------------------
 
 OAUTH2_PROVIDER_APPLICATION_MODEL = "identity.Application"
-OAUTH2_PROVIDER_ACCESS_TOKEN_MODEL = "identity.AccessToken"
-OAUTH2_PROVIDER_REFRESH_TOKEN_MODEL = "identity.RefreshToken"
+OAUTH2_PROVIDER_ACCESS_TOKEN_MODEL = "identity.AccessToken"  # noqa: S105
+OAUTH2_PROVIDER_REFRESH_TOKEN_MODEL = "identity.RefreshToken"  # noqa: S105
 OAUTH2_PROVIDER_GRANT_MODEL = "identity.Grant"
-OAUTH2_PROVIDER_ID_TOKEN_MODEL = "identity.IDToken"
+OAUTH2_PROVIDER_ID_TOKEN_MODEL = "identity.IDToken"  # noqa: S105
 OAUTH2_PROVIDER_DEVICE_GRANT_MODEL = "identity.DeviceGrant"
 OAUTH2_PROVIDER = {
     "OAUTH2_VALIDATOR_CLASS": "approvals.identity.validator.Validator",
@@ -300,6 +308,7 @@ LOGGING = {
         "json": {
             "()": structlog.stdlib.ProcessorFormatter,
             "foreign_pre_chain": [
+                structlog.contextvars.merge_contextvars,
                 structlog.stdlib.add_logger_name,
                 structlog.stdlib.add_log_level,
                 structlog.stdlib.ExtraAdder(),
@@ -312,7 +321,10 @@ LOGGING = {
             ],
         }
     },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},  # stdout is a protocol on stdio
-    "loggers": {"httpx": {"level": "WARNING"}},
+    "handlers": {
+        "stderr": {"class": "logging.StreamHandler", "formatter": "json"}
+    },  # stdout is a protocol on stdio
+    # Below this level they write URLs down, and the URL of a message receiver is a secret.
+    "loggers": {"httpx": {"level": "WARNING"}, "httpcore": {"level": "WARNING"}},
     "root": {"handlers": ["stderr"], "level": os.environ.get("LOG_LEVEL", "INFO")},
 }

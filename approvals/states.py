@@ -1,7 +1,8 @@
 """The statuses of an approval request and the moves between them.
 
-This dict is the only place that says what may follow what. The database holds a copy of it in a trigger
-(see `migrations/0002_walls.py`), which also knows who may make which move; `manage.py states` draws it for ARCHITECTURE.md, and a test compares all three.
+MOVES is the only place that says what may follow what, MOVES_OF who may make which move. The database holds a
+copy of both in a trigger (`migrations/0002_walls.py`), `manage.py states` draws the first for ARCHITECTURE.md, and
+tests compare them.
 """
 
 from enum import StrEnum

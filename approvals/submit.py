@@ -15,7 +15,7 @@ from approvals import actions, judge, outbox
 from approvals.actions.contract import Arguments, Facts
 from approvals.audit.events import Actor, record
 from approvals.database import tenant_scope
-from approvals.errors import BackingRefused, Doomed, KeyReused, MoveRefused, NothingFound, NotFound, Refusal
+from approvals.errors import BackingRefused, Doomed, KeyReused, MoveRefused, NotFound, NothingFound, Refusal
 from approvals.identity.requester import Requester
 from approvals.models import ApprovalRequest, PolicyVersion
 from approvals.payloads import canonical, digest, redact
@@ -67,7 +67,7 @@ def withdraw(request_id: UUID, *, by: Requester, trace_id: str) -> ApprovalReque
 
 
 def actor(by: Requester) -> Actor:
-    return Actor("agent" if by.agent_id else "person", str(by.id))
+    return Actor(by.kind, str(by.id))
 
 
 def _scope(by: Requester) -> AbstractContextManager[None]:
@@ -75,7 +75,7 @@ def _scope(by: Requester) -> AbstractContextManager[None]:
 
 
 def _withdrawn(request_id: UUID, by: Requester, trace_id: str) -> ApprovalRequest:
-    mine = ApprovalRequest.objects.filter(pk=request_id, agent_id=by.agent_id, person_id=by.person_id)
+    mine = ApprovalRequest.objects.filed_by(by).filter(pk=request_id)
     won = mine.filter(status__in=sources(Status.WITHDRAWN)).update(
         status=Status.WITHDRAWN, finished_at=timezone.now()
     )
@@ -98,16 +98,18 @@ def _repeated(
     if key is None:
         return None
     with _scope(by):
-        request = ApprovalRequest.objects.filter(
-            agent_id=by.agent_id, person_id=by.person_id, idempotency_key=key
-        ).first()
+        request = ApprovalRequest.objects.filed_by(by).filter(idempotency_key=key).first()
         if request is None:
             return None
         same = request.action == action.name and request.arguments_sha256 == digest(canonical(arguments))
         if not same:
             raise KeyReused(key=key, request_id=request.pk)
         record(
-            "request.repeated", tenant_id=by.tenant_id, actor=actor(by), request_id=request.pk, trace_id=trace_id
+            "request.repeated",
+            tenant_id=by.tenant_id,
+            actor=actor(by),
+            request_id=request.pk,
+            trace_id=trace_id,
         )
         return Filed(request, repeated=True)
 

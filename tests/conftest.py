@@ -17,6 +17,9 @@ os.environ.update(
 )
 
 import django
+
+django.setup()  # models need it, and the imports below need models
+
 import pytest
 from cryptography.fernet import Fernet
 from django.conf import settings
@@ -27,8 +30,6 @@ from approvals.celery import app
 from approvals.management import embedded, roles
 from tests.shop.running import RunningShop, running
 from tests.world import Processes, World, credentials_folder
-
-django.setup()
 
 
 @pytest.fixture(scope="session")

@@ -25,7 +25,10 @@ from approvals.models import ApprovalRequest, Outbox, PolicyVersion, Vote
 from policies.verdicts import Stage
 from tests.world import TRACE, World
 
-BIG = {"payment_id": "pay_10011", "amount_minor": 520000}  # over the demo policy's limit: support lead and finance
+BIG = {
+    "payment_id": "pay_10011",
+    "amount_minor": 520000,
+}  # over the demo policy's limit: support lead and finance
 
 
 def votes(world: World, request: ApprovalRequest) -> int:
@@ -174,7 +177,12 @@ def test_two_reviewers_at_the_same_instant_make_one_outcome(world: World) -> Non
             start.wait()
             try:
                 return decide.vote(
-                    request.pk, decision, by=reviewers[decision], seen=shown, comment="At once.", trace_id=TRACE
+                    request.pk,
+                    decision,
+                    by=reviewers[decision],
+                    seen=shown,
+                    comment="At once.",
+                    trace_id=TRACE,
                 ).status
             except Refusal as refusal:
                 return refusal.code

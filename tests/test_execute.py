@@ -176,7 +176,9 @@ def test_an_answer_that_got_lost_is_uncertain_and_asking_finds_that_it_happened(
     assert len(world.ledger(request)) == 1
 
 
-def test_an_error_that_hid_nothing_is_uncertain_until_the_provider_says_it_never_happened(world: World) -> None:
+def test_an_error_that_hid_nothing_is_uncertain_until_the_provider_says_it_never_happened(
+    world: World,
+) -> None:
     request = approved(world)
     world.shop.arm("error_500", method="POST")
     run(world, request)
@@ -328,7 +330,8 @@ def test_only_a_worker_has_a_credential_that_can_write(world: World) -> None:
     for process in ("door", "web", "sweeper"):
         with world.processes.acting_as(process):
             assert backing.settings.BACKING_WRITE_CREDENTIALS == ""
-    with world.processes.acting_as("door"), pytest.raises(BackingRefused, match="read"):
-        body = {"amount_minor": 1, "currency": "USD", "reference": "x", "reason": "An attack from the door."}
-        backing.reader(world.tenant.slug).write("POST", "/v1/payments/pay_10001/refunds", body, key="attack-1")
+    body = {"amount_minor": 1, "currency": "USD", "reference": "x", "reason": "An attack from the door."}
+    reader = backing.reader(world.tenant.slug)
+    with pytest.raises(BackingRefused, match="read"):
+        reader.write("POST", "/v1/payments/pay_10001/refunds", body, key="attack-1")
     assert world.shop.ledger(reference="x") == []

@@ -1,8 +1,10 @@
 """The one table of states, its copy in the database, and its drawing."""
 
+from contextlib import suppress
 from itertools import product
 from pathlib import Path
 
+import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -61,11 +63,8 @@ def test_the_database_allows_each_process_exactly_its_moves(world: World, proces
                 "SELECT set_config('countersign.tenant', %s, true), set_config('countersign.agent', %s, true)",
                 (str(world.tenant.pk), str(world.agent.agent_id)),
             )
-            try:
+            with suppress(psycopg.errors.CheckViolation):
                 shell.execute("UPDATE approval_request SET status = %s WHERE id = %s", (new, request.pk))
-            except Exception as refusal:
-                assert "may not move" in str(refusal)
-            else:
                 assert shell.rowcount == 1
                 allowed.add((old, new))
             shell.execute("ROLLBACK TO SAVEPOINT before")

@@ -115,14 +115,22 @@ class World:
         with tenant_scope(tenant.pk):
             return reviewer(person, tenant.pk)
 
-    def submit(self, action: str = "refund_payment", *, key: str | None = None, **changes: Any) -> ApprovalRequest:
+    def submit(
+        self, action: str = "refund_payment", *, key: str | None = None, **changes: Any
+    ) -> ApprovalRequest:
         """The agent files a request, in the door."""
         arguments = {**(REFUND if action == "refund_payment" else {}), **changes}
         with self.processes.acting_as("door"):
             return submit.submit(action, arguments, by=self.agent, key=key, trace_id=TRACE).request
 
     def vote(
-        self, request: ApprovalRequest, decision: str, by: str, *, seen: str | None = None, comment: str = "No."
+        self,
+        request: ApprovalRequest,
+        decision: str,
+        by: str,
+        *,
+        seen: str | None = None,
+        comment: str = "No.",
     ) -> ApprovalRequest:
         """A person decides on what the page shows now, in the web process."""
         with self.processes.acting_as("web"):

@@ -34,7 +34,8 @@ class IssueStoreCredit(Action[CreditArguments, CreditFacts]):
     tool = "request_store_credit"
     title = "Issue store credit"
     description = (
-        "File a request to give a customer store credit. A rule or a person decides; nothing moves until then."
+        "File a request to give a customer store credit. "
+        "A rule or a person decides; nothing moves until then."
     )
     version = 1
     owner = "support_lead"

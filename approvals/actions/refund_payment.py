@@ -39,7 +39,8 @@ class RefundPayment(Action[RefundArguments, RefundFacts]):
     tool = "request_refund"
     title = "Refund a payment"
     description = (
-        "File a request to refund a payment to the card it came from. A person decides; nothing moves until then."
+        "File a request to refund a payment to the card it came from. "
+        "A person decides; nothing moves until then."
     )
     version = 1
     owner = "support_lead"

@@ -17,19 +17,30 @@ def requester_of_token(raw: str) -> Requester:
     """The agent behind a bearer token.
 
     The token's audience has to be this door alone and literally (RFC 8707; a token without one is refused, where
-    the library would call it unrestricted), and its agent switched on. Raises TokenRefused.
+    the library would call it unrestricted), and its agent switched on. Raises TokenRefused; its details carry
+    `because`, and `agent_id` and `tenant_id` where the token was one of ours, for the trail and not for the caller.
     """
     token = (
         AccessToken.objects.select_related("agent__tenant", "agent__application")
         .only(*_TOKEN_FIELDS)
-        .filter(token_checksum=hashlib.sha256(raw.encode()).hexdigest(), expires__gt=timezone.now())
+        .filter(token_checksum=hashlib.sha256(raw.encode()).hexdigest())
         .first()
     )
-    if token is None or token.resource != [settings.DOOR_URL] or token.agent is None:
-        raise TokenRefused
-    if not token.agent.is_active or token.application_id != token.agent.application_id:
-        raise TokenRefused
+    if token is None or token.agent is None:
+        raise TokenRefused(because="unknown")
+    if because := _refused_because(token, token.agent):
+        raise TokenRefused(because=because, agent_id=token.agent.pk, tenant_id=token.agent.tenant_id)
     return _requester(token.agent, frozenset(token.scope.split()))
+
+
+def _refused_because(token: AccessToken, agent: Agent) -> str:
+    if token.expires <= timezone.now():
+        return "expired"
+    if token.resource != [settings.DOOR_URL]:
+        return "audience"
+    if token.application_id != agent.application_id:
+        return "other_application"
+    return "" if agent.is_active else "switched_off"
 
 
 def requester_of_secret(client_id: str, secret: str) -> Requester:
@@ -63,6 +74,7 @@ _AGENT_FIELDS = (
 )
 _TOKEN_FIELDS = (
     "id",
+    "expires",
     "resource",
     "scope",
     "application_id",

@@ -1,7 +1,6 @@
 """Which tenant a signed-in person is in, for each page."""
 
 from collections.abc import Callable
-from typing import cast
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
@@ -27,7 +26,7 @@ class TenantMiddleware:
     def reviewer(self, request: HttpRequest) -> Reviewer | None:
         if not request.user.is_authenticated:
             return None
-        person = cast(Person, request.user)
+        person = request.user
         tenant_id = self.tenant_id(person, request.session.get("tenant"))
         if tenant_id is None:
             return None

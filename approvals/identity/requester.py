@@ -1,6 +1,7 @@
 """The two parts people and programs play: a requester asks, a reviewer decides."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 from uuid import UUID
 
 from approvals.identity.models import Membership, Person
@@ -21,18 +22,13 @@ class Requester:
     scopes: frozenset[str] = field(default_factory=frozenset)
 
     @property
-    def kind(self) -> str:
+    def kind(self) -> Literal["agent", "person"]:
         return "agent" if self.agent_id else "person"
 
     @property
     def id(self) -> UUID:
-        found = self.agent_id or self.person_id
-        assert found is not None, "a requester is an agent or a person"
-        return found
-
-    def independent(self, person_id: UUID) -> bool:
-        """False for everybody who must not decide what this requester asked for (separation of duties)."""
-        return person_id not in {self.owner_id, self.person_id, self.on_behalf_of_id}
+        """The agent's, or the person's where no agent asks."""
+        return self.agent_id or self.person_id or self.owner_id
 
 
 @dataclass(frozen=True)
@@ -47,7 +43,7 @@ class Reviewer:
 
 def reviewer(person: Person, tenant_id: UUID) -> Reviewer:
     """The person with their current roles in a tenant; needs a scope of that tenant."""
-    roles = Membership.objects.filter(
-        person=person, tenant_id=tenant_id, person__is_active=True
-    ).values_list("role", flat=True)
+    roles = Membership.objects.filter(person=person, tenant_id=tenant_id, person__is_active=True).values_list(
+        "role", flat=True
+    )
     return Reviewer(person.pk, tenant_id, person.name, frozenset(roles))

@@ -14,9 +14,9 @@ from oauthlib.oauth2.rfc6749 import errors
 from approvals.identity.models import AccessToken, Agent
 
 
-class Validator(OAuth2Validator):  # type: ignore[misc]
+class Validator(OAuth2Validator):
     def _check_and_set_request_resource(self, request: Any) -> None:
-        super()._check_and_set_request_resource(request)
+        super()._check_and_set_request_resource(request)  # type: ignore[no-untyped-call]
         if request.resource not in ([], [settings.DOOR_URL]):
             raise errors.CustomOAuth2Error(
                 error="invalid_target",
@@ -33,7 +33,7 @@ class Validator(OAuth2Validator):  # type: ignore[misc]
         ).first()
         if agent is None:
             raise errors.InvalidClientError(description="This agent was switched off.", request=request)
-        access_token: AccessToken = super()._create_access_token(
+        access_token: AccessToken = super()._create_access_token(  # type: ignore[no-untyped-call]
             expires, request, token, source_refresh_token
         )
         access_token.agent = agent

@@ -19,7 +19,7 @@ from django.core.management.base import CommandError
 
 from approvals.management import embedded, plan, roles
 from approvals.management.children import Child
-from approvals.management.disk import data_folder, private_folder, write_private
+from approvals.management.disk import data_folder, is_data_folder, private_folder, write_private
 from approvals.management.embedded import Prepared
 from approvals.management.keys import Keys, keys
 from approvals.management.plan import Addresses, Ground
@@ -90,11 +90,14 @@ def stack(
 
 
 def reset(data: Path) -> None:
-    """Remove everything a run left. Raises CommandError while one is live in this folder."""
+    """Remove everything a run left. Raises CommandError while one is live in this folder or in one inside it."""
     data = data.expanduser().resolve()
-    if data.exists():
-        with _only_run(data_folder(data)):
-            embedded.forget(data)
+    if not data.exists():
+        return
+    with _only_run(data_folder(data)):
+        for inner in filter(is_data_folder, data.iterdir()):
+            reset(inner)
+        embedded.forget(data)
 
 
 def role_prefix(data: Path, *, is_ours: bool) -> str:

@@ -33,10 +33,14 @@ def remembered(path: Path, make: Callable[[], str]) -> str:
     return path.read_text()
 
 
+def is_data_folder(path: Path) -> bool:
+    return (path / MARKER).exists()
+
+
 def data_folder(path: Path) -> Path:
     """Make this the data folder of a run, or find it again. CommandError when it holds somebody's files."""
     path = path.expanduser().resolve()
-    if path.exists() and not (path / MARKER).exists() and any(path.iterdir()):
+    if path.exists() and not is_data_folder(path) and not all(map(is_data_folder, path.iterdir())):
         raise CommandError(
             f"{path} holds files that are not Countersign's, and `make reset` would remove them. "
             "Name an empty folder in COUNTERSIGN_DATA."
@@ -55,7 +59,7 @@ def data_folder(path: Path) -> Path:
 
 def empty(path: Path) -> None:
     """Remove all that a run left in its data folder; a folder that is not one of ours is left alone."""
-    if not (path / MARKER).exists():
+    if not is_data_folder(path):
         return
     for entry in path.iterdir():
         if entry.is_dir() and not entry.is_symlink():

@@ -29,7 +29,7 @@ _LONGEST_LINE = 400
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class GaveUp(CommandError):  # noqa: N818 a sentence, like the refusals of the product
+class GaveUp(CommandError):
     """A process kept dying, never became ready, or a step before it failed; its last lines say why."""
 
 

@@ -44,15 +44,15 @@ REQUESTS = (
     + grant("SELECT, INSERT", "approval_request", "door")
     + grant("UPDATE (status, finished_at)", "approval_request", "door", "sweeper")
     + policy("door_own", "approval_request", ("door",), "SELECT", using=MY_AGENTS)
-    + policy("door_files", "approval_request", ("door",), "INSERT", check=f"{MY_AGENTS} AND status = '{BORN}'")
+    + policy(
+        "door_files", "approval_request", ("door",), "INSERT", check=f"{MY_AGENTS} AND status = '{BORN}'"
+    )
     + policy("door_moves", "approval_request", ("door",), "UPDATE", using=MY_AGENTS, check=MY_AGENTS)
     + grant("SELECT", "approval_request", "web", "worker")
-    + grant("SELECT (id, tenant_id, status, expires_at, trace_id)", "approval_request", "sweeper")
+    + grant("SELECT (id, tenant_id, status, revision, expires_at, trace_id)", "approval_request", "sweeper")
     + policy("tenant_reads", "approval_request", ("web", "worker"), "SELECT", using=MINE)
     + policy("sweeper_reads", "approval_request", ("sweeper",), "SELECT", using="true")
-    + grant(
-        "UPDATE (status, decided_at, finished_at, expires_at, outcome)", "approval_request", "web"
-    )
+    + grant("UPDATE (status, decided_at, finished_at, expires_at, outcome)", "approval_request", "web")
     + grant(
         f"UPDATE (status, decided_at, finished_at, outcome, backing_reference, {JUDGED})",
         "approval_request",
@@ -95,7 +95,9 @@ MESSAGES = (
     + policy("tenant_writes", "outbox", ALL, "INSERT", check=MINE)
     + grant("SELECT", "outbox", "worker")
     + grant(
-        "UPDATE (attempts, token, lease_until, not_before, done_at, gave_up_at, last_error)", "outbox", "worker"
+        "UPDATE (attempts, token, lease_until, not_before, done_at, gave_up_at, last_error)",
+        "outbox",
+        "worker",
     )
     + policy("tenant_reads", "outbox", ("worker",), "SELECT", using=MINE)
     + policy("tenant_works", "outbox", ("worker",), "UPDATE", using=MINE, check=MINE)
@@ -111,5 +113,7 @@ MESSAGES = (
 class Migration(migrations.Migration):
     dependencies = [("approvals", "0001_initial"), ("identity", "0002_walls"), ("audit", "0002_walls")]
     operations = [
-        migrations.RunSQL(TRIGGER + REQUESTS + VOTES + EXECUTIONS + POLICIES + MESSAGES, migrations.RunSQL.noop)
+        migrations.RunSQL(
+            TRIGGER + REQUESTS + VOTES + EXECUTIONS + POLICIES + MESSAGES, migrations.RunSQL.noop
+        )
     ]

@@ -1,1 +1,3 @@
-"""The pages, by persona."""
+"""The pages, by persona. Whoever serves them also keeps the trail of sign-ins."""
+
+from approvals.views import sessions as sessions

@@ -19,7 +19,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.core.management.base import CommandError
 
 from approvals.management import banner, embedded, roles, supervisor
-from approvals.management.development import Stack, reset, stack
+from approvals.management.development import Stack, _only_run, reset, stack
+from approvals.management.disk import data_folder
 from approvals.management.keys import keys
 from tests.management import proc
 from tests.management.conftest import EXPORTED
@@ -194,14 +195,26 @@ def test_resetting_empties_the_folder_and_only_a_folder_of_ours(data: Path, tmp_
     assert precious.read_text() == "mine"
 
 
+def test_a_run_inside_the_folder_is_reset_with_it_and_protects_it_while_it_is_live(tmp_path: Path) -> None:
+    outer, inner = tmp_path / "data", tmp_path / "data" / "demo"
+    with _only_run(data_folder(inner)):
+        with pytest.raises(CommandError, match=r"A run is live in .*/demo"):
+            reset(outer)
+        assert inner.exists()
+    reset(outer)
+    assert list(outer.iterdir()) == []
+
+
 def _let_the_sweeper_die(data: Path, checkout: Path, family: set[int]) -> None:
     with stack(data, quiet=True, checkout=checkout) as running:
         family |= proc.family(running["database"].pid) | proc.family(running["worker"].pid)
-        for _ in range(supervisor.DEATHS_ALLOWED):
+        for _ in range(supervisor.DEATHS_ALLOWED - 1):
             pid = running["sweeper"].pid
             os.kill(pid, signal.SIGKILL)
-            with suppress(AssertionError):  # the last time it stays dead
-                _until(lambda pid=pid: running["sweeper"].pid != pid, within=2.0)  # type: ignore[misc]
+            _until(lambda pid=pid: running["sweeper"].pid != pid)  # type: ignore[misc]
+        os.kill(running["sweeper"].pid, signal.SIGKILL)
+        with suppress(CommandError):
+            running.wait()
         raise RuntimeError("all that the block noticed is that nothing moved")
 
 

@@ -66,16 +66,18 @@ def test_the_port_that_was_asked_for_is_used(friendly: int) -> None:
 def test_a_port_that_was_asked_for_and_is_taken_is_refused_by_name(friendly: int) -> None:
     with (
         closing(socket.create_server(("127.0.0.1", friendly))),
-        closing(Ports({"COUNTERSIGN_WEB_PORT": str(friendly)})) as ports,pytest.raises(
-        CommandError, match=f"COUNTERSIGN_WEB_PORT asks for port {friendly}, which is taken"
-    )
+        closing(Ports({"COUNTERSIGN_WEB_PORT": str(friendly)})) as ports,
+        pytest.raises(CommandError, match=f"COUNTERSIGN_WEB_PORT asks for port {friendly}, which is taken"),
     ):
         ports.take("web", 8000)
 
 
 @pytest.mark.parametrize("asked", ["http", "0", "65536", "-1", "80.5"])
 def test_what_is_no_port_is_refused_in_words(asked: str) -> None:
-    with closing(Ports({"COUNTERSIGN_DOOR_PORT": asked})) as ports, pytest.raises(
-        CommandError, match=re.escape(f"COUNTERSIGN_DOOR_PORT is '{asked}', which is not a port")
+    with (
+        closing(Ports({"COUNTERSIGN_DOOR_PORT": asked})) as ports,
+        pytest.raises(
+            CommandError, match=re.escape(f"COUNTERSIGN_DOOR_PORT is '{asked}', which is not a port")
+        ),
     ):
         ports.take("door", 8001)

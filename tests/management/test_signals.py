@@ -1,4 +1,7 @@
-"""Ctrl-C, kill -9 and a neighbour: a run in a process of its own, treated as people and machines treat it."""
+"""Ctrl-C, kill -9 and a neighbour: a run in a process of its own, treated as people and machines treat it.
+
+The runs follow each other in one data folder, as they do for a person: each finds what the last one left.
+"""
 
 import re
 import signal
@@ -13,8 +16,8 @@ from tests.management.conftest import Run
 ORDER = ["sweeper", "worker", "door", "web", "shop", "broker", "database"]
 
 
-def test_ctrl_c_stops_everything_in_order_and_leaves_nothing(run: type[Run], data: Path) -> None:
-    started = run(data)  # type: ignore[call-arg]
+def test_ctrl_c_stops_everything_in_order_and_leaves_nothing(run: type[Run], module_data: Path) -> None:
+    started = run(module_data)  # type: ignore[call-arg]
     lines = started.until("all started")
     family = proc.family(started.process.pid)
     assert re.findall(r"(\w+) \.\.\. (?:✓ )?(?:ready|done) in \d+\.\d s", "".join(lines)) == [
@@ -22,14 +25,14 @@ def test_ctrl_c_stops_everything_in_order_and_leaves_nothing(run: type[Run], dat
     ]  # fmt: skip
     code, said = started.end(signal.SIGINT)
     assert code == 0
-    assert not list((data / "run").glob("*.env"))
+    assert not list((module_data / "run").glob("*.env"))
     assert re.findall(r"stopping (\w+)", said) == ORDER
     assert said.endswith("all stopped\n")
     assert proc.gone(family)
 
 
-def test_a_second_ctrl_c_hurries_and_leaves_nothing(run: type[Run], data: Path) -> None:
-    started = run(data)  # type: ignore[call-arg]
+def test_a_second_ctrl_c_hurries_and_leaves_nothing(run: type[Run], module_data: Path) -> None:
+    started = run(module_data)  # type: ignore[call-arg]
     started.until("all started")
     family = proc.family(started.process.pid)
     started.process.send_signal(signal.SIGINT)
@@ -39,8 +42,8 @@ def test_a_second_ctrl_c_hurries_and_leaves_nothing(run: type[Run], data: Path) 
     assert proc.gone(family)
 
 
-def test_ctrl_c_while_it_starts_leaves_nothing(run: type[Run], data: Path) -> None:
-    started = run(data)  # type: ignore[call-arg]
+def test_ctrl_c_while_it_starts_leaves_nothing(run: type[Run], module_data: Path) -> None:
+    started = run(module_data)  # type: ignore[call-arg]
     started.until("broker ...")
     family = proc.family(started.process.pid)
     code, said = started.end(signal.SIGINT)
@@ -49,17 +52,19 @@ def test_ctrl_c_while_it_starts_leaves_nothing(run: type[Run], data: Path) -> No
     assert proc.gone(family)
 
 
-def test_kill_9_leaves_nothing_and_the_next_run_starts(run: type[Run], data: Path) -> None:
-    first = run(data)  # type: ignore[call-arg]
+def test_kill_9_leaves_nothing_and_the_next_run_starts(run: type[Run], module_data: Path) -> None:
+    first = run(module_data)  # type: ignore[call-arg]
     first.until("all started")
     family = proc.family(first.process.pid)
     assert len(family) > len(ORDER)
     first.process.kill()
     first.process.wait()
-    second = run(data)  # type: ignore[call-arg]
+    second = run(module_data)  # type: ignore[call-arg]
     second.until("all started")
+    family |= proc.family(second.process.pid)
+    second.process.kill()
+    second.process.wait()
     assert proc.gone(family)
-    assert second.end(signal.SIGHUP)[0] == 0
 
 
 def test_two_runs_started_at_once_work_beside_each_other(run: type[Run], data: Path) -> None:
@@ -78,4 +83,6 @@ def test_two_runs_started_at_once_work_beside_each_other(run: type[Run], data: P
         with psycopg.connect(told["DATABASE_URL"]) as connection:
             who = connection.execute("SELECT current_user::text, current_database()::text").fetchone()
         assert who == (f"{prefix}_door", prefix)
-        assert [started.end(signal.SIGTERM)[0] for started in both] == [0, 0]
+        for started, number in zip(both, (signal.SIGTERM, signal.SIGHUP), strict=True):
+            started.process.send_signal(number)
+        assert [started.process.wait() for started in both] == [0, 0]

@@ -31,9 +31,7 @@ ACCESS = (
     + policy("of_tenant", "identity_agent", ("door", "web"), "SELECT", using=MINE_OR_NOT_YET_KNOWN)
     + policy("of_tenant_only", "identity_agent", ("worker",), "SELECT", using=MINE)
     # Tokens and secrets are hashes; the door compares them and can write none.
-    + grant(
-        "SELECT (id, client_id, client_secret, authorization_grant_type)", "identity_application", "door"
-    )
+    + grant("SELECT (id, client_id, client_secret, authorization_grant_type)", "identity_application", "door")
     + grant("SELECT", "identity_application", "web")
     + grant(
         "SELECT (id, token_checksum, expires, scope, resource, application_id, agent_id)",

@@ -37,5 +37,6 @@ class Command(BaseCommand):
                 raise CommandError("Interrupted.", returncode=_INTERRUPTED) from interrupt
 
     def _reset(self) -> None:
+        reset(settings.DATA / "demo")
         reset(settings.DATA)
         self.stdout.write(f"{settings.DATA} is empty.")

@@ -5,7 +5,6 @@ import signal
 import threading
 from argparse import ArgumentParser
 
-from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.db import close_old_connections, connection
 

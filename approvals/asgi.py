@@ -1,0 +1,46 @@
+"""What a process serves over HTTP, by its role: the door serves agents, every other process the pages.
+
+Run it with `uvicorn approvals.asgi:application`; COUNTERSIGN_PROCESS says which role it plays.
+"""
+
+import os
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, TypeAlias
+
+import django
+from django.conf import settings
+from django.core.asgi import get_asgi_application
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+def chosen() -> Application:
+    """The application of this process's role. Neither role loads the other's."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "approvals.settings")
+    if settings.PROCESS != "door":
+        return with_lifespan(get_asgi_application())
+    # The tools derive from the registry, which is filled here.
+    django.setup(set_prefix=False)
+    from mcp_bridge.door import door
+
+    return door()
+
+
+def with_lifespan(pages: Any) -> Application:
+    """Django's application, with an answer to the lifespan messages that it raises on."""
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            while (await receive())["type"] == "lifespan.startup":
+                await send({"type": "lifespan.startup.complete"})
+            await send({"type": "lifespan.shutdown.complete"})
+        else:
+            await pages(scope, receive, send)
+
+    return application
+
+
+application = chosen()

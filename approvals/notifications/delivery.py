@@ -1,0 +1,91 @@
+"""From an announcement to a receiver that took it: once for each, at least once, and not for ever.
+
+A message is sent again under the same id until the receiver answers 2xx. Each end leaves an event; neither an
+event, a log line nor `last_error` ever holds a receiver's URL or secret.
+"""
+
+import json
+import logging
+
+from approvals import outbox
+from approvals.audit.events import Actor, record
+from approvals.database import tenant_scope
+from approvals.models import Outbox, Receiver
+from approvals.notifications import slack, webhook
+from approvals.notifications.message import Message, message
+from approvals.notifications.post import Answer, post
+from approvals.payloads import unseal
+
+logger = logging.getLogger(__name__)
+WORKER = Actor("system", "worker")
+# Attempts for a receiver that says no: about four minutes, in which somebody may be deploying it.
+LAST_REFUSAL = 8
+
+
+def announce(row: Outbox) -> None:
+    """One message for each active receiver of the tenant; asked again, no receiver gets a second one."""
+    with tenant_scope(row.tenant_id):
+        told = Outbox.objects.filter(announcement=row).values("receiver_id")
+        listening = Receiver.objects.filter(tenant_id=row.tenant_id, is_active=True)
+        for receiver_id in listening.exclude(pk__in=told).values_list("pk", flat=True):
+            outbox.pass_on(row, receiver_id)
+
+
+def deliver(row: Outbox) -> None:
+    """Send one message. Raises outbox.Postponed for another attempt, or outbox.GaveUp after the last."""
+    with tenant_scope(row.tenant_id):
+        full = Outbox.objects.select_related("request", "announcement", "receiver").get(pk=row.pk)
+    receiver = full.receiver
+    if receiver is None or not receiver.is_active:
+        raise _given_up(full, "the receiver was switched off")
+    answer = _sent(receiver, full)
+    if answer.is_taken:
+        _record("notification.delivered", full)
+        return
+    if row.attempts >= patience(answer):
+        raise _given_up(full, answer.words)
+    wait = max(outbox.backoff(row.attempts), min(answer.wait_seconds, outbox.LONGEST_WAIT))
+    raise outbox.Postponed(wait, answer.words)
+
+
+def patience(answer: Answer) -> int:
+    """How many attempts there are, the last answer being this one."""
+    if answer.is_gone:
+        return 1
+    return LAST_REFUSAL if answer.is_refusal else outbox.LAST_DELIVERY
+
+
+def _sent(receiver: Receiver, row: Outbox) -> Answer:
+    """One attempt. Whatever went wrong, only the error's class is told: its words may hold URL or secret."""
+    try:
+        return _post(receiver, message(row))
+    except Exception as error:
+        words = f"it could not be told: {type(error).__name__}"
+    logger.warning("message not delivered", extra={"row": str(row.pk), "kind": row.kind, "error": words})
+    return Answer(None, words)
+
+
+def _post(receiver: Receiver, about: Message) -> Answer:
+    url = unseal(receiver.sealed_url)
+    if receiver.kind == Receiver.SLACK:
+        return post(url, json.dumps(slack.card(about)), {})
+    payload = webhook.body(about)
+    return post(url, payload, webhook.signature(about, payload, unseal(receiver.sealed_secret)))
+
+
+def _given_up(row: Outbox, because: str) -> outbox.GaveUp:
+    _record("notification.failed", row, because=because)
+    return outbox.GaveUp(because)
+
+
+def _record(kind: str, row: Outbox, **more: str) -> None:
+    about = {"receiver_id": str(row.receiver_id), "kind": row.kind, "attempt": row.attempts}
+    with tenant_scope(row.tenant_id):
+        record(
+            kind,
+            tenant_id=row.tenant_id,
+            actor=WORKER,
+            request_id=row.request_id,
+            trace_id=row.request.trace_id,
+            data={**about, **more},
+        )

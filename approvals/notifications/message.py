@@ -1,0 +1,77 @@
+"""What a receiver is told of an event: the same few facts, whatever the receiver's kind."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+from uuid import UUID
+
+from approvals.actions.contract import Money
+from approvals.models import ApprovalRequest, Outbox
+from approvals.notifications.text import visible
+from approvals.queries import review_url
+from approvals.states import Status
+
+# The status that each event led to; the request may have moved on since.
+EVENTS: Mapping[str, Status] = MappingProxyType(
+    {
+        "request.created": Status.PENDING,
+        "request.approved": Status.APPROVED,
+        "request.denied": Status.DENIED,
+        "request.expired": Status.EXPIRED,
+        "request.withdrawn": Status.WITHDRAWN,
+        "request.succeeded": Status.SUCCEEDED,
+        "request.failed": Status.FAILED,
+        "request.uncertain": Status.UNCERTAIN,
+    }
+)
+# Where the outcome is the company's system's word. A denial's is what one person wrote for the agent alone.
+TELLS_OUTCOME = frozenset({Status.SUCCEEDED, Status.FAILED, Status.UNCERTAIN})
+
+
+@dataclass(frozen=True)
+class Message:
+    """One event for one receiver. `id` is the same for every attempt; texts are one line and show what hides."""
+
+    id: UUID
+    kind: str
+    at: datetime
+    status: Status
+    request_id: UUID
+    revision: int
+    action: str
+    headline: str
+    amount: Money | None
+    requester: str
+    outcome: str
+    backing_reference: str
+    review_url: str
+
+
+def message(row: Outbox) -> Message:
+    """The message of a `deliver` row, whose request and announcement are loaded.
+
+    Raises KeyError for an event that nobody is told of.
+    """
+    request, status = row.request, EVENTS[row.kind]
+    # Told late, an event must not carry the outcome of a later one.
+    is_outcome_its_own = request.status == status and status in TELLS_OUTCOME
+    return Message(
+        id=row.pk,
+        kind=row.kind,
+        at=(row.announcement or row).created_at,
+        status=status,
+        request_id=request.pk,
+        revision=row.revision,
+        action=request.action,
+        headline=visible(request.headline, 600),
+        amount=_amount(request),
+        requester=visible(request.requester_name, 200),
+        outcome=visible(request.outcome, 1000) if is_outcome_its_own else "",
+        backing_reference=visible(request.backing_reference, 200) if is_outcome_its_own else "",
+        review_url=review_url(request.pk),
+    )
+
+
+def _amount(request: ApprovalRequest) -> Money | None:
+    return None if request.amount_minor is None else Money(request.amount_minor, request.currency)

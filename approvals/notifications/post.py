@@ -1,0 +1,133 @@
+"""Sending a message to an address that somebody typed in, without becoming their way into our network.
+
+The host is resolved once, every address it has is checked, and the connection goes to a checked address: a name
+that answers differently the second time (DNS rebinding) gains nothing. TLS still proves the name.
+"""
+
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ssl import SSLContext
+
+import httpx
+from django.conf import settings
+
+from approvals.notifications.receivers import check_url
+
+TIMEOUT = httpx.Timeout(10.0, connect=3.0)  # seconds; with four addresses still below a task's soft limit
+MOST_ADDRESSES = 4
+NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052
+
+GONE = 410
+ASKS_TO_WAIT = frozenset({429, 503})
+PASSING = frozenset({408, 425, 429})  # 4xx that say "not now" rather than "not like this"
+
+
+class AddressRefused(Exception):
+    """The receiver's host has an address that is not on the public internet."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What became of one attempt. `status` is None when nobody answered; `wait_seconds` is what they asked for."""
+
+    status: int | None
+    words: str
+    wait_seconds: float = 0.0
+
+    @property
+    def is_taken(self) -> bool:
+        return self.status is not None and 200 <= self.status < 300
+
+    @property
+    def is_gone(self) -> bool:
+        return self.status == GONE
+
+    @property
+    def is_refusal(self) -> bool:
+        """It understood and does not want it: a redirect, or a 4xx that waiting does not mend."""
+        return self.status is not None and 300 <= self.status < 500 and self.status not in PASSING
+
+
+class Pinned(httpx.HTTPTransport):
+    """Connects to an address that was checked, and keeps the name for TLS and for the Host header."""
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        name = request.url.raw_host.decode("ascii")
+        failure: httpx.TransportError = httpx.ConnectError("the name has no address")
+        for address in addresses(name, request.url.port)[:MOST_ADDRESSES]:
+            pinned = httpx.Request(
+                request.method,
+                request.url.copy_with(host=address),
+                headers=request.headers,
+                stream=request.stream,
+                extensions={**request.extensions, "sni_hostname": name},
+            )
+            try:
+                return super().handle_request(pinned)
+            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+                failure = error
+        raise failure
+
+
+def post(url: str, body: str, headers: Mapping[str, str]) -> Answer:
+    """POST a JSON body. Redirects are not followed and the answer's body is not read.
+
+    Raises ReceiverRefused for a URL that may not be used, AddressRefused, httpx.TransportError, or OSError when
+    the name can not be resolved; the words of these may hold the URL.
+    """
+    # A client of its own for each message: no connection and no cookie is shared between receivers.
+    with httpx.Client(
+        transport=Pinned(verify=_tls()), timeout=TIMEOUT, trust_env=False, follow_redirects=False
+    ) as client:
+        every = {"Content-Type": "application/json", "User-Agent": "Countersign", **headers}
+        with client.stream("POST", check_url(url), content=body.encode(), headers=every) as response:
+            return _answer(response)
+
+
+def addresses(name: str, port: int | None) -> list[str]:
+    """The host's addresses in the resolver's order. Raises AddressRefused if one is private, OSError if none."""
+    found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
+    unique = list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
+    if not settings.ALLOW_PRIVATE_RECEIVERS and not all(is_public(ip_address(one)) for one in unique):
+        raise AddressRefused
+    return unique
+
+
+def is_public(address: IPv4Address | IPv6Address) -> bool:
+    """Globally reachable (IANA's special-purpose registries), also if it is an IPv4 address in IPv6 clothes."""
+    if isinstance(address, IPv6Address) and (inner := _inner(address)) is not None:
+        return is_public(inner)
+    is_local = isinstance(address, IPv6Address) and address.is_site_local
+    return address.is_global and not address.is_multicast and not address.is_reserved and not is_local
+
+
+def _inner(address: IPv6Address) -> IPv4Address | None:
+    if address in NAT64:
+        return IPv4Address(int(address) & 0xFFFF_FFFF)
+    return address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
+
+
+@lru_cache(maxsize=1)
+def _tls() -> SSLContext:
+    return httpx.create_ssl_context(trust_env=False)
+
+
+def _answer(response: httpx.Response) -> Answer:
+    status = response.status_code
+    wait = _seconds(response.headers.get("Retry-After", "")) if status in ASKS_TO_WAIT else 0.0
+    return Answer(status, f"it answered {status}", wait)
+
+
+def _seconds(retry_after: str) -> float:
+    """Retry-After in seconds (RFC 9110, section 10.2.3: a number or a date); 0 for nonsense."""
+    if retry_after.isascii() and retry_after.isdigit():
+        return float(retry_after[:9])
+    try:
+        return max(0.0, (parsedate_to_datetime(retry_after) - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError):
+        return 0.0

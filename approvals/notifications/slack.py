@@ -1,0 +1,67 @@
+"""A Slack card (incoming webhook, Block Kit). Limits: docs.slack.dev/reference/block-kit/blocks.
+
+Strangers' words stand in plain_text elements, which have no mark-up to abuse. Only the fall-back text is
+mark-up, so there they are escaped: otherwise a headline could call a whole channel, or disguise a link.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from approvals.actions.money import display
+from approvals.notifications.message import Message
+from approvals.states import Status
+
+LONGEST_HEADER, LONGEST_TEXT, LONGEST_FIELD, LONGEST_FALLBACK = 150, 3000, 2000, 4000  # characters
+
+# A sign and words: colour or sign alone would not reach everybody.
+WORDS: Mapping[Status, str] = MappingProxyType(
+    {
+        Status.PENDING: "✋ Waiting for a decision",
+        Status.APPROVED: "👍 Approved, about to be carried out",
+        Status.DENIED: "⛔ Denied",
+        Status.EXPIRED: "⌛ Expired: nobody decided in time",
+        Status.WITHDRAWN: "↩️ Withdrawn by the requester",
+        Status.SUCCEEDED: "✅ Done",
+        Status.FAILED: "❌ Approved, but it could not be done",
+        Status.UNCERTAIN: "❓ Sent, and no clear answer: the result is being looked up",
+    }
+)
+
+
+def card(message: Message) -> dict[str, Any]:
+    """The body for the incoming webhook, as JSON."""
+    words = WORDS[message.status] + (f" (revision {message.revision})" if message.revision > 1 else "")
+    parts = [
+        {"type": "header", "text": _plain(words, LONGEST_HEADER)},
+        {"type": "section", "text": _plain(message.headline, LONGEST_TEXT)},
+        {"type": "section", "fields": [_plain(field, LONGEST_FIELD) for field in _fields(message)]},
+    ]
+    if message.outcome:
+        parts.append({"type": "section", "text": _plain(message.outcome, LONGEST_TEXT)})
+    parts.append({"type": "actions", "elements": [_button(message)]})
+    fallback = escape(f"{words}: {message.headline}"[: LONGEST_FALLBACK // len("&amp;")])
+    return {"text": fallback, "blocks": parts, "unfurl_links": False, "unfurl_media": False}
+
+
+def escape(text: str) -> str:
+    """The three characters that begin mark-up: docs.slack.dev/messaging/formatting-message-text, "escaping"."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _fields(message: Message) -> list[str]:
+    money = [f"Amount: {display(message.amount.minor, message.amount.currency)}"] if message.amount else []
+    reference = [f"Reference: {message.backing_reference}"] if message.backing_reference else []
+    return [*money, f"Asked by: {message.requester}", f"Request: {message.request_id}", *reference]
+
+
+def _button(message: Message) -> dict[str, Any]:
+    """It only opens the page; a decision needs a signed-in person there."""
+    is_open = message.status == Status.PENDING
+    words = _plain("Review the request" if is_open else "Open the request", 75)
+    button = {"type": "button", "action_id": "open", "text": words, "url": message.review_url}
+    return button | ({"style": "primary"} if is_open else {})
+
+
+def _plain(text: str, longest: int) -> dict[str, Any]:
+    return {"type": "plain_text", "text": text[:longest], "emoji": False}

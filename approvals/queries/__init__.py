@@ -1,0 +1,41 @@
+"""Every read that a page, a tool or the API shows. Nothing here changes a request.
+
+Each function opens its own scope and returns frozen values: no query is left to run in a template.
+"""
+
+from approvals.queries.agent import (
+    SENTENCES,
+    AgentView,
+    agent_view,
+    request_of_agent,
+    requests_of_agent,
+    review_url,
+)
+from approvals.queries.decided import Decided, decided
+from approvals.queries.paging import Page
+from approvals.queries.queue import QueueRow, queue
+from approvals.queries.request import RequestView, request_view
+from approvals.queries.tenants import TenantChoice, tenants_of
+from approvals.queries.trail import TrailLine, denied, request_trail, tenant_trail
+
+__all__ = [
+    "SENTENCES",
+    "AgentView",
+    "Decided",
+    "Page",
+    "QueueRow",
+    "RequestView",
+    "TenantChoice",
+    "TrailLine",
+    "agent_view",
+    "decided",
+    "denied",
+    "queue",
+    "request_of_agent",
+    "request_trail",
+    "request_view",
+    "requests_of_agent",
+    "review_url",
+    "tenant_trail",
+    "tenants_of",
+]

@@ -1,0 +1,70 @@
+"""Claim and facts as lists of named values, as exactly as they were written down."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from approvals.actions.money import display
+
+
+@dataclass(frozen=True)
+class Amount:
+    """Money for people, and the exact number behind it in minor units of an ISO 4217 currency."""
+
+    text: str
+    minor: int
+    currency: str
+
+
+@dataclass(frozen=True)
+class Field:
+    """One value under its dotted name. `claimed` is what the agent said under the same name, where it did."""
+
+    name: str
+    value: str
+    amount: Amount | None = None
+    claimed: str | None = None
+
+    @property
+    def agrees(self) -> bool:
+        return self.claimed == self.value
+
+
+def fields(document: str, *, without: frozenset[str] = frozenset()) -> tuple[Field, ...]:
+    """The values of a JSON object in the order of its text, nested ones as `address.city`."""
+    values = json.loads(document)
+    return tuple(
+        Field(name, _text(value), _amount(name, value, values))
+        for name, value in _flat(values)
+        if name not in without
+    )
+
+
+def compared(facts: tuple[Field, ...], claims: tuple[Field, ...]) -> tuple[Field, ...]:
+    """The facts, each with the claim of the same name."""
+    said = {claim.name: claim.value for claim in claims}
+    return tuple(Field(fact.name, fact.value, fact.amount, said.get(fact.name)) for fact in facts)
+
+
+def amount(minor: int | None, currency: str) -> Amount | None:
+    return None if minor is None else Amount(display(minor, currency), minor, currency)
+
+
+def _flat(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
+    for name, value in values.items():
+        if isinstance(value, dict) and value:
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _amount(name: str, value: object, values: Mapping[str, object]) -> Amount | None:
+    """Amounts are named `..._minor`, and their currency stands beside them."""
+    if not name.endswith("_minor") or not isinstance(value, int):
+        return None
+    codes = [values[key] for key in values if key == "currency" or key.endswith("_currency")]
+    return amount(value, str(codes[0])) if codes else None

@@ -1,0 +1,76 @@
+"""What waits for a decision, the riskiest and most urgent first."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.db.models import Case, IntegerField, Q, Value, When
+from django.utils import timezone
+
+from approvals.database import tenant_scope
+from approvals.errors import Refusal
+from approvals.identity.requester import Reviewer
+from approvals.models import ApprovalRequest
+from approvals.queries.fields import Amount, amount
+from approvals.queries.paging import ROWS, Page, mark, page, parsed
+from approvals.queries.standing import Cast, Places, places, roles_of, votes_on, why_not
+from approvals.states import Status
+
+RANK = {"high": 0, "medium": 1, "low": 2}
+BY_RISK = Case(
+    *(When(risk=risk, then=Value(rank)) for risk, rank in RANK.items()),
+    default=Value(0),  # an unknown risk is read first
+    output_field=IntegerField(),
+)
+
+
+@dataclass(frozen=True)
+class QueueRow:
+    """One pending request. `refusal` says why this reviewer cannot decide it, None when they can."""
+
+    id: UUID
+    headline: str
+    risk: str
+    amount: Amount | None
+    requester: str
+    asked_at: datetime
+    expires_at: datetime
+    places: tuple[Places, ...]
+    refusal: Refusal | None
+
+
+def queue(by: Reviewer, *, after: str = "", rows: int = ROWS) -> Page[QueueRow]:
+    """The pending requests of the reviewer's tenant, by risk, then by deadline; `after` is a page's mark."""
+    with tenant_scope(by.tenant_id):
+        waiting = ApprovalRequest.objects.filter(
+            status=Status.PENDING, expires_at__gt=timezone.now()
+        ).annotate(rank=BY_RISK)
+        if place := parsed(after):
+            waiting = waiting.filter(_behind(*place))
+        found = list(waiting.order_by("rank", "expires_at", "id")[: rows + 1])
+        votes = votes_on(found)
+        roles = roles_of(by.tenant_id, {vote.person_id for cast in votes.values() for vote in cast})
+        shown = [_row(by, request, votes[request.pk], roles) for request in found]
+        marks = [mark(request.expires_at, request.pk, request.rank) for request in found]
+    return page(shown, marks, rows)
+
+
+def _behind(rank: int, at: datetime, row_id: UUID) -> Q:
+    later = Q(expires_at__gt=at) | Q(expires_at=at, id__gt=row_id)
+    return Q(rank__gt=rank) | (Q(rank=rank) & later)
+
+
+def _row(
+    by: Reviewer, request: ApprovalRequest, votes: list[Cast], roles: dict[UUID, set[str]]
+) -> QueueRow:
+    return QueueRow(
+        id=request.pk,
+        headline=request.headline,
+        risk=request.risk,
+        amount=amount(request.amount_minor, request.currency),
+        requester=request.requester_name,
+        asked_at=request.created_at,
+        expires_at=request.expires_at,
+        places=places(request, votes, roles),
+        refusal=why_not(by, request, votes),
+    )

@@ -1,0 +1,187 @@
+"""One request as the person who decides needs it: the claim, what was looked up, the rule, and what was done."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.utils import timezone
+
+from approvals import actions, judge
+from approvals.actions.contract import NotReversible
+from approvals.database import tenant_scope
+from approvals.errors import NotFound, Refusal
+from approvals.identity.requester import Reviewer
+from approvals.models import ApprovalRequest, Execution
+from approvals.queries.fields import Amount, Field, amount, compared, fields
+from approvals.queries.standing import Cast, Places, places, roles_of, votes_on, why_not
+from approvals.queries.trail import denied
+from approvals.states import Status
+from policies.verdicts import from_json
+
+REASON = frozenset({"reason"})  # shown by itself, as the agent's own words
+
+
+@dataclass(frozen=True)
+class Rule:
+    """The rule that asked. `kind` is what it answers: require, auto_approve or deny."""
+
+    name: str
+    kind: str
+    because: str
+    error: str
+    policy_version: int | None
+    places: tuple[Places, ...]
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One attempt of a worker at the backing API. `outcome` is "" while it runs."""
+
+    number: int
+    started_at: datetime
+    sent_at: datetime | None
+    finished_at: datetime | None
+    outcome: str
+    backing_status: int | None
+    detail: str
+
+
+@dataclass(frozen=True)
+class Risks:
+    """What was thought of before the action was offered. `undone_by` names an action, or is "" with a reason."""
+
+    title: str
+    level: str
+    threats: tuple[str, ...]
+    undone_by: str
+    irreversible_because: str
+
+
+@dataclass(frozen=True)
+class RequestView:
+    """Everything on the request's page. `seen` is the digest of exactly these values; a vote carries it back."""
+
+    id: UUID
+    status: Status
+    revision: int
+    headline: str
+    amount: Amount | None
+    requester: str
+    owner: str
+    on_behalf_of: str
+    created_at: datetime
+    expires_at: datetime
+    decided_at: datetime | None
+    finished_at: datetime | None
+    reason: str
+    claims: tuple[Field, ...]
+    arguments: str
+    arguments_sha256: str
+    facts: tuple[Field, ...]
+    facts_read_at: datetime
+    rule: Rule
+    risks: Risks
+    votes: tuple[Cast, ...]
+    attempts: tuple[Attempt, ...]
+    outcome: str
+    backing_reference: str
+    seen: str
+    refusal: Refusal | None
+    overdue: bool
+
+    @property
+    def decidable(self) -> bool:
+        """Whether this reviewer may vote on it now."""
+        return self.status == Status.PENDING and not self.overdue and self.refusal is None
+
+    @property
+    def approvable(self) -> bool:
+        return self.rule.kind != "deny"
+
+
+def request_view(request_id: UUID, by: Reviewer) -> RequestView:
+    """One request of the reviewer's tenant. Raises NotFound, leaving an event, for any other id."""
+    with tenant_scope(by.tenant_id):
+        request = (
+            ApprovalRequest.objects.select_related("owner", "on_behalf_of", "policy_version")
+            .filter(pk=request_id)
+            .first()
+        )
+        if request is not None:
+            return _view(request, by)
+        denied(by, wanted="read", code="not_found", what=str(request_id))
+    raise NotFound(thing="request", id=request_id)
+
+
+def _view(request: ApprovalRequest, by: Reviewer) -> RequestView:
+    claims = fields(request.arguments, without=REASON)
+    votes = votes_on([request])[request.pk]
+    return RequestView(
+        id=request.pk,
+        status=Status(request.status),
+        revision=request.revision,
+        headline=request.headline,
+        amount=amount(request.amount_minor, request.currency),
+        requester=request.requester_name,
+        owner=request.owner.name,
+        on_behalf_of=request.on_behalf_of.name if request.on_behalf_of else "",
+        created_at=request.created_at,
+        expires_at=request.expires_at,
+        decided_at=request.decided_at,
+        finished_at=request.finished_at,
+        reason=next((claim.value for claim in fields(request.arguments) if claim.name in REASON), ""),
+        claims=claims,
+        arguments=request.arguments,
+        arguments_sha256=request.arguments_sha256,
+        facts=compared(fields(request.facts), claims),
+        facts_read_at=request.facts_read_at,
+        rule=_rule(request, votes),
+        risks=_risks(request),
+        votes=tuple(votes),
+        attempts=_attempts(request),
+        outcome=request.outcome,
+        backing_reference=request.backing_reference,
+        seen=judge.seen(request),
+        refusal=why_not(by, request, votes),
+        overdue=request.expires_at <= timezone.now(),
+    )
+
+
+def _rule(request: ApprovalRequest, votes: list[Cast]) -> Rule:
+    verdict = from_json(request.verdict)
+    roles = roles_of(request.tenant_id, {vote.person_id for vote in votes})
+    return Rule(
+        name=verdict.rule,
+        kind=verdict.kind,
+        because=verdict.because,
+        error=getattr(verdict, "error", None) or "",
+        policy_version=request.policy_version.number if request.policy_version else None,
+        places=places(request, votes, roles),
+    )
+
+
+def _risks(request: ApprovalRequest) -> Risks:
+    action = actions.get(request.action)
+    inverse = action.inverse
+    return Risks(
+        title=action.title,
+        level=request.risk,
+        threats=action.threats,
+        undone_by="" if isinstance(inverse, NotReversible) else actions.get(inverse).title,
+        irreversible_because=inverse.because if isinstance(inverse, NotReversible) else "",
+    )
+
+
+def _attempts(request: ApprovalRequest) -> tuple[Attempt, ...]:
+    return tuple(
+        Attempt(
+            number=row.number,
+            started_at=row.started_at,
+            sent_at=row.sent_at,
+            finished_at=row.finished_at,
+            outcome=row.outcome,
+            backing_status=row.backing_status,
+            detail=row.detail,
+        )
+        for row in Execution.objects.filter(request=request).order_by("number")
+    )

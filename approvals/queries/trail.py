@@ -1,0 +1,81 @@
+"""The trail for reading: what happened, by whom, in words. And the event of an access that was denied."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from approvals.audit import queries as audit
+from approvals.audit.events import Actor, record
+from approvals.audit.queries import TrailEntry
+from approvals.database import tenant_scope
+from approvals.errors import NotFound
+from approvals.identity.models import Agent, Membership
+from approvals.identity.requester import Reviewer
+from approvals.models import ApprovalRequest
+from approvals.queries.paging import ROWS, Page, mark, page, parsed
+
+AUDITOR = "auditor"
+
+
+@dataclass(frozen=True)
+class TrailLine:
+    """One event, and the name of who did it."""
+
+    entry: TrailEntry
+    actor: str
+
+
+@dataclass(frozen=True)
+class RequestTrail:
+    request_id: UUID
+    headline: str
+    lines: tuple[TrailLine, ...]
+
+
+def request_trail(request_id: UUID, by: Reviewer) -> RequestTrail:
+    """One request's events in order of time. Raises NotFound, leaving an event, for what is not this tenant's."""
+    with tenant_scope(by.tenant_id):
+        request = ApprovalRequest.objects.filter(pk=request_id).only("id", "headline").first()
+        if request is not None:
+            entries = audit.trail(by.tenant_id, request_id)
+            return RequestTrail(request.pk, request.headline, _lines(by.tenant_id, entries))
+        denied(by, wanted="trail", code="not_found", what=str(request_id))
+    raise NotFound(thing="request", id=request_id)
+
+
+def tenant_trail(by: Reviewer, *, after: str = "", rows: int = ROWS) -> Page[TrailLine]:
+    """All events of the tenant, newest first; `after` is a page's mark. For auditors: the caller checks."""
+    place = parsed(after)
+    with tenant_scope(by.tenant_id):
+        entries = audit.recent(by.tenant_id, limit=rows + 1, before=place[1:] if place else None)
+        lines = _lines(by.tenant_id, entries)
+    return page(lines, [mark(entry.at, entry.id) for entry in entries], rows)
+
+
+def denied(by: Reviewer, *, wanted: str, code: str, what: str = "") -> None:
+    """Leave an event of an access that this person was denied. `what` is the id they named, if any."""
+    with tenant_scope(by.tenant_id):
+        record(
+            "access.denied",
+            tenant_id=by.tenant_id,
+            actor=Actor("person", str(by.person_id)),
+            data={"code": code, "wanted": wanted, "id": what},
+        )
+
+
+def _lines(tenant_id: UUID, entries: Sequence[TrailEntry]) -> tuple[TrailLine, ...]:
+    names = _names(tenant_id)
+    return tuple(TrailLine(entry, _actor(entry, names)) for entry in entries)
+
+
+def _actor(entry: TrailEntry, names: dict[str, str]) -> str:
+    """The name that was written down then, else today's; an erased person keeps their id only."""
+    if entry.actor.kind == "system":
+        return entry.actor.id
+    return entry.personal.get("name") or names.get(entry.actor.id) or entry.actor.id
+
+
+def _names(tenant_id: UUID) -> dict[str, str]:
+    people = Membership.objects.filter(tenant_id=tenant_id).values_list("person_id", "person__name")
+    agents = Agent.objects.filter(tenant_id=tenant_id).values_list("id", "name")
+    return {str(key): name for key, name in (*people, *agents)}

@@ -1,0 +1,43 @@
+"""Which characters a reader would not see, and what they are called. Pure."""
+
+import unicodedata
+
+# Controls, format characters (bidirectional overrides, zero width, tags), surrogates, private use, unassigned,
+# and every separator that is not the plain space.
+_HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs"})
+_PLAIN = frozenset(" \n")  # a line break shows itself
+
+# Default_Ignorable_Code_Point (Unicode, DerivedCoreProperties.txt) outside those categories, and two blanks that
+# are symbols by category.
+_HIDDEN_RANGES = (
+    (0x034F, 0x034F),
+    (0x115F, 0x1160),
+    (0x17B4, 0x17B5),
+    (0x180B, 0x180F),
+    (0x2800, 0x2800),
+    (0x3164, 0x3164),
+    (0xFE00, 0xFE0F),
+    (0xFFA0, 0xFFA0),
+    (0xFFFC, 0xFFFC),
+    (0xE0100, 0xE01EF),
+)
+
+# Control characters have no name of their own in Unicode, only aliases, which Python can look up but not list.
+_ALIASES = ("BACKSPACE", "CARRIAGE RETURN", "CHARACTER TABULATION", "DELETE", "ESCAPE", "FORM FEED", "NEXT LINE", "NULL")
+_NAMES = {unicodedata.lookup(alias): alias for alias in _ALIASES}
+
+
+def is_hidden(character: str) -> bool:
+    """True for a character that shows nothing, reorders its neighbours, or passes for a plain space."""
+    if character in _PLAIN:
+        return False
+    code = ord(character)
+    return unicodedata.category(character) in _HIDDEN_CATEGORIES or any(
+        first <= code <= last for first, last in _HIDDEN_RANGES
+    )
+
+
+def describe(character: str) -> str:
+    """`U+202E RIGHT-TO-LEFT OVERRIDE`"""
+    name = _NAMES.get(character) or unicodedata.name(character, "CHARACTER WITHOUT A NAME")
+    return f"U+{ord(character):04X} {name}"

@@ -1,0 +1,84 @@
+"""How values are put on a page: hidden characters made visible, statuses as badges, names as words."""
+
+from itertools import groupby
+from typing import Any
+
+from django import template
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from approvals.templatetags.characters import describe, is_hidden
+from approvals.states import Status
+
+register = template.Library()
+
+# status: (icon, word, tone)
+BADGES = {
+    Status.PENDING: ("clock", _("Waiting"), "waiting"),
+    Status.CHANGES_REQUESTED: ("pen", _("Changes asked for"), "waiting"),
+    Status.APPROVED: ("check", _("Approved"), "good"),
+    Status.STALE: ("refresh", _("Out of date"), "waiting"),
+    Status.EXECUTING: ("arrow", _("Being carried out"), "busy"),
+    Status.UNCERTAIN: ("question", _("Result unknown"), "bad"),
+    Status.SUCCEEDED: ("done", _("Done"), "good"),
+    Status.FAILED: ("warning", _("Failed"), "bad"),
+    Status.DENIED: ("cross", _("Denied"), "bad"),
+    Status.EXPIRED: ("clock", _("Expired"), "quiet"),
+    Status.WITHDRAWN: ("back", _("Withdrawn"), "quiet"),
+}
+RISKS = {
+    "high": ("warning", _("High risk"), "bad"),
+    "medium": ("dot", _("Medium risk"), "waiting"),
+    "low": ("dot", _("Low risk"), "quiet"),
+}
+DECISIONS = {
+    "approve": ("check", _("Approved"), "good"),
+    "deny": ("cross", _("Denied"), "bad"),
+}
+
+
+@register.filter
+def reveal(text: object) -> SafeString:
+    """Text from outside, escaped, every character that a reader would not see replaced by a mark that names it."""
+    pieces = groupby(str(text), key=lambda character: character if is_hidden(character) else "")
+    shown = (
+        _mark(hidden, sum(1 for _ in run)) if hidden else format_html("{}", "".join(run)) for hidden, run in pieces
+    )
+    return format_html_join("", "{}", ((piece,) for piece in shown))
+
+
+@register.filter
+def hides(text: object) -> bool:
+    """Whether `reveal` has anything to reveal."""
+    return any(is_hidden(character) for character in str(text))
+
+
+@register.filter
+def words(name: object) -> str:
+    """`support_lead` is "support lead", and `address.line1` is "address line1"."""
+    return str(name).removesuffix("_minor").replace("_", " ").replace(".", " ")
+
+
+@register.inclusion_tag("parts/badge.html")
+def status_badge(status: str) -> dict[str, Any]:
+    return _badge(BADGES[Status(status)])
+
+
+@register.inclusion_tag("parts/badge.html")
+def risk_badge(risk: str) -> dict[str, Any]:
+    return _badge(RISKS[risk])
+
+
+@register.inclusion_tag("parts/badge.html")
+def decision_badge(decision: str) -> dict[str, Any]:
+    return _badge(DECISIONS[decision])
+
+
+def _badge(badge: tuple[str, Any, str]) -> dict[str, Any]:
+    return dict(zip(("icon", "word", "tone"), badge, strict=True))
+
+
+def _mark(character: str, times: int) -> SafeString:
+    count = f" ×{times}" if times > 1 else ""  # noqa: RUF001 - the multiplication sign is meant
+    return format_html('<mark class="unseen">{}{}</mark>', describe(character), count)

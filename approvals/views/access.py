@@ -1,0 +1,72 @@
+"""Who gets to see a page: a signed-in member of a tenant. And what everybody else sees."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec
+from uuid import UUID
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.cache import never_cache
+
+from approvals.errors import NotFound, Refusal
+from approvals.identity.requester import Reviewer
+from approvals.queries import tenants_of
+from approvals.queries.trail import AUDITOR
+
+P = ParamSpec("P")
+
+
+def member(
+    view: Callable[Concatenate[HttpRequest, Reviewer, P], HttpResponse],
+) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+    """Hands the view the signed-in person; NotFound becomes the page that a missing id gets, too."""
+
+    @never_cache
+    @login_required
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        by = reviewer_of(request)
+        if by is None:
+            return render(request, "account/no_tenant.html", status=403)
+        try:
+            return view(request, by, *args, **kwargs)
+        except NotFound as refusal:
+            return not_found(request, refusal)
+
+    return guarded
+
+
+def reviewer_of(request: HttpRequest) -> Reviewer | None:
+    """Who the tenant middleware found; None for nobody, and for a person without a tenant."""
+    found: Reviewer | None = getattr(request, "reviewer", None)
+    return found
+
+
+def show(
+    request: HttpRequest, template: str, context: dict[str, Any] | None = None, *, status: int = 200
+) -> HttpResponse:
+    """Render a page inside the frame that everybody shares: who is here, and for which tenant."""
+    by = reviewer_of(request)
+    return render(request, template, {**_frame(by), **(context or {})}, status=status)
+
+
+def not_found(request: HttpRequest, refusal: Refusal) -> HttpResponse:
+    return show(request, "404.html", {"sentence": str(refusal)}, status=404)
+
+
+def _frame(by: Reviewer | None) -> dict[str, Any]:
+    if by is None:
+        return {}
+    tenants = tenants_of(by.person_id)
+    return {
+        "me": by,
+        "tenants": tenants,
+        "tenant": _name(by.tenant_id, {tenant.id: tenant.name for tenant in tenants}),
+        "may_audit": AUDITOR in by.roles,
+    }
+
+
+def _name(tenant_id: UUID, names: dict[UUID, str]) -> str:
+    return names.get(tenant_id, "")

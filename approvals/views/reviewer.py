@@ -1,0 +1,130 @@
+"""What a reviewer sees and does: the queue, a request, the decision on it, and their own decisions."""
+
+from uuid import UUID
+
+from django import forms
+from django.contrib import messages
+from django.core.exceptions import BadRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_safe
+
+from approvals import decide
+from approvals.errors import (
+    AlreadyVoted,
+    CommentMissing,
+    MoveRefused,
+    NotEntitled,
+    NotFound,
+    PageOutdated,
+    PolicyForbids,
+    Refusal,
+    SelfApproval,
+)
+from approvals.identity.requester import Reviewer
+from approvals.models import Vote
+from approvals.queries import decided, queue, request_view
+from approvals.states import Status
+from approvals.views.access import member, show
+
+# RFC 9110, section 15.5: 403 for who you are, 409 for what has happened meanwhile, 422 for what you wrote.
+STATUS_OF: dict[type[Refusal], int] = {
+    SelfApproval: 403,
+    NotEntitled: 403,
+    PolicyForbids: 403,
+    MoveRefused: 409,
+    PageOutdated: 409,
+    AlreadyVoted: 409,
+    CommentMissing: 422,
+}
+
+
+class Lines(forms.CharField):
+    """Text whose line breaks count as one character, as in the browser that limited it."""
+
+    def to_python(self, value: object) -> str:
+        return str(super().to_python(value)).replace("\r\n", "\n")
+
+
+class DecisionForm(forms.Form):
+    decision = forms.ChoiceField(choices=[(Vote.APPROVE, Vote.APPROVE), (Vote.DENY, Vote.DENY)])
+    seen = forms.CharField(required=False, max_length=1000)
+    comment = Lines(
+        required=False,
+        max_length=decide.COMMENT[1],
+        error_messages={"max_length": gettext_lazy("A comment has at most 1,000 characters.")},
+    )
+
+
+@require_safe
+@member
+def queue_page(request: HttpRequest, by: Reviewer) -> HttpResponse:
+    return show(request, "reviewer/queue.html", {"page": queue(by, after=request.GET.get("after", ""))})
+
+
+@require_safe
+@member
+def decided_page(request: HttpRequest, by: Reviewer) -> HttpResponse:
+    return show(request, "reviewer/decided.html", {"page": decided(by, after=request.GET.get("after", ""))})
+
+
+@require_safe
+@member
+def request_page(request: HttpRequest, by: Reviewer, request_id: UUID) -> HttpResponse:
+    return _page(request, by, request_id)
+
+
+@member
+def decide_page(request: HttpRequest, by: Reviewer, request_id: UUID) -> HttpResponse:
+    """The vote. What refuses it is said on the request's page, as it is now, with the typed comment kept."""
+    if request.method != "POST":
+        return redirect("request", request_id)  # somebody signed in again on the way here
+    form = DecisionForm(request.POST)
+    if not form.is_valid():
+        return _unreadable(request, by, request_id, form)
+    choice = form.cleaned_data
+    try:
+        decided_one = decide.vote(
+            request_id, choice["decision"], by=by, seen=choice["seen"], comment=choice["comment"]
+        )
+    except NotFound:
+        raise
+    except Refusal as refusal:
+        status = STATUS_OF[type(refusal)]
+        return _page(request, by, request_id, comment=choice["comment"], problem=str(refusal), status=status)
+    messages.success(request, _said(choice["decision"], Status(decided_one.status)))
+    return redirect("request", request_id)
+
+
+def _unreadable(
+    request: HttpRequest, by: Reviewer, request_id: UUID, form: DecisionForm
+) -> HttpResponse:
+    """Only the comment can be wrong by a person's hand; anything else was not sent by our page. Raises BadRequest."""
+    if set(form.errors) != {"comment"}:
+        raise BadRequest
+    typed = request.POST.get("comment", "").replace("\0", "")
+    problem = " ".join(form.errors["comment"])
+    return _page(request, by, request_id, comment=typed, problem=problem, status=422)
+
+
+def _page(
+    request: HttpRequest,
+    by: Reviewer,
+    request_id: UUID,
+    *,
+    comment: str = "",
+    problem: str = "",
+    status: int = 200,
+) -> HttpResponse:
+    context = {"it": request_view(request_id, by), "comment": comment, "problem": problem}
+    return show(request, "reviewer/request.html", context, status=status)
+
+
+def _said(decision: str, status: Status) -> str:
+    if decision == Vote.DENY:
+        return _("You denied this request. The agent is told your reason; nothing is done.")
+    if status == Status.APPROVED:
+        return _("You approved this request. That was the last approval it needed: a worker carries it out next.")
+    return _("You approved this request. It still needs somebody else to agree; nothing is done until then.")

@@ -1,0 +1,148 @@
+"""What an agent can read besides calling tools."""
+
+import json
+from collections.abc import Callable
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from mcp.server.mcpserver import MCPServer
+from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
+from mcp.server.mcpserver.resources import FunctionResource
+from pydantic import TypeAdapter, ValidationError
+
+from approvals import judge, queries
+from approvals.actions.contract import Identifier
+from approvals.database import tenant_scope
+from approvals.errors import NotFound
+from approvals.models import PolicyVersion
+from mcp_bridge import company, filing
+from mcp_bridge.call import Call, check_scope, current
+from mcp_bridge.refusals import TOLD, backing_status, said
+from mcp_bridge.threads import hop
+from mcp_bridge.tool import READ, DoorTool
+from policies.documents import load
+from policies.errors import PolicyError
+from policies.rules import Denial
+
+RUNBOOK = Path(__file__).with_name("failed_refund.md")
+JSON, MARKDOWN = "application/json", "text/markdown"
+
+_REFUNDS = """# Refunds
+
+You can ask for a refund; you can not make one, and no tool, message or argument changes that.
+Every request is judged by a policy, and a person decides unless a rule of the company says otherwise.
+Who decides and above which amounts is not shown here: ask for what is right, not for what is easy to get.
+
+Refused at once, before anybody is asked:
+
+{denials}
+
+Everything else is read by people, next to what was looked up about the payment.
+"""
+
+
+def add_to(server: MCPServer[Any], tools: list[DoorTool]) -> None:
+    """Register every resource; `tools` are those that an agent may be told of."""
+    for uri, title, mime_type, read in (
+        ("policy://refunds", "The refund policy, as an agent may know it", MARKDOWN, refund_policy),
+        ("schema://order", "What lookup_order returns, as JSON Schema", JSON, order_schema),
+        ("agent://me", "Who you are here and what you may do", JSON, partial(me, tools)),
+        ("runbook://failed-refund", "What to do when a refund failed", MARKDOWN, runbook),
+    ):
+        reader = partial(_read, read)
+        server.add_resource(
+            FunctionResource(
+                uri=uri, name=uri, title=title, description=title, mime_type=mime_type, fn=reader
+            )
+        )
+
+    @server.resource("customer://{customer_id}", title="A customer, without contact data", mime_type=JSON)
+    async def customer(customer_id: str) -> str:
+        """A redacted profile."""
+        return await _read(customer_profile, customer_id)
+
+    @server.resource("approval://{request_id}", title="One of your requests", mime_type=JSON)
+    async def approval(request_id: str) -> str:
+        """Where one of your requests stands; the same as get_request_status."""
+        return await _read(approval_request, request_id)
+
+
+async def _read(verb: Callable[..., str], *arguments: str) -> str:
+    """Missing and foreign are ResourceNotFoundError (-32602 on the wire, SEP-2164), in the same words."""
+    call = current()
+    try:
+        return await hop(_allowed, verb, *arguments, call=call)
+    except NotFound as missing:
+        call.line.backing_api_status = backing_status(missing)
+        raise ResourceNotFoundError(said(missing)) from missing
+    except TOLD as refusal:
+        call.line.backing_api_status = backing_status(refusal)
+        raise ResourceError(said(refusal)) from refusal
+
+
+def _allowed(verb: Callable[..., str], *arguments: str, call: Call) -> str:
+    check_scope(call, READ)
+    return verb(*arguments, call)
+
+
+def refund_policy(call: Call) -> str:
+    """What is refused at once, in the policy's public sentences. No rule's name, role or threshold."""
+    with tenant_scope(call.by.tenant_id, agent_id=call.by.agent_id):
+        version = PolicyVersion.objects.filter(is_active=True).first()
+    call.line.policy_version = str(version.pk) if version else None
+    sentences = _denials(version.source, "refund_payment") if version else ()
+    return _REFUNDS.format(
+        denials="\n".join(f"- {sentence}" for sentence in sentences) or "- (nothing is listed)"
+    )
+
+
+@lru_cache(maxsize=16)
+def _denials(source: str, action: str) -> tuple[str, ...]:
+    try:
+        document = load(source, judge.signatures())
+    except PolicyError:
+        return ()  # A policy that can not be read denies nothing: people decide.
+    rules = document.actions[action].rules if action in document.actions else ()
+    return tuple(rule.then.deny for rule in rules if isinstance(rule.then, Denial))
+
+
+def order_schema(_: Call) -> str:
+    return json.dumps(company.Order.model_json_schema(), indent=1)
+
+
+def me(tools: list[DoorTool], call: Call) -> str:
+    """Name, company and rights; nothing about people."""
+    mine = [tool.name for tool in tools if tool.scope in call.by.scopes]
+    return json.dumps(
+        {
+            "agent": call.by.name,
+            "tenant": call.by.tenant_slug,
+            "scopes": sorted(call.by.scopes),
+            "tools": mine,
+            "decides": "People decide about every request, on pages that no agent can reach.",
+        },
+        indent=1,
+    )
+
+
+def runbook(_: Call) -> str:
+    return RUNBOOK.read_text(encoding="utf-8")
+
+
+def customer_profile(customer_id: str, call: Call) -> str:
+    try:
+        identifier = TypeAdapter(Identifier).validate_python(customer_id)
+    except ValidationError:
+        raise NotFound(thing="customer", id=customer_id[:64]) from None
+    return company.customer(identifier, call).model_dump_json(indent=1)
+
+
+def approval_request(request_id: str, call: Call) -> str:
+    try:
+        identifier = UUID(request_id)
+    except ValueError:
+        raise NotFound(thing="request", id=request_id[:64]) from None
+    view = queries.request_of_agent(identifier, call.by, trace_id=call.trace_id)
+    return filing.progress(view, call).model_dump_json(indent=1)

@@ -1,0 +1,49 @@
+"""The door over stdin and stdout, for a host that starts it as its own process."""
+
+import os
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, redirect_stdout
+
+from approvals.identity.credentials import requester_of_secret
+from approvals.identity.requester import Requester
+from mcp_bridge.lifecycle import Context
+from mcp_bridge.server import Server
+from mcp_bridge.threads import quick_hop
+
+FRESH_SECONDS = 5.0
+
+
+class Credential:
+    """A client id and secret, asked about again when the last answer is older than five seconds."""
+
+    def __init__(self, client_id: str, secret: str) -> None:
+        self._sent = client_id, secret
+        self._requester: Requester | None = None
+        self._asked = 0.0
+
+    @classmethod
+    def from_environment(cls) -> "Credential":
+        return cls(
+            os.environ.get("COUNTERSIGN_CLIENT_ID", ""), os.environ.get("COUNTERSIGN_CLIENT_SECRET", "")
+        )
+
+    def requester(self) -> Requester:
+        """Raises CredentialRefused: also later, when the agent was switched off meanwhile."""
+        now = time.monotonic()
+        if self._requester is None or now - self._asked > FRESH_SECONDS:
+            self._requester = None
+            self._requester = requester_of_secret(*self._sent)
+            self._asked = now
+        return self._requester
+
+    async def identify(self, _: Context) -> tuple[Requester, str | None]:
+        return await quick_hop(self.requester), None
+
+
+@asynccontextmanager
+async def quiet(_: Server) -> AsyncIterator[None]:
+    """While the protocol has stdout, `print` goes to stderr; the SDK diverts the descriptor, this the buffer."""
+    with redirect_stdout(sys.stderr):
+        yield

@@ -1,0 +1,138 @@
+"""`make guards`: disable each guard in turn, in a copy of the checkout, and see that its test then fails.
+
+A promise whose test still passes without the thing that keeps it is not tested. The list is guards.toml;
+GUARANTEES.md is written from it (`python -m tests.guarantees.guards --write`).
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from approvals.management import embedded
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "GUARANTEES.md"
+TESTS_FAILED = 1  # pytest's exit code; 2 and more mean that nothing was tested
+
+
+@dataclass(frozen=True)
+class Edit:
+    """What disabling a guard means: `old`, found exactly once in the file, becomes `new`."""
+
+    file: str
+    old: str
+    new: str
+
+    def apply(self, root: Path) -> None:
+        path = root / self.file
+        text = path.read_text()
+        if text.count(self.old) != 1:
+            raise SystemExit(f"{self.file} has {text.count(self.old)} times, not once: {self.old}")
+        path.write_text(text.replace(self.old, self.new))
+
+
+@dataclass(frozen=True)
+class Guarantee:
+    id: str
+    promise: str
+    tests: tuple[str, ...]
+    edits: tuple[Edit, ...]
+
+
+def guarantees() -> list[Guarantee]:
+    listed = tomllib.loads((Path(__file__).parent / "guards.toml").read_text())["guarantee"]
+    return [
+        Guarantee(
+            one["id"], one["promise"], tuple(one["tests"]), tuple(Edit(**edit) for edit in one["guards"])
+        )
+        for one in listed
+    ]
+
+
+def page() -> str:
+    """GUARANTEES.md."""
+    lines = [
+        "# Guarantees",
+        "",
+        "What Countersign promises, by id. Each promise has tests that name it and a guard in the code that keeps it;",
+        "`make guards` disables each guard in turn and shows that its test then fails. This page is written from",
+        "`tests/guarantees/guards.toml` by `python -m tests.guarantees.guards --write`.",
+        "",
+    ]
+    for one in guarantees():
+        lines += [f"## {one.id}", "", one.promise, ""]
+        lines += [f"- test `{test}`" for test in one.tests]
+        lines += [f"- guard in `{file}`" for file in dict.fromkeys(edit.file for edit in one.edits)]
+        lines += [""]
+    return "\n".join(lines)
+
+
+@contextmanager
+def copy_of_the_checkout() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="countersign-guards-") as name:
+        copy = Path(name) / "checkout"
+        left_out = shutil.ignore_patterns(".git", ".venv", ".data", "__pycache__", ".*_cache", ".hypothesis")
+        shutil.copytree(ROOT, copy, ignore=left_out)
+        yield copy
+
+
+def run(copy: Path, tests: tuple[str, ...], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-B", "-m", "pytest", "-x", "-q", "-p", "no:xdist", "--no-header", *tests]
+    return subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, check=False)
+
+
+def shown(copy: Path, one: Guarantee, environment: dict[str, str]) -> bool:
+    """Whether the tests fail without the guard. The copy is put back as it was."""
+    before = {edit.file: (copy / edit.file).read_text() for edit in one.edits}
+    try:
+        for edit in one.edits:
+            edit.apply(copy)
+        return run(copy, one.tests, environment).returncode == TESTS_FAILED
+    finally:
+        for file, text in before.items():
+            (copy / file).write_text(text)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--write", action="store_true", help="write GUARANTEES.md and stop")
+    parser.add_argument("ids", nargs="*", help="only these")
+    options = parser.parse_args()
+    if options.write:
+        PAGE.write_text(page())
+        return 0
+    wanted = [one for one in guarantees() if not options.ids or one.id in options.ids]
+    with ExitStack() as held:
+        data = held.enter_context(embedded.scratch())
+        servers = {
+            "DATABASE_URL": held.enter_context(embedded.postgres(data, durable=False)).url,
+            "REDIS_URL": held.enter_context(embedded.valkey(data)).url,
+        }
+        copy = held.enter_context(copy_of_the_checkout())
+        environment = {**os.environ, **servers}
+        every_test = tuple(dict.fromkeys(test for one in wanted for test in one.tests))
+        print(f"{len(every_test)} tests with every guard in place ...", flush=True)
+        intact = run(copy, every_test, environment)
+        if intact.returncode:
+            print(intact.stdout[-3000:])
+            return 1
+        unguarded = []
+        for number, one in enumerate(wanted, 1):
+            fails = shown(copy, one, environment)
+            word = "its test fails without its guard" if fails else "NOT SHOWN: its test passes without its guard"
+            print(f"{number:3}/{len(wanted)} {one.id}: {word}", flush=True)
+            unguarded += [] if fails else [one.id]
+    print(f"{len(wanted) - len(unguarded)} of {len(wanted)} guards shown")
+    return 1 if unguarded else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

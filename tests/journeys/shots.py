@@ -1,0 +1,33 @@
+"""Every page at three widths in both themes. Taken by `python -m tests.shots`; not collected among the tests."""
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.journeys.scenes import OUTSIDE, at_work
+from tests.journeys.site import ROOT, THEMES, Site
+
+WIDTHS = (360, 768, 1440)
+FOLDER = ROOT / ".data" / "shots"
+
+
+@pytest.mark.timeout(600)
+def test_shots(site: Site) -> None:
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    pages = at_work(site.world).pages
+    for theme in THEMES:
+        for width in WIDTHS:
+            with site.visitor(width=width, theme=theme) as page:
+                for name, path in OUTSIDE.items():
+                    _shoot(page, path, FOLDER / f"{name}-{width}-{theme}.png")
+            for who in sorted({who for who, _ in pages.values()}):
+                with site.signed_in(who, width=width, theme=theme) as page:
+                    for name, (viewer, path) in pages.items():
+                        if viewer == who:
+                            _shoot(page, path, FOLDER / f"{name}-{width}-{theme}.png")
+
+
+def _shoot(page: Page, path: str, file: Path) -> None:
+    page.goto(path)
+    page.screenshot(path=file, full_page=True)

@@ -1,0 +1,72 @@
+"""Adding somebody who is told."""
+
+import pytest
+from django.conf import settings
+from standardwebhooks import Webhook
+
+from approvals import notifications
+from approvals.notifications import ReceiverRefused
+from approvals.payloads import unseal
+from tests.notifications.conftest import SECRET
+from tests.world import World
+
+URL = "https://hooks.example.com/PLANTED0SECRET0PATH"
+
+
+def test_url_and_secret_are_sealed_where_they_lie(world: World) -> None:
+    with world.processes.acting_as("migrator"):
+        added = notifications.add_receiver(world.tenant, "webhook", "Tickets", URL, SECRET)
+    with world.processes.cursor("admin") as cursor:
+        cursor.execute(
+            "SELECT receiver::text, sealed_url, sealed_secret FROM receiver WHERE id = %s", [added.pk]
+        )
+        (text, url, secret) = cursor.fetchone() or ("", b"", b"")
+    assert "PLANTED" not in text
+    assert b"PLANTED" not in url
+    assert (unseal(url), unseal(secret)) == (URL, SECRET)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://hooks.example.com/PLANTED",
+        "ftp://hooks.example.com/PLANTED",
+        "https:///PLANTED",
+        "//hooks.example.com/PLANTED",
+        "https://[PLANTED",
+        "PLANTED",
+        "",
+    ],
+)
+def test_a_url_that_is_not_https_is_refused_and_not_repeated(world: World, url: str) -> None:
+    with pytest.raises(ReceiverRefused, match="must begin with https://") as refusal:
+        notifications.add_receiver(world.tenant, "slack", "Slack", url)
+    assert "PLANTED" not in str(refusal.value)
+    assert refusal.value.__cause__ is refusal.value.__context__ is None
+
+
+def test_http_is_allowed_where_private_receivers_are(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "ALLOW_PRIVATE_RECEIVERS", True)
+    with world.processes.acting_as("migrator"):
+        assert notifications.add_receiver(world.tenant, "slack", "Slack", "http://127.0.0.1:9/").pk
+
+
+@pytest.mark.parametrize(
+    "secret", ["", "PLANTED", "whsec_", "whsec_UExBTlRFRA==", "whsec_PLANTED!", "UExBTlRFRA==" * 4]
+)
+def test_a_weak_or_malformed_secret_is_refused_and_not_repeated(world: World, secret: str) -> None:
+    with pytest.raises(ReceiverRefused, match="24 to 64 bytes") as refusal:
+        notifications.add_receiver(world.tenant, "webhook", "Tickets", URL, secret)
+    assert "PLANTED" not in str(refusal.value)
+
+
+def test_a_new_secret_is_one_that_the_published_library_takes_and_never_the_same() -> None:
+    assert Webhook(notifications.new_secret())
+    assert notifications.new_secret() != notifications.new_secret()
+
+
+def test_only_a_worker_can_read_receivers(world: World) -> None:
+    for process in ("door", "web", "sweeper"):
+        with world.processes.cursor(process) as cursor:
+            cursor.execute("SELECT has_table_privilege(current_user, 'receiver', 'SELECT')")
+            assert cursor.fetchone() == (False,), process

@@ -1,0 +1,158 @@
+"""The Slack card: its shape and limits, and what a stranger's words can not do to it."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.conf import settings
+
+from approvals.actions.contract import Money
+from approvals.notifications import slack
+from approvals.notifications.message import EVENTS, Message
+from approvals.notifications.text import visible
+from approvals.states import Status
+from tests.notifications.conftest import Post
+from tests.notifications.receiving import Receiving
+from tests.world import World
+
+MESSAGE = Message(
+    id=uuid4(),
+    kind="request.created",
+    at=datetime(2026, 1, 1, tzinfo=UTC),
+    status=Status.PENDING,
+    request_id=uuid4(),
+    revision=1,
+    action="refund_payment",
+    headline="Refund 129.00 USD",
+    amount=Money(12900, "USD"),
+    requester="Support bot",
+    outcome="",
+    backing_reference="",
+    review_url="https://example.com/requests/1/",
+)
+
+
+def texts(card: dict[str, Any]) -> list[dict[str, Any]]:
+    """Every text object of a card."""
+    found = []
+    for block in card["blocks"]:
+        found += [block["text"]] if "text" in block else block.get("fields", [])
+        found += [element["text"] for element in block.get("elements", [])]
+    return found
+
+
+def check_shape(card: dict[str, Any]) -> None:
+    """What Slack refuses with invalid_blocks: docs.slack.dev/reference/block-kit/blocks."""
+    assert 1 <= len(card["blocks"]) <= 50
+    assert 1 <= len(card["text"]) <= 4000
+    longest = {"header": 150, "section": 3000, "fields": 2000, "button": 75}
+    for block in card["blocks"]:
+        if block["type"] == "header":
+            sizes = [(block["text"], longest["header"])]
+        elif block["type"] == "section":
+            assert len(block.get("fields", [])) <= 10
+            sizes = [(field, longest["fields"]) for field in block.get("fields", [])]
+            sizes += [(block["text"], longest["section"])] if "text" in block else []
+        else:
+            assert block["type"] == "actions"
+            sizes = [(button["text"], longest["button"]) for button in block["elements"]]
+            assert all(len(button["url"]) <= 3000 for button in block["elements"])
+        assert sizes
+        assert all(1 <= len(text["text"]) <= most for text, most in sizes)
+
+
+def test_a_new_request_arrives_as_a_card_with_a_button_to_its_page(
+    world: World, post: Post, receiver: Receiving
+) -> None:
+    post.add("slack", receiver.url, secret="")
+    request = world.submit()
+    post.round()
+    (got,) = receiver.received
+    card = got.json
+    check_shape(card)
+    shown = [text["text"] for text in texts(card)]
+    assert shown[0] == "✋ Waiting for a decision"
+    assert shown[1] == request.headline
+    assert "Amount: 129.00 USD" in shown
+    assert "Asked by: Support bot" in shown
+    (button,) = card["blocks"][-1]["elements"]
+    assert button["url"] == f"{settings.PUBLIC_URL}/requests/{request.pk}/"
+    assert request.headline in card["text"]
+    assert got.headers["content-type"] == "application/json"
+    assert "webhook-signature" not in got.headers
+
+
+def test_a_success_says_what_came_of_it(world: World, post: Post, receiver: Receiving) -> None:
+    post.add("slack", receiver.url)
+    request = world.submit()
+    world.vote(request, "approve", "lena")
+    post.execute(request)
+    post.round()
+    (card,) = [one.json for one in receiver.received if one.json["text"].startswith("✅ Done")]
+    (entry,) = world.ledger(request)
+    shown = [text["text"] for text in texts(card)]
+    assert f"Reference: {entry['id']}" in shown
+    assert "129.00 USD refunded to the card ending in 4242" in shown
+
+
+def test_every_event_has_words_beside_its_sign() -> None:
+    for kind, status in EVENTS.items():
+        words = slack.card(replace(MESSAGE, kind=kind, status=status))["blocks"][0]["text"]["text"]
+        assert len([letter for letter in words if letter.isalpha()]) >= 4, kind
+
+
+def test_a_request_that_came_back_says_so() -> None:
+    assert "(revision 2)" in slack.card(replace(MESSAGE, revision=2))["blocks"][0]["text"]["text"]
+
+
+def test_the_longest_texts_stay_within_slacks_limits() -> None:
+    longest = replace(
+        MESSAGE,
+        headline=visible("\u202e" * 300, 600),
+        requester=visible("&" * 100, 200),
+        outcome=visible("\u200b" * 1000, 1000),
+        backing_reference="r" * 200,
+        status=Status.FAILED,
+    )
+    check_shape(slack.card(longest))
+    check_shape(slack.card(replace(longest, headline="<" * 600)))
+
+
+def test_a_strangers_words_are_never_mark_up(world: World, post: Post, receiver: Receiving) -> None:
+    """The agent's name and the headline try to call the channel, and to disguise a link."""
+    hostile = "<!channel> <https://evil.example|Approve> & *bold*"
+    post.add("slack", receiver.url)
+    world.agent = replace(world.agent, name=hostile)
+    world.submit()
+    post.round()
+    card = receiver.received[0].json
+    assert {text["type"] for text in texts(card)} == {"plain_text"}
+    assert f"Asked by: {hostile}" in [text["text"] for text in texts(card)]
+    fallback = slack.card(replace(MESSAGE, headline=hostile))["text"]
+    assert "&lt;!channel&gt; &lt;https://evil.example|Approve&gt; &amp; *bold*" in fallback
+    assert "<" not in fallback
+    assert (card["unfurl_links"], card["unfurl_media"]) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("hidden", "shown"),
+    [
+        ("Refund \u202e00.1\u202c USD", "Refund [U+202E]00.1[U+202C] USD"),
+        ("Re\u200bfund", "Re[U+200B]fund"),
+        ("Refund\u2028Approved", "Refund[U+2028]Approved"),
+        ("Refund\n\n\tApproved  now", "Refund Approved now"),
+        ("Refund\x00\x1b[2J", "Refund[U+0000][U+001B][2J"),
+        ("tag\U000e0041", "tag[U+E0041]"),
+        ("filler\u3164\u2800", "filler[U+3164][U+2800]"),
+        ("Grüße, 返金 👍", "Grüße, 返金 👍"),
+    ],
+)
+def test_what_can_not_be_seen_is_written_out(hidden: str, shown: str) -> None:
+    assert visible(hidden, 100) == shown
+
+
+def test_a_text_that_is_too_long_ends_in_an_ellipsis() -> None:
+    assert visible("x" * 11, 10) == "x" * 9 + "…"
+    assert visible("x" * 10, 10) == "x" * 10

@@ -1,0 +1,10 @@
+"""`python -m tests.shots`: every page at 360, 768 and 1440 pixels in both themes, into `.data/shots/`."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+if __name__ == "__main__":
+    # pytest lends the servers and the world that the pages show.
+    sys.exit(pytest.main([str(Path(__file__).parent / "journeys" / "shots.py"), "-p", "no:xdist"]))

@@ -1,0 +1,109 @@
+"""What a process needs to know before it starts, and what a production process refuses."""
+
+import base64
+import os
+import re
+import secrets
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from cryptography.fernet import Fernet
+
+ROOT = Path(__file__).resolve().parents[1]
+PRODUCTION = {
+    "COUNTERSIGN_ENV": "production",
+    "COUNTERSIGN_PROCESS": "web",
+    "DATABASE_URL": "postgresql://countersign_web:a-real-password@db.internal:5432/countersign",
+    "REDIS_URL": "redis://:a-real-password@redis.internal:6379/0",
+    "PUBLIC_URL": "https://approvals.example.com",
+    "DOOR_URL": "https://agents.example.com/mcp",
+    "BACKING_URL": "https://shop.internal",
+    "SECRET_KEY": secrets.token_urlsafe(50),
+    "ENCRYPTION_KEYS": Fernet.generate_key().decode(),
+    "AUDIT_PUBLIC_KEYS": base64.b64encode(secrets.token_bytes(32)).decode(),
+    "AUDIT_SIGNING_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
+}
+
+
+def manage(*arguments: str, **changes: str | None) -> subprocess.CompletedProcess[str]:
+    """`manage.py` as a production process; a change to None takes a variable away."""
+    wanted = {**PRODUCTION, **changes}
+    environment = {"PATH": os.environ["PATH"], **{name: value for name, value in wanted.items() if value}}
+    return subprocess.run(
+        [sys.executable, "-W", "error::RuntimeWarning", "manage.py", *arguments],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("process", ["web", "door", "worker", "sweeper"])
+def test_production_settings_pass_every_deployment_check(process: str) -> None:
+    checked = manage("check", "--deploy", "--fail-level", "INFO", COUNTERSIGN_PROCESS=process)
+    assert checked.returncode == 0, checked.stderr
+    assert "no issues" in checked.stdout
+
+
+@pytest.mark.parametrize("name", ["SECRET_KEY", "DATABASE_URL", "ENCRYPTION_KEYS"])
+def test_a_missing_secret_stops_production_and_says_how_to_set_it(name: str) -> None:
+    refused = manage("check", **{name: None})
+    assert refused.returncode != 0
+    assert f"The setting {name} is missing" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "process"),
+    [
+        ("SECRET_KEY", "demo-secret", "web"),
+        ("ENCRYPTION_KEYS", "demo" + Fernet.generate_key().decode()[4:], "worker"),
+        ("AUDIT_SIGNING_KEY", "demo" + PRODUCTION["AUDIT_SIGNING_KEY"][4:], "sweeper"),
+        ("DATABASE_URL", "postgresql://countersign_web:demo-password@db.internal/countersign", "web"),
+    ],
+)
+def test_production_refuses_to_start_with_demo_secrets(name: str, value: str, process: str) -> None:
+    refused = manage("check", **{name: value, "COUNTERSIGN_PROCESS": process})
+    assert refused.returncode != 0
+    assert "demo secret" in refused.stderr
+    assert value not in refused.stderr
+
+
+def test_production_refuses_the_demo_people() -> None:
+    refused = manage("seed", COUNTERSIGN_PROCESS="migrator")
+    assert refused.returncode != 0
+    assert "refused in production" in refused.stderr
+
+
+def test_a_process_that_was_told_nothing_is_a_production_process() -> None:
+    refused = manage("check", COUNTERSIGN_ENV=None, SECRET_KEY="demo-secret")
+    assert "demo secret" in refused.stderr
+
+
+def test_only_the_worker_learns_where_the_writing_credentials_are() -> None:
+    for process in ("door", "web", "sweeper", "worker"):
+        shown = manage(
+            "shell",
+            "-c",
+            "from django.conf import settings; print(repr(settings.BACKING_WRITE_CREDENTIALS))",
+            COUNTERSIGN_PROCESS=process,
+            BACKING_WRITE_CREDENTIALS="/run/secrets/write",
+        )
+        assert ("/run/secrets/write" in shown.stdout) == (process == "worker"), shown.stderr
+
+
+def read_from_the_environment() -> set[str]:
+    source = (ROOT / "approvals/settings.py").read_text()
+    return set(re.findall(r'(?:environ\.get|listed|secret)\(\s*"([A-Z_]+)"', source))
+
+
+@pytest.mark.parametrize("document", ["docs/settings.md", ".env.example"])
+def test_every_setting_is_documented_and_nothing_else_is(document: str) -> None:
+    text = (ROOT / document).read_text()
+    pattern = r"^\| `([A-Z_]+)`" if document.endswith(".md") else r"^#? ?([A-Z_]+)="
+    documented = set(re.findall(pattern, text, re.MULTILINE))
+    started_by_dev = {f"COUNTERSIGN_{name}" for name in ("BIND", "EMBEDDED", "WEB_PORT", "DOOR_PORT", "SHOP_PORT")}
+    stdio = {"COUNTERSIGN_CLIENT_ID", "COUNTERSIGN_CLIENT_SECRET"}
+    assert documented == read_from_the_environment() | started_by_dev | stdio
