@@ -4,6 +4,7 @@ from itertools import groupby
 from typing import Any
 
 from django import template
+from django.contrib.humanize.templatetags.humanize import naturaltime
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
@@ -12,6 +13,7 @@ from approvals.templatetags.characters import describe, is_hidden
 from approvals.states import Status
 
 register = template.Library()
+register.filter("naturaltime", naturaltime)  # one filter; the rest of that library is not needed
 
 # status: (icon, word, tone)
 BADGES = {

@@ -117,12 +117,13 @@ def main() -> int:
             "REDIS_URL": held.enter_context(embedded.valkey(data)).url,
         }
         copy = held.enter_context(copy_of_the_checkout())
-        environment = {**os.environ, **servers}
+        inherited = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
+        environment = inherited | servers
         every_test = tuple(dict.fromkeys(test for one in wanted for test in one.tests))
         print(f"{len(every_test)} tests with every guard in place ...", flush=True)
         intact = run(copy, every_test, environment)
         if intact.returncode:
-            print(intact.stdout[-3000:])
+            print(intact.stdout[-3000:] + intact.stderr[-3000:])
             return 1
         unguarded = []
         for number, one in enumerate(wanted, 1):

@@ -1,6 +1,7 @@
 """What the log keeps of a call, and how a trace goes from the host to the trail."""
 
 import json
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -126,13 +127,11 @@ def test_only_a_valid_traceparent_counts(traceparent: object, trace: str | None)
 
 
 def test_an_unexpected_error_is_masked_and_found_by_its_trace(
-    door: RunningDoor, token: Token, known: World
+    door: RunningDoor, token: Token, known: World, credentials: Path
 ) -> None:
     """The tenant has no credential for the company's API: a defect of ours, which an agent need not know."""
     trace = uuid4().hex
-    (door.log_file.parent / "unused").touch()
-    credential = known.credential
-    credential.unlink()
+    (credentials / known.tenant.slug).unlink()
     with door.host(token(), traceparent=PARENT.format(trace)) as host:
         words = host.refusal("lookup_order", order_id="ord_10001")
     assert words == f"Error executing tool lookup_order. Trace {trace} has the details."

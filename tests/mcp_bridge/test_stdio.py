@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from time import monotonic, sleep
 
 import pytest
 from mcp.shared.exceptions import MCPError
@@ -14,7 +15,7 @@ from tests.mcp_bridge.conftest import Environment
 from tests.mcp_bridge.hosts import LEGACY, MODERN, ROOT, Host, bare, over_stdio
 from tests.world import REFUND, SECRET, World
 
-FIFTH = ("tests/mcp_bridge/fifth/manage.py", "mcp_stdio")
+FIFTH = ("tests/mcp_bridge/with_a_fifth_action.py", "mcp_stdio")
 
 
 def test_an_agent_asks_and_follows_over_stdio(stdio_host: Host, known: World) -> None:
@@ -124,8 +125,6 @@ def test_an_agent_that_is_switched_off_loses_access_within_seconds(
 
 
 def refused_within(host: Host, *, seconds: float) -> None:
-    from time import monotonic, sleep
-
     deadline = monotonic() + seconds
     while monotonic() < deadline:
         try:

@@ -3,8 +3,10 @@
 from collections.abc import Callable, Iterator
 
 import pytest
+from django.core.cache import cache
 from django.test import Client
 
+from approvals.identity.models import Membership, Tenant
 from tests.world import World
 
 SignIn = Callable[[str], Client]
@@ -13,6 +15,7 @@ SignIn = Callable[[str], Client]
 @pytest.fixture
 def web(world: World) -> Iterator[World]:
     """The world, as the web process sees it from here on."""
+    cache.clear()  # what allauth has counted against its rate limits
     with world.processes.acting_as("web"):
         yield world
 
@@ -27,3 +30,8 @@ def sign_in(web: World) -> SignIn:
         return client
 
     return signed_in
+
+
+def add_role(world: World, name: str, tenant: Tenant, role: str) -> None:
+    with world.processes.acting_as("migrator"):
+        Membership.objects.create(tenant=tenant, person=world.people[name], role=role)

@@ -1,0 +1,121 @@
+"""Each action against the shop: what it looks up, does once, and finds again."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from approvals import actions, backing, execute, judge
+from approvals.actions.contract import NotReversible
+from approvals.actions.money import display
+from approvals.errors import BackingRefused
+from tests.world import World
+
+ADDRESS = {
+    "name": "Ada Example",
+    "line1": "99 New Street",
+    "city": "Springfield",
+    "postal_code": "62702",
+    "country": "US",
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    action: str
+    arguments: dict[str, Any]
+    kind: str
+
+
+CASES = (
+    Case(
+        "refund_payment", {"payment_id": "pay_10001", "amount_minor": 12900, "currency": "USD"}, kind="refund"
+    ),
+    Case("cancel_order", {"order_id": "ord_10003"}, kind="cancel"),
+    Case("change_shipping_address", {"order_id": "ord_10001", "address": ADDRESS}, kind="address_change"),
+    Case(
+        "issue_store_credit",
+        {"customer_id": "cus_1001", "amount_minor": 1000, "currency": "USD"},
+        kind="store_credit",
+    ),
+)
+each = pytest.mark.parametrize("case", CASES, ids=lambda case: case.action)
+
+
+def parsed(case: Case) -> Any:
+    reason = "The customer asked for it on the phone."
+    return judge.parse(actions.get(case.action), {**case.arguments, "reason": reason})
+
+
+def test_the_shipped_actions_are_all_here() -> None:
+    assert {case.action for case in CASES} == {action.name for action in actions.every()}
+
+
+@each
+def test_facts_never_hold_what_the_shop_keeps_for_itself(world: World, case: Case) -> None:
+    facts = judge.look_up(actions.get(case.action), parsed(case), world.tenant.slug)
+    assert "internal" not in facts.model_dump_json().lower()
+
+
+@each
+def test_it_is_done_once_under_one_key_and_found_by_our_reference(world: World, case: Case) -> None:
+    action, arguments, reference = actions.get(case.action), parsed(case), str(uuid4())
+    reader = backing.reader(world.tenant.slug)
+    with world.processes.acting_as("worker"):
+        writer = backing.writer(world.tenant.slug)
+        facts = action.look_up(arguments, reader)
+        assert action.reconcile(arguments, reader, reference=reference) is None
+        first = action.execute(arguments, facts, writer, key=reference, reference=reference)
+        again = action.execute(arguments, facts, writer, key=reference, reference=reference)
+        found = action.reconcile(arguments, reader, reference=reference)
+    assert first.reference == again.reference
+    assert found is not None
+    assert found.reference == first.reference
+    assert [entry["kind"] for entry in world.shop.ledger(reference=reference)] == [case.kind]
+
+
+@each
+def test_the_whole_way_from_agent_to_ledger(world: World, case: Case) -> None:
+    request = world.submit(
+        case.action, **{**case.arguments, "reason": "The customer asked for it on the phone."}
+    )
+    assert world.vote(request, "approve", "lena").status == "approved"
+    with world.processes.acting_as("worker"):
+        execute.run(request.pk, request.tenant_id)
+    assert world.status(request) == "succeeded"
+    assert len(world.ledger(request)) == 1
+
+
+@pytest.mark.parametrize("action", actions.every(), ids=lambda action: action.name)
+def test_it_says_what_a_reviewer_must_know_before_deciding(action: actions.AnyAction) -> None:
+    assert action.threats
+    assert action.inverse in {other.name for other in actions.every()} or isinstance(
+        action.inverse, NotReversible
+    )
+    assert action.sensitive <= set(action.arguments.model_fields)
+
+
+def test_an_address_that_somebody_changed_meanwhile_is_not_overwritten(world: World) -> None:
+    case = CASES[2]
+    action, arguments = actions.get(case.action), parsed(case)
+    with world.processes.acting_as("worker"):
+        writer = backing.writer(world.tenant.slug)
+        stale = action.look_up(arguments, backing.reader(world.tenant.slug))
+        action.execute(arguments, stale, writer, key="one-change-1", reference="one")
+        with pytest.raises(BackingRefused):
+            action.execute(arguments, stale, writer, key="two-change-2", reference="two")
+
+
+@pytest.mark.parametrize(
+    ("minor", "currency", "words"),
+    [
+        (12900, "USD", "129.00 USD"),
+        (12900, "JPY", "12,900 JPY"),
+        (5, "EUR", "0.05 EUR"),
+        (123456789, "KWD", "123,456.789 KWD"),
+        (-5, "EUR", "-0.05 EUR"),
+    ],
+)
+def test_money_is_shown_in_the_currencys_own_decimals(minor: int, currency: str, words: str) -> None:
+    assert display(minor, currency) == words
