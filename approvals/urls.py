@@ -6,6 +6,7 @@ from oauth2_provider import urls as oauth
 from oauth2_provider import views as oauth_views
 
 from approvals.views import account, auditor, reviewer
+from approvals.views.tokens import TokenView
 
 accounts = [
     path("login/", allauth.login, name="account_login"),
@@ -16,7 +17,7 @@ accounts = [
 
 # Of the library's many endpoints only the two that a headless agent needs.
 tokens = [
-    path("token/", oauth_views.TokenView.as_view(), name="token"),
+    path("token/", TokenView.as_view(), name="token"),
     path("revoke_token/", oauth_views.RevokeTokenView.as_view(), name="revoke-token"),
 ]
 

@@ -15,7 +15,7 @@ from approvals.errors import ArgumentsInvalid, BackingRefused, NotFound
 from approvals.payloads import REDACTED
 from mcp_bridge.call import Call
 from mcp_bridge.tool import DoorTool, Strict, reads
-from mcp_bridge.untrusted import FreeText, ShortText, Word
+from mcp_bridge.untrusted import FreeText, LastFour, ShortText, Word
 
 MOST_LINES = 20
 Minor = Annotated[int, Field(description="Amount in minor units of the currency: 12900 is 129.00 USD")]
@@ -40,7 +40,8 @@ class Page(Strict):
 class Shown(BaseModel):
     """An object of the company's API, as far as it is shown."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    # An object that does not fit is a defect that is logged; what is in it must not be.
+    model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
 
 
 class Line(Shown):
@@ -103,7 +104,7 @@ class FailedPayment(Shown):
     customer_id: Word
     currency: Word
     amount_minor: Minor
-    card_last4: Annotated[Word, Field(max_length=4)]
+    card_last4: LastFour
     failure_code: Word | None
     failure_message: ShortText | None
     created_at: Word

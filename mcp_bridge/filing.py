@@ -208,7 +208,7 @@ def tools() -> list[DoorTool]:
             takes=RequestId,
             gives=Progress,
             description="Where one of your requests stands, and what came of it. Poll it every minute or slower.",
-            max_bytes=10_000,
+            max_bytes=16_000,
         ),
         reads(
             list_my_requests,

@@ -4,7 +4,7 @@ import os
 import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, redirect_stdout
+from contextlib import asynccontextmanager
 
 from approvals.identity.credentials import requester_of_secret
 from approvals.identity.requester import Requester
@@ -43,7 +43,9 @@ class Credential:
 
 
 @asynccontextmanager
-async def quiet(_: Server) -> AsyncIterator[None]:
-    """While the protocol has stdout, `print` goes to stderr; the SDK diverts the descriptor, this the buffer."""
-    with redirect_stdout(sys.stderr):
+async def flushed(_: Server) -> AsyncIterator[None]:
+    """What is printed while the SDK has descriptor 1 point at stderr must leave the buffer before it points back."""
+    try:
         yield
+    finally:
+        sys.stdout.flush()

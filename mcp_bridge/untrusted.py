@@ -4,10 +4,11 @@ A customer's note or a payment provider's message may carry instructions to the 
 characters that no person sees (Unicode tags, direction overrides, zero-width letters, variation selectors).
 """
 
+import re
 import unicodedata
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
 LONGEST = 500
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
@@ -57,11 +58,13 @@ def untrusted(value: object, longest: int = LONGEST) -> Any:
 
 
 def _word(value: object) -> object:
-    return plain(value, 64).encode("ascii", "replace").decode() if isinstance(value, str) else value
+    return re.sub(r"[^A-Za-z0-9_.:/+ -]", "?", value[:64]) if isinstance(value, str) else value
 
 
-# An id, a status, a code, a time, as the company's API names it: at most 64 visible ASCII characters.
+# An id, a status, a code, a time, as the company's API names it: 64 characters, too plain to carry anything else.
 Word = Annotated[str, BeforeValidator(_word)]
 FreeText = Annotated[Untrusted, BeforeValidator(untrusted)]
+# Of a card number, whatever the company's API calls its last digits.
+LastFour = Annotated[str, BeforeValidator(_word), AfterValidator(lambda digits: digits[-4:])]
 # A name or a title, which comes in numbers.
 ShortText = Annotated[Untrusted, BeforeValidator(lambda value: untrusted(value, 100))]

@@ -8,7 +8,7 @@ import difflib
 import re
 from collections.abc import Mapping
 
-from cel_expr_python import cel  # type: ignore[import-untyped]  # it ships annotations, but no py.typed
+from cel_expr_python import cel  # it ships annotations, but no py.typed
 
 from .signature import Scalar, Signature, Variable
 

@@ -63,7 +63,8 @@ def processes(database_server: embedded.Server, django_db_blocker: DjangoDbBlock
 @pytest.fixture(scope="session")
 def broker(data: Path) -> Iterator[str]:
     with embedded.valkey(data) as server:
-        settings.REDIS_URL = settings.CELERY_BROKER_URL = app.conf.broker_url = server.url
+        settings.REDIS_URL = settings.CELERY_BROKER_URL = server.url
+        app.conf.update(broker_url=server.url)
         yield server.url
 
 

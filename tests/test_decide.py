@@ -3,6 +3,7 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -25,7 +26,7 @@ from approvals.models import ApprovalRequest, Outbox, PolicyVersion, Vote
 from policies.verdicts import Stage
 from tests.world import TRACE, World
 
-BIG = {
+BIG: dict[str, Any] = {
     "payment_id": "pay_10011",
     "amount_minor": 520000,
 }  # over the demo policy's limit: support lead and finance
@@ -245,7 +246,7 @@ def test_an_expiry_without_its_event_does_not_happen(world: World, monkeypatch: 
     assert world.status(request) == "pending"
 
 
-CREDIT = {
+CREDIT: dict[str, Any] = {
     "customer_id": "cus_1001",
     "amount_minor": 500,
     "currency": "USD",

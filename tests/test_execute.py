@@ -1,11 +1,14 @@
 """Exactly what was approved, exactly once: counted in the shop's own ledger."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from django.conf import settings
 from django.utils import timezone
 
 from approvals import backing, decide, execute, outbox
+from approvals.audit.events import record
 from approvals.database import tenant_scope
 from approvals.errors import BackingRefused, PolicyForbids
 from approvals.identity.models import Membership
@@ -13,7 +16,7 @@ from approvals.models import ApprovalRequest, Execution, Outbox, PolicyVersion
 from tests.world import World
 
 
-def approved(world: World, **changes: object) -> ApprovalRequest:
+def approved(world: World, **changes: Any) -> ApprovalRequest:
     return world.vote(world.submit(**changes), "approve", "lena")
 
 
@@ -240,7 +243,7 @@ def test_a_backing_system_that_is_not_there_is_tried_again(
 ) -> None:
     request = approved(world)
     with monkeypatch.context() as broken:
-        broken.setattr(backing.settings, "BACKING_URL", "http://127.0.0.1:9")
+        broken.setattr(settings, "BACKING_URL", "http://127.0.0.1:9")
         with pytest.raises(outbox.Postponed):
             run(world, request)
     run(world, request)
@@ -310,7 +313,7 @@ def test_no_step_of_an_execution_happens_without_its_event(
         world.shop.arm("refuse", method="POST")
     if step == "_uncertain":
         world.shop.arm("error_500", method="POST")
-    real, calls = execute.record, {"_claim": 1}.get(step, 3)  # claimed, sent, and then the outcome
+    real, calls = record, {"_claim": 1}.get(step, 3)  # claimed, sent, and then the outcome
 
     def broken(*args: object, **kwargs: object) -> object:
         nonlocal calls
@@ -329,7 +332,7 @@ def test_no_step_of_an_execution_happens_without_its_event(
 def test_only_a_worker_has_a_credential_that_can_write(world: World) -> None:
     for process in ("door", "web", "sweeper"):
         with world.processes.acting_as(process):
-            assert backing.settings.BACKING_WRITE_CREDENTIALS == ""
+            assert settings.BACKING_WRITE_CREDENTIALS == ""
     body = {"amount_minor": 1, "currency": "USD", "reference": "x", "reason": "An attack from the door."}
     reader = backing.reader(world.tenant.slug)
     with pytest.raises(BackingRefused, match="read"):

@@ -56,7 +56,7 @@ def own_broker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[embe
 def ring_at(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     app = Celery("elsewhere", set_as_current=False)
     app.config_from_object("django.conf:settings", namespace="CELERY")
-    app.conf.broker_url = url
+    app.conf.update(broker_url=url)
     monkeypatch.setattr(outbox, "app", app)
 
 

@@ -104,6 +104,8 @@ def test_every_setting_is_documented_and_nothing_else_is(document: str) -> None:
     text = (ROOT / document).read_text()
     pattern = r"^\| `([A-Z_]+)`" if document.endswith(".md") else r"^#? ?([A-Z_]+)="
     documented = set(re.findall(pattern, text, re.MULTILINE))
-    started_by_dev = {f"COUNTERSIGN_{name}" for name in ("BIND", "EMBEDDED", "WEB_PORT", "DOOR_PORT", "SHOP_PORT")}
+    started_by_dev = {
+        f"COUNTERSIGN_{name}" for name in ("BIND", "EMBEDDED", "WEB_PORT", "DOOR_PORT", "SHOP_PORT")
+    }
     stdio = {"COUNTERSIGN_CLIENT_ID", "COUNTERSIGN_CLIENT_SECRET"}
     assert documented == read_from_the_environment() | started_by_dev | stdio

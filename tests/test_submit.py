@@ -107,7 +107,7 @@ def test_two_agents_may_use_the_same_key(world: World) -> None:
     ],
 )
 def test_bad_arguments_are_refused_by_name_and_nothing_is_filed(
-    world: World, change: dict[str, object], words: str
+    world: World, change: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(ArgumentsInvalid, match=words):
         world.submit(**change)

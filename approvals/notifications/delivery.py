@@ -42,6 +42,7 @@ def deliver(row: Outbox) -> None:
     if answer.is_taken:
         _record("notification.delivered", full)
         return
+    logger.warning("message not delivered", extra={**_about(full), "because": answer.words})
     if row.attempts >= patience(answer):
         raise _given_up(full, answer.words)
     wait = max(outbox.backoff(row.attempts), min(answer.wait_seconds, outbox.LONGEST_WAIT))
@@ -61,7 +62,6 @@ def _sent(receiver: Receiver, row: Outbox) -> Answer:
         return _post(receiver, message(row))
     except Exception as error:
         words = f"it could not be told: {type(error).__name__}"
-    logger.warning("message not delivered", extra={"row": str(row.pk), "kind": row.kind, "error": words})
     return Answer(None, words)
 
 
@@ -79,7 +79,6 @@ def _given_up(row: Outbox, because: str) -> outbox.GaveUp:
 
 
 def _record(kind: str, row: Outbox, **more: str) -> None:
-    about = {"receiver_id": str(row.receiver_id), "kind": row.kind, "attempt": row.attempts}
     with tenant_scope(row.tenant_id):
         record(
             kind,
@@ -87,5 +86,9 @@ def _record(kind: str, row: Outbox, **more: str) -> None:
             actor=WORKER,
             request_id=row.request_id,
             trace_id=row.request.trace_id,
-            data={**about, **more},
+            data={**_about(row), **more},
         )
+
+
+def _about(row: Outbox) -> dict[str, object]:
+    return {"receiver_id": str(row.receiver_id), "kind": row.kind, "attempt": row.attempts}

@@ -194,7 +194,7 @@ def test_no_role_can_truncate_alter_or_disable_what_guards_a_table(
         "CREATE POLICY mine ON {} USING (true)",
     ):
         with world.processes.cursor(process) as shell, pytest.raises(psycopg.errors.InsufficientPrivilege):
-            shell.execute(SQL(statement).format(Identifier(table)))  # type: ignore[arg-type]
+            shell.execute(SQL(statement).format(Identifier(table)))
 
 
 @pytest.mark.parametrize("process", APPLICATION)

@@ -128,7 +128,11 @@ def main() -> int:
         unguarded = []
         for number, one in enumerate(wanted, 1):
             fails = shown(copy, one, environment)
-            word = "its test fails without its guard" if fails else "NOT SHOWN: its test passes without its guard"
+            word = (
+                "its test fails without its guard"
+                if fails
+                else "NOT SHOWN: its test passes without its guard"
+            )
             print(f"{number:3}/{len(wanted)} {one.id}: {word}", flush=True)
             unguarded += [] if fails else [one.id]
     print(f"{len(wanted) - len(unguarded)} of {len(wanted)} guards shown")

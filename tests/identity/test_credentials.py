@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.utils import timezone
+from oauth2_provider.models import set_token_value
 
 from approvals.errors import CredentialRefused, TokenRefused
 from approvals.identity.credentials import requester_of_secret, requester_of_token
@@ -25,7 +26,7 @@ def token(world: World) -> Make:
     def make(**changes: Any) -> str:
         raw = f"{RAW}-{world.tenant.slug}"
         with world.processes.acting_as("migrator"):
-            agent = Agent.objects.get(pk=world.agent.agent_id)
+            agent = Agent.objects.get(pk=world.agent.id)
             wanted = {
                 "agent": agent,
                 "application": agent.application,
@@ -35,7 +36,7 @@ def token(world: World) -> Make:
                 **changes,
             }
             stored = AccessToken(**wanted)
-            stored._raw_token = raw
+            set_token_value(stored, raw)
             stored.save()
         return raw
 
@@ -90,7 +91,7 @@ def test_a_token_of_no_agent_is_refused(world: World, token: Make) -> None:
 def test_a_token_is_refused_when_its_agent_was_switched_off(world: World, token: Make) -> None:
     raw = token()
     with world.processes.acting_as("migrator"):
-        Agent.objects.filter(pk=world.agent.agent_id).update(is_active=False)
+        Agent.objects.filter(pk=world.agent.id).update(is_active=False)
     with world.processes.acting_as("door"), pytest.raises(TokenRefused):
         requester_of_token(raw)
 
@@ -113,6 +114,6 @@ def test_a_wrong_secret_is_refused(world: World, secret: str) -> None:
 
 def test_a_secret_is_refused_when_its_agent_was_switched_off(world: World) -> None:
     with world.processes.acting_as("migrator"):
-        Agent.objects.filter(pk=world.agent.agent_id).update(is_active=False)
+        Agent.objects.filter(pk=world.agent.id).update(is_active=False)
     with world.processes.acting_as("door"), pytest.raises(CredentialRefused):
         requester_of_secret(world.agent.client_id, SECRET)

@@ -12,6 +12,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from approvals.identity.models import AccessToken, Agent
+from approvals.identity.requester import Requester
 from approvals.management.ports import any_free
 from tests.mcp_bridge.hosts import LEGACY, MODERN, Host, RunningDoor, over_stdio, running_door
 from tests.shop.running import RunningShop
@@ -47,9 +48,7 @@ def environment(
 
 
 @pytest.fixture(scope="session")
-def door_process(
-    environment: Environment, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[RunningDoor]:
+def door_process(environment: Environment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDoor]:
     port = int(environment["DOOR_URL"].rpartition(":")[2].removesuffix("/mcp"))
     with running_door(environment, port, tmp_path_factory.mktemp("door") / "log") as door:
         yield door
@@ -72,10 +71,10 @@ def door(known: World, door_process: RunningDoor) -> RunningDoor:
 def token(known: World, environment: Environment) -> Token:
     """Makes an access token of an agent: of this world's by default, valid, for this door, with both scopes."""
 
-    def make(of: Any = None, **changes: Any) -> str:
+    def make(of: Requester | None = None, **changes: Any) -> str:
         raw, requester = secrets.token_urlsafe(24), of or known.agent
         with known.processes.acting_as("migrator"):
-            agent = Agent.objects.get(pk=requester.agent_id)
+            agent = Agent.objects.get(pk=requester.id)
             row = {
                 "token": "",
                 "token_checksum": hashlib.sha256(raw.encode()).hexdigest(),

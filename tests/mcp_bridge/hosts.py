@@ -98,7 +98,10 @@ class RunningDoor:
 
 
 @contextmanager
-def running_door(environment: Mapping[str, str], port: int, log_file: Path) -> Iterator[RunningDoor]:
+def running_door(
+    environment: Mapping[str, str], port: int, log_file: Path, *, health: int = 200
+) -> Iterator[RunningDoor]:
+    """`uvicorn approvals.asgi:application` as the door, from when its health is as expected."""
     command = [sys.executable, "-m", "uvicorn", "approvals.asgi:application"]
     command += ["--host", "127.0.0.1", "--port", str(port), "--no-access-log"]
     with log_file.open("w") as log:
@@ -106,7 +109,7 @@ def running_door(environment: Mapping[str, str], port: int, log_file: Path) -> I
     door = RunningDoor(f"http://127.0.0.1:{port}/mcp", log_file)
     try:
         deadline = monotonic() + 30
-        while not _healthy(door):
+        while _health(door) != health:
             assert process.poll() is None and monotonic() < deadline, log_file.read_text()
             sleep(0.05)
         yield door
@@ -115,11 +118,11 @@ def running_door(environment: Mapping[str, str], port: int, log_file: Path) -> I
         process.wait(timeout=20)
 
 
-def _healthy(door: RunningDoor) -> bool:
+def _health(door: RunningDoor) -> int | None:
     try:
-        return door.send("GET", "/healthz").status_code == 200
+        return door.send("GET", "/healthz").status_code
     except httpx.TransportError:
-        return False
+        return None
 
 
 @contextmanager

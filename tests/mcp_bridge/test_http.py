@@ -2,8 +2,11 @@
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
+from time import sleep
 from typing import Any
 from uuid import uuid4
 
@@ -13,8 +16,9 @@ from django.utils import timezone
 from approvals.audit.models import Event
 from approvals.database import tenant_scope
 from approvals.identity.models import AccessToken, Agent, Application
+from approvals.management.ports import any_free
 from tests.mcp_bridge.conftest import Environment, Token
-from tests.mcp_bridge.hosts import LEGACY, MODERN, RunningDoor
+from tests.mcp_bridge.hosts import LEGACY, MODERN, RunningDoor, running_door
 from tests.world import REFUND, World
 
 CALL = {
@@ -79,7 +83,7 @@ def test_a_token_in_the_query_string_is_not_looked_at(door: RunningDoor, token: 
 @contextmanager
 def switched_off(world: World) -> Iterator[None]:
     with world.processes.acting_as("migrator"):
-        Agent.objects.filter(pk=world.agent.agent_id).update(is_active=False)
+        Agent.objects.filter(pk=world.agent.id).update(is_active=False)
     yield
 
 
@@ -141,7 +145,7 @@ def test_a_revoked_token_is_refused_and_a_token_of_no_agent_too(
     raw, nobodys = token(), token(agent=None)
     assert door.send(json=CALL, headers=bearer(raw)).status_code == 200
     with known.processes.acting_as("migrator"):
-        AccessToken.objects.filter(agent_id=known.agent.agent_id).delete()
+        AccessToken.objects.filter(agent_id=known.agent.id).delete()
     for gone in (raw, nobodys):
         trace = uuid4().hex
         headers = bearer(gone, traceparent=f"00-{trace}-00f067aa0ba902b7-01")
@@ -246,8 +250,34 @@ def test_the_door_says_that_it_is_well(door: RunningDoor) -> None:
     assert (answer.status_code, answer.text) == (200, "ok")
 
 
+def test_a_door_without_its_database_says_that_it_is_not_well(
+    environment: Environment, tmp_path: Path
+) -> None:
+    nowhere = environment | {"DATABASE_URL": "postgresql://nobody:demo@127.0.0.1:1/nothing"}
+    with running_door(nowhere, any_free(), tmp_path / "log", health=503) as door:
+        assert door.send("GET", "/healthz").text == "the database does not answer"
+
+
+def test_a_slow_company_api_keeps_neither_health_nor_tokens_waiting(
+    door: RunningDoor, token: Token, known: World
+) -> None:
+    raw, slow = token(), 8
+    known.shop.arm("latency", seconds=4, times=slow)
+    before = known.shop.log().count("fault latency")
+    with ThreadPoolExecutor(slow) as pool:
+        calls = [pool.submit(door.send, json=CALL, headers=bearer(raw)) for _ in range(slow)]
+        while known.shop.log().count("fault latency") < before + slow:
+            sleep(0.02)
+        assert door.send("GET", "/healthz").status_code == 200
+        assert door.send(json=CALL, headers=bearer("made-up")).status_code == 401
+        assert not any(call.done() for call in calls)
+    assert {call.result().status_code for call in calls} == {200}
+
+
 def test_the_door_serves_no_page(door: RunningDoor) -> None:
-    assert {door.send("GET", path).status_code for path in ("/", "/accounts/login/", "/oauth/token/")} == {404}
+    assert {door.send("GET", path).status_code for path in ("/", "/accounts/login/", "/oauth/token/")} == {
+        404
+    }
 
 
 def test_a_killed_database_connection_costs_no_later_call(

@@ -36,7 +36,11 @@ def test_a_call_leaves_one_line_with_everything_that_is_known(
         assert host.ask("request_refund", **REFUND)
     (line,) = door.logged("call", trace)
     assert set(line) >= FIELDS
-    assert (line["tool_name"], line["tool_version"], line["resource_id"]) == ("request_refund", 1, "pay_10001")
+    assert (line["tool_name"], line["tool_version"], line["resource_id"]) == (
+        "request_refund",
+        1,
+        "pay_10001",
+    )
     assert (line["mcp_client_id"], line["subject_id"]) == (known.agent.client_id, str(known.agent.agent_id))
     assert (line["tenant_id"], line["protocol_version"]) == (str(known.tenant.pk), era)
     assert (line["approval_state"], line["authz_result"]) == ("pending", "allow")

@@ -83,7 +83,9 @@ def test_missing_and_foreign_resources_are_not_found_in_the_same_words(host: Hos
             host.read(f"customer://{customer_id}")
         assert caught.value.code == INVALID_PARAMS
         words.add(caught.value.message.replace(customer_id, "ID"))
-    assert words == {"[not_found] There is no customer ID here. Check the id; ids of other companies read the same."}
+    assert words == {
+        "[not_found] There is no customer ID here. Check the id; ids of other companies read the same."
+    }
 
 
 def test_another_agents_request_is_not_found(
@@ -101,7 +103,9 @@ def test_another_agents_request_is_not_found(
     assert host.read(f"approval://{mine}")
 
 
-@pytest.mark.parametrize("uri", ["nothing://here", "customer://../orders/ord_10001", "customer://..%2Forders"])
+@pytest.mark.parametrize(
+    "uri", ["nothing://here", "customer://../orders/ord_10001", "customer://..%2Forders"]
+)
 def test_an_unknown_resource_is_not_found(uri: str, host: Host) -> None:
     with pytest.raises(MCPError) as caught:
         host.read(uri)
@@ -122,7 +126,13 @@ def test_the_prompt_reads_looks_and_stops_before_any_mutation(host: Host) -> Non
     (message,) = host.prompt("investigate_failed_refund", payment_id="pay_15001").messages
     assert isinstance(message.content, TextContent)
     steps = message.content.text
-    order = ["policy://refunds", "list_recent_failed_payments", "lookup_order", "Stop here.", "Do not call any request_"]
+    order = [
+        "policy://refunds",
+        "list_recent_failed_payments",
+        "lookup_order",
+        "Stop here.",
+        "Do not call any request_",
+    ]
     assert sorted(order, key=steps.index) == order
     assert "pay_15001" in steps
 

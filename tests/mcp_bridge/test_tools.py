@@ -82,6 +82,7 @@ def test_without_a_key_each_call_asks_anew(host: Host) -> None:
         ({"approved": True}, "approved"),
         ({"reason": "too short"}, "reason"),
         ({"reason": None}, "reason"),
+        ({"reason": "A reason with a NUL\x00 in it."}, "reason"),
         ({"idempotency_key": "short"}, "idempotency_key"),
         ({"idempotency_key": "x" * 201}, "idempotency_key"),
         ({"idempotency_key": 12345678}, "idempotency_key"),
@@ -148,9 +149,12 @@ def test_nothing_internal_leaves_by_any_reading_tool(host: Host) -> None:
 def test_a_foreign_object_reads_as_a_missing_one(
     tool: str, missing: dict[str, str], foreign: dict[str, str], host: Host
 ) -> None:
-    blank = {host.refusal(tool, **each).replace(*each.values(), "ID") for each in (missing, foreign)}  # type: ignore[call-arg]
-    assert len(blank) == 1
-    assert "Check the id" in blank.pop()
+    words = set()
+    for asked in (missing, foreign):
+        (identifier,) = asked.values()
+        words.add(host.refusal(tool, **asked).replace(identifier, "ID"))
+    assert len(words) == 1
+    assert "Check the id" in words.pop()
 
 
 def test_failed_payments_come_in_pages(host: Host) -> None:
@@ -175,7 +179,12 @@ def test_my_requests_come_in_pages_newest_first(host: Host) -> None:
 def test_the_status_tells_what_came_of_it(host: Host, known: World) -> None:
     request_id = host.ask("request_refund", **REFUND)["request_id"]
     assert host.ask("get_request_status", request_id=request_id)["outcome"] is None
-    known.vote(known.reload(ApprovalRequest(pk=request_id, tenant_id=known.tenant.pk)), "deny", "lena", comment="The parcel \u202enever came back.")
+    known.vote(
+        known.reload(ApprovalRequest(pk=request_id, tenant_id=known.tenant.pk)),
+        "deny",
+        "lena",
+        comment="The parcel \u202enever came back.",
+    )
     denied = host.ask("get_request_status", request_id=request_id)
     assert denied["status"] == "denied"
     assert denied["message"] == "Denied: The parcel \N{REPLACEMENT CHARACTER}never came back."

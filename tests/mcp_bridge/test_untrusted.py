@@ -22,7 +22,19 @@ MARK = "\N{REPLACEMENT CHARACTER}"
 
 @pytest.mark.parametrize(
     "hidden",
-    ["\u202e", "\u200b", "\U000e0041", "\x1b", "\x00", "\ufe0f", "\U000e0101", "\u3164", "\ud800", "\ue000", "\ufeff"],
+    [
+        "\u202e",
+        "\u200b",
+        "\U000e0041",
+        "\x1b",
+        "\x00",
+        "\ufe0f",
+        "\U000e0101",
+        "\u3164",
+        "\ud800",
+        "\ue000",
+        "\ufeff",
+    ],
 )
 def test_a_hidden_character_becomes_visible(hidden: str) -> None:
     assert plain(f"pay{hidden}me", 100) == f"pay{MARK}me"
@@ -39,8 +51,8 @@ def test_long_text_is_cut_and_says_so() -> None:
 
 
 # Four bytes in UTF-8, or four in a JSON string inside a JSON string.
-WORST = "\N{PILE OF POO}" * 5000
-QUOTES = '"' * 5000
+WORST = "\N{PILE OF POO}" * 1000
+QUOTES = '"' * 1000
 
 
 class Worst(BaseHTTPRequestHandler):
@@ -57,7 +69,7 @@ class Worst(BaseHTTPRequestHandler):
 
     def answer(self) -> dict[str, Any]:
         if "status=failed" in self.path:
-            return {"payments": [self.thing()] * 200, "next_cursor": "c" * 200}
+            return {"payments": [self.thing() | {"lines": []}] * 60, "next_cursor": "c" * 200}
         return self.thing()
 
     def thing(self) -> dict[str, Any]:
@@ -70,7 +82,7 @@ class Worst(BaseHTTPRequestHandler):
         return {
             **dict.fromkeys(words.split(), self.text),
             **dict.fromkeys(numbers.split(), 2**53),
-            "lines": [line] * 500,
+            "lines": [line] * 50,
             "shipping_address": {"country": self.text},
             "shipped": False,
         }
@@ -120,7 +132,7 @@ def test_no_look_up_answers_more_than_its_limit(inside: Host) -> None:
 
 def test_what_is_left_out_is_counted(inside: Host) -> None:
     order = inside.ask("lookup_order", order_id="ord_1")
-    assert (len(order["lines"]), order["lines_left_out"]) == (20, 480)
+    assert (len(order["lines"]), order["lines_left_out"]) == (20, 30)
     assert order["customer_note"]["cut"] is True
 
 
@@ -129,16 +141,12 @@ def test_no_answer_about_requests_is_larger_than_its_limit(world: World) -> None
         return world.agent, None
 
     requests = [world.submit() for _ in range(50)]
+    world.vote(requests[0], "deny", "lena", comment=WORST[:1000])
     with world.processes.cursor("admin") as cursor:
         cursor.execute(
             "UPDATE approval_request SET headline = %s, backing_reference = %s WHERE tenant_id = %s",
             [WORST[:300], WORST[:200], world.tenant.pk],
         )
-        cursor.execute("ALTER TABLE approval_request DISABLE TRIGGER approval_request_moves")
-        cursor.execute(
-            "UPDATE approval_request SET status = 'denied', outcome = %s WHERE id = %s", [WORST[:1000], requests[0].pk]
-        )
-        cursor.execute("ALTER TABLE approval_request ENABLE ALWAYS TRIGGER approval_request_moves")
     with world.processes.acting_as("door"), connected(create(identify)) as host:
         sizes = {
             "list_my_requests": size(host, "list_my_requests", limit=50),
@@ -150,5 +158,7 @@ def test_no_answer_about_requests_is_larger_than_its_limit(world: World) -> None
 
 
 def test_the_documentation_has_every_tool_with_its_limit() -> None:
-    documented = dict(re.findall(r"^\| `(\w+)` \|.*\| ([\d,]+) \|$", Path(ROOT / "docs/tools.md").read_text(), re.M))
+    documented = dict(
+        re.findall(r"^\| `(\w+)` \|.*\| ([\d,]+) \|$", Path(ROOT / "docs/tools.md").read_text(), re.M)
+    )
     assert {name: int(limit.replace(",", "")) for name, limit in documented.items()} == LIMITS

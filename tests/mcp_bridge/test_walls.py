@@ -2,6 +2,7 @@
 
 import grimp
 import pytest
+
 from approvals.identity.credentials import ALL_SCOPES
 from tests.mcp_bridge.hosts import Host
 

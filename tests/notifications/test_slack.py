@@ -36,7 +36,7 @@ MESSAGE = Message(
 
 def texts(card: dict[str, Any]) -> list[dict[str, Any]]:
     """Every text object of a card."""
-    found = []
+    found: list[dict[str, Any]] = []
     for block in card["blocks"]:
         found += [block["text"]] if "text" in block else block.get("fields", [])
         found += [element["text"] for element in block.get("elements", [])]

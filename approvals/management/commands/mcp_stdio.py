@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from approvals.errors import CredentialRefused
 from mcp_bridge.server import create
-from mcp_bridge.stdio import Credential, quiet
+from mcp_bridge.stdio import Credential, flushed
 from mcp_bridge.wire import restore_stdout
 
 
@@ -25,7 +25,7 @@ class Command(BaseCommand):
             credential.requester()
         except CredentialRefused as refused:
             raise CommandError(str(refused)) from refused
-        server = create(credential.identify, lifespan=quiet)
+        server = create(credential.identify, lifespan=flushed)
         restore_stdout()
         with suppress(KeyboardInterrupt):
             anyio.run(partial(server.run_stdio_async))

@@ -123,30 +123,25 @@ def _known_secrets(out: Path | None) -> dict[str, str]:
 
 
 def _agent(tenant: Tenant, demo: DemoTenant, owner: Person, known: dict[str, str]) -> dict[str, object]:
-    """The agent, with a new secret if the old one is only known as a hash."""
+    """The agent. One that is there keeps its secret, of which only a hash is stored: `known` has it, or nobody."""
     client_id = f"{demo.slug}-support-agent"
-    secret = known.get(client_id) or f"demo-{secrets.token_urlsafe(32)}"
-    application, _ = Application.objects.update_or_create(
-        client_id=client_id,
-        defaults={
-            "client_secret": secret,
-            "client_type": Application.CLIENT_CONFIDENTIAL,
-            "authorization_grant_type": Application.GRANT_CLIENT_CREDENTIALS,
-            "name": demo.agent,
-            "tenant": tenant,
-            "owner": owner,
-        },
-    )
-    Agent.objects.get_or_create(
-        application=application,
-        tenant=tenant,
-        on_behalf_of=None,
-        defaults={"owner": owner, "name": demo.agent},
-    )
+    secret = known.get(client_id)
+    if not Application.objects.filter(client_id=client_id).exists():
+        secret = f"demo-{secrets.token_urlsafe(32)}"
+        application = Application.objects.create(
+            client_id=client_id,
+            client_secret=secret,
+            client_type=Application.CLIENT_CONFIDENTIAL,
+            authorization_grant_type=Application.GRANT_CLIENT_CREDENTIALS,
+            name=demo.agent,
+            tenant=tenant,
+            owner=owner,
+        )
+        Agent.objects.create(application=application, tenant=tenant, owner=owner, name=demo.agent)
     return {
         "tenant": demo.slug,
         "name": demo.agent,
-        "client_id": application.client_id,
+        "client_id": client_id,
         "client_secret": secret,
         "scope": "mcp:read mcp:request",
         "owner": demo.owner,

@@ -1,0 +1,116 @@
+"""The pages in a real browser: a decision by keyboard alone, and nothing in anybody's way."""
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from tests.journeys.scenes import OUTSIDE, at_work
+from tests.journeys.site import PASSWORD, THEMES, Site, Theme
+
+AXE = Axe()
+
+
+def tab_to(page: Page, name: str) -> None:
+    """Press Tab until the control of this name has the focus."""
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        focused = page.evaluate(
+            "(document.activeElement.labels?.[0] ?? document.activeElement).textContent.trim()"
+        )
+        if str(focused).startswith(name):
+            return
+    raise AssertionError(f"Nothing named {name!r} can be reached with the Tab key.")
+
+
+def test_a_reviewer_signs_in_reads_and_approves_by_keyboard_alone(site: Site) -> None:
+    request = site.world.submit()
+    with site.visitor() as page:
+        page.goto("/")
+        tab_to(page, "E-mail address")
+        page.keyboard.type(site.world.people["lena"].email)
+        tab_to(page, "Password")
+        page.keyboard.type(PASSWORD)
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", name="Waiting for a decision")).to_be_visible()
+
+        tab_to(page, request.headline)
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", name=request.headline)).to_be_visible()
+        expect(page.get_by_role("region", name="Claimed")).to_contain_text("returned the parcel unopened")
+        expect(page.get_by_role("region", name="Looked up")).to_contain_text("129.00 USD")
+        assert site.world.ledger(request) == []
+
+        tab_to(page, "Comment")
+        page.keyboard.type("Checked with the warehouse.")
+        tab_to(page, "Approve 129.00 USD")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("status")).to_contain_text("You approved this request.")
+        expect(page.get_by_role("region", name="Approved.")).to_be_visible()
+    assert site.world.status(request) == "approved"
+
+
+def test_what_was_typed_survives_a_refusal(site: Site) -> None:
+    request = site.world.submit()
+    with site.signed_in("lena") as page:
+        page.goto(f"/requests/{request.pk}/")
+        page.get_by_label("Comment").fill("no")
+        page.get_by_role("button", name="Deny").click()
+        expect(page.get_by_role("alert")).to_contain_text("A denial needs a reason")
+        expect(page.get_by_label("Comment")).to_have_value("no")
+        page.get_by_label("Comment").fill("Ask the carrier first.")
+        page.get_by_role("button", name="Deny").click()
+        expect(page.get_by_role("status")).to_contain_text("You denied this request.")
+    assert site.world.status(request) == "denied"
+
+
+def test_the_skip_link_leads_past_the_header(site: Site) -> None:
+    with site.signed_in("lena") as page:
+        page.goto("/")
+        page.keyboard.press("Tab")
+        expect(page.get_by_role("link", name="Skip to the content")).to_be_in_viewport()
+        page.keyboard.press("Enter")
+        expect(page.locator("main")).to_be_focused()
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("width", [360, 1440])
+def test_nothing_on_any_page_is_in_anybodys_way(site: Site, width: int, theme: Theme) -> None:
+    """No finding of axe, no sideways scrolling, no small target, and the browser has nothing to complain about."""
+    pages, found = at_work(site.world).pages, []
+    with site.visitor(width=width, theme=theme) as page:
+        for name, path in OUTSIDE.items():
+            found += [f"{name}: {problem}" for problem in problems(page, path)]
+    for who in sorted({who for who, _ in pages.values()}):
+        with site.signed_in(who, width=width, theme=theme) as page:
+            for name, (viewer, path) in pages.items():
+                if viewer == who:
+                    found += [f"{name}: {problem}" for problem in problems(page, path)]
+    assert found == []
+
+
+def problems(page: Page, path: str) -> list[str]:
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(f"console: {message.text}"))
+    page.on("pageerror", lambda error: complaints.append(f"script: {error}"))
+    page.goto(path)
+    complaints = [text for text in complaints if "status of 40" not in text]  # an error page is one of the pages
+    page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
+    if page.evaluate("document.documentElement.scrollWidth > window.innerWidth"):
+        complaints.append("scrolls sideways")
+    complaints += [f"small target: {name}" for name in page.evaluate(SMALL_TARGETS)]
+    complaints += [
+        f"axe {finding['id']}: {node['html']}"
+        for finding in AXE.run(page).response["violations"]
+        for node in finding["nodes"]
+    ]
+    return complaints
+
+
+# What can be pressed and is less than 44 px high. A queue's row is one target as a whole, by its ::after.
+SMALL_TARGETS = """
+[...document.querySelectorAll("a, button, input:not([type=hidden]), select, textarea, summary")]
+    .filter(each => !each.matches(".skip, .ticket a"))
+    .filter(each => each.getBoundingClientRect().height < 43.5)
+    .map(each => each.textContent.trim() + " " + each.getBoundingClientRect().height)
+"""

@@ -1,0 +1,175 @@
+"""`make run` with all its real parts: what a stranger sees, and what a bad day does to it."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from approvals.management import embedded
+from approvals.management.banner import banner, token_command
+from approvals.management.development import Stack, stack
+from tests.management import proc
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def live() -> Iterator[Stack]:
+    environ = {name: value for name, value in os.environ.items() if name != "COUNTERSIGN_ENV"}
+    with embedded.scratch() as data, stack(data, quiet=True, environ=environ) as running:
+        yield running
+
+
+def manage(live: Stack, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """`manage.py` in another shell, which was told nothing but where the run lives."""
+    return subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "COUNTERSIGN_DATA": str(live.ground.data)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def within(seconds: float, holds: Callable[[], Any]) -> bool:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.2)
+    return True
+
+
+def agent(live: Stack) -> Any:
+    return live.seed["agents"][0]
+
+
+def token(live: Stack) -> str:
+    """With the very command that the banner prints."""
+    answer = subprocess.run(
+        token_command(live, agent(live)), shell=True, capture_output=True, text=True, check=True
+    )
+    return str(json.loads(answer.stdout)["access_token"])
+
+
+def call(live: Stack, tool: str, **arguments: object) -> dict[str, Any]:
+    """One tool call over HTTP, as a host of the older protocol sends it."""
+    answer = httpx.post(
+        live.addresses.door_url,
+        headers={
+            "Authorization": f"Bearer {token(live)}",
+            "Accept": "application/json, text/event-stream",
+            "MCP-Protocol-Version": "2025-11-25",
+        },
+        json={
+            "jsonrpc": "2.0",
+            "id": 1,
+            "method": "tools/call",
+            "params": {"name": tool, "arguments": arguments},
+        },
+        timeout=30,
+        trust_env=False,
+    )
+    result: dict[str, Any] = answer.raise_for_status().json()["result"]
+    return result
+
+
+def test_every_listening_socket_is_on_loopback(live: Stack) -> None:
+    names = ("database", "broker", "shop", "web", "door", "worker", "sweeper")
+    sockets = proc.listening({pid for name in names for pid in proc.family(live[name].pid)})
+    assert len(sockets) >= 5
+    assert all(sockets.values()), sockets
+
+
+def test_the_banner_says_where_to_go_who_to_be_and_how_to_connect(live: Stack) -> None:
+    printed = banner(live)
+    assert live.addresses.public_url in printed
+    assert "lena@acme.example.com" in printed
+    assert '"mcpServers"' in printed
+    assert "grant_type=client_credentials" in printed
+
+
+def test_an_agent_connects_with_what_the_banner_prints(live: Stack) -> None:
+    order = call(live, "lookup_order", order_id="ord_10001")
+    assert order["structuredContent"]["currency"] == "USD"
+
+
+def test_what_a_rule_approves_is_carried_out_without_a_hand(live: Stack) -> None:
+    filed = call(
+        live,
+        "request_store_credit",
+        customer_id="cus_1001",
+        amount_minor=400,
+        currency="USD",
+        reason="An apology for the late parcel.",
+    )["structuredContent"]
+    assert filed["status"] == "pending"
+
+    def done() -> bool:
+        state = call(live, "get_request_status", request_id=filed["request_id"])["structuredContent"]
+        return bool(state["status"] == "succeeded")
+
+    assert within(20, done)
+
+
+def test_a_worker_that_is_killed_comes_back_and_nothing_is_lost(live: Stack) -> None:
+    before = live["worker"].pid
+    for pid in proc.family(before):
+        os.kill(pid, 9)
+    filed = call(
+        live,
+        "request_store_credit",
+        customer_id="cus_1001",
+        amount_minor=300,
+        currency="USD",
+        reason="An apology while the worker is dead.",
+    )["structuredContent"]
+
+    def done() -> bool:
+        state = call(live, "get_request_status", request_id=filed["request_id"])["structuredContent"]
+        return bool(state["status"] == "succeeded")
+
+    assert within(60, done)
+    assert live["worker"].pid != before
+    ledger = httpx.get(
+        f"{live.addresses.backing_url}/v1/ledger",
+        params={"reference": filed["request_id"]},
+        headers={"Authorization": f"Bearer {live.shop_control_token}"},
+        trust_env=False,
+    ).json()["entries"]
+    assert len(ledger) == 1
+
+
+def test_an_auditor_verifies_the_trail_from_another_shell(live: Stack) -> None:
+    verified = manage(live, "verify_audit")
+    assert verified.returncode == 0, verified.stderr
+    assert verified.stdout.startswith("trail intact:")
+
+
+def test_seeding_again_changes_nothing(live: Stack) -> None:
+    again = manage(live, "seed")
+    assert again.returncode == 0, again.stderr
+    assert token(live)
+
+
+def test_a_row_that_the_databases_owner_edits_is_named(live: Stack) -> None:
+    """Last, because nothing puts a broken trail right."""
+    assert within(20, lambda: " 0 not yet sealed" in manage(live, "verify_audit").stdout)
+    with psycopg.connect(live.env["migrator"]["DATABASE_URL"]) as owner:
+        owner.execute("ALTER TABLE audit_event DISABLE TRIGGER USER")
+        owner.execute("ALTER TABLE audit_event DROP CONSTRAINT audit_event_leaf")
+        (row,) = owner.execute("SELECT id FROM audit_event ORDER BY at LIMIT 1").fetchone() or (None,)
+        owner.execute("UPDATE audit_event SET text = text || ' ' WHERE id = %s", (row,))
+        owner.execute("ALTER TABLE audit_event ENABLE ALWAYS TRIGGER audit_event_no_change")
+    broken = manage(live, "verify_audit")
+    assert broken.returncode == 1
+    assert str(row) in broken.stderr

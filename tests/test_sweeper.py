@@ -1,0 +1,103 @@
+"""The clock: one of any number of sweepers works, and what Celery lost is found."""
+
+import base64
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from django.conf import settings
+from django.utils import timezone
+
+from approvals.audit.models import Checkpoint
+from approvals.database import tenant_scope
+from approvals.models import ApprovalRequest
+from tests.world import World
+
+ROOT = Path(__file__).resolve().parents[1]
+Start = Callable[[], subprocess.Popen[str]]
+
+
+@pytest.fixture
+def start(world: World, broker: str) -> Iterator[Start]:
+    """Start a sweeper process, with its role and its secrets."""
+    seed = base64.b64encode(Ed25519PrivateKey.generate().private_bytes_raw()).decode()
+    environment = {
+        "PATH": os.environ["PATH"],
+        "COUNTERSIGN_ENV": "test",
+        "COUNTERSIGN_PROCESS": "sweeper",
+        "DATABASE_URL": world.processes.urls["sweeper"],
+        "DATABASE_ROLE_PREFIX": settings.DATABASE_ROLE_PREFIX,
+        "REDIS_URL": broker,
+        "SECRET_KEY": "a-key-for-this-test",
+        "AUDIT_SIGNING_KEY": seed,
+    }
+    started: list[subprocess.Popen[str]] = []
+
+    def one() -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "manage.py", "sweeper", "--every", "0.2"],
+            cwd=ROOT,
+            env=environment,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "sweeper ready\n"
+        return process
+
+    yield one
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def within(seconds: float, holds: Callable[[], Any]) -> bool:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+def overdue(world: World) -> ApprovalRequest:
+    request = world.submit()
+    with world.processes.acting_as("migrator"):
+        ApprovalRequest.objects.filter(pk=request.pk).update(expires_at=timezone.now() - timedelta(seconds=1))
+    return request
+
+
+def test_an_overdue_request_expires_and_the_trail_is_sealed(world: World, start: Start) -> None:
+    request = overdue(world)
+    start()
+    assert within(20, lambda: world.status(request) == "expired")
+
+    def sealed() -> bool:
+        with world.processes.acting_as("web"), tenant_scope(world.tenant.pk):
+            return Checkpoint.objects.filter(tenant_id=world.tenant.pk).exists()
+
+    assert within(20, sealed)
+
+
+def test_the_next_sweeper_takes_over_from_one_that_was_killed(world: World, start: Start) -> None:
+    first = start()
+    second = start()
+    first.kill()
+    first.wait()
+    request = overdue(world)
+    assert within(20, lambda: world.status(request) == "expired")
+    assert second.poll() is None
+
+
+def test_it_stops_when_told(start: Start) -> None:
+    process = start()
+    process.terminate()
+    assert process.wait(timeout=20) == 0
