@@ -1,5 +1,9 @@
 # The habits by name. Needs make and python3.11 or later with venv; everything else is installed into .venv.
 
+# Settings, if you keep some here: docs/settings.md.
+-include .env
+export
+
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 python3; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; done)
 ARGS ?=

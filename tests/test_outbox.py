@@ -296,7 +296,9 @@ def test_a_frozen_broker_does_not_hold_a_request_up(world: World, own_broker: em
 
 def test_after_one_bell_that_failed_the_next_ones_do_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     with mute_server() as mute:
-        ring_at(f"redis://127.0.0.1:{mute.port}/0", monkeypatch)
+        ring_at(
+            f"redis://:demo-password@127.0.0.1:{mute.port}/0", monkeypatch
+        )  # asked before anything is sent
         for _ in range(3):
             outbox.ring("announce", UUID(int=1), UUID(int=2))
         assert mute.connections == 1

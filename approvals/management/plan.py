@@ -57,6 +57,7 @@ def environments(ground: Ground) -> dict[str, dict[str, str]]:
     keys, addresses = ground.keys, ground.addresses
     shared = {
         "COUNTERSIGN_ENV": "development",
+        "ALLOW_PRIVATE_RECEIVERS": "1",  # somebody who tries webhooks has their receiver on this machine
         "COUNTERSIGN_DATA": str(ground.data),
         "DATABASE_ROLE_PREFIX": ground.role_prefix,
         "REDIS_URL": ground.redis_url,

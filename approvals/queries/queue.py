@@ -60,9 +60,7 @@ def _behind(rank: int, at: datetime, row_id: UUID) -> Q:
     return Q(rank__gt=rank) | (Q(rank=rank) & later)
 
 
-def _row(
-    by: Reviewer, request: ApprovalRequest, votes: list[Cast], roles: dict[UUID, set[str]]
-) -> QueueRow:
+def _row(by: Reviewer, request: ApprovalRequest, votes: list[Cast], roles: dict[UUID, set[str]]) -> QueueRow:
     return QueueRow(
         id=request.pk,
         headline=request.headline,

@@ -23,7 +23,16 @@ _HIDDEN_RANGES = (
 )
 
 # Control characters have no name of their own in Unicode, only aliases, which Python can look up but not list.
-_ALIASES = ("BACKSPACE", "CARRIAGE RETURN", "CHARACTER TABULATION", "DELETE", "ESCAPE", "FORM FEED", "NEXT LINE", "NULL")
+_ALIASES = (
+    "BACKSPACE",
+    "CARRIAGE RETURN",
+    "CHARACTER TABULATION",
+    "DELETE",
+    "ESCAPE",
+    "FORM FEED",
+    "NEXT LINE",
+    "NULL",
+)
 _NAMES = {unicodedata.lookup(alias): alias for alias in _ALIASES}
 
 

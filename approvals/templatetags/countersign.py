@@ -45,7 +45,8 @@ def reveal(text: object) -> SafeString:
     """Text from outside, escaped, every character that a reader would not see replaced by a mark that names it."""
     pieces = groupby(str(text), key=lambda character: character if is_hidden(character) else "")
     shown = (
-        _mark(hidden, sum(1 for _ in run)) if hidden else format_html("{}", "".join(run)) for hidden, run in pieces
+        _mark(hidden, sum(1 for _ in run)) if hidden else format_html("{}", "".join(run))
+        for hidden, run in pieces
     )
     return format_html_join("", "{}", ((piece,) for piece in shown))
 

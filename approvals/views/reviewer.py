@@ -98,9 +98,7 @@ def decide_page(request: HttpRequest, by: Reviewer, request_id: UUID) -> HttpRes
     return redirect("request", request_id)
 
 
-def _unreadable(
-    request: HttpRequest, by: Reviewer, request_id: UUID, form: DecisionForm
-) -> HttpResponse:
+def _unreadable(request: HttpRequest, by: Reviewer, request_id: UUID, form: DecisionForm) -> HttpResponse:
     """Only the comment can be wrong by a person's hand; anything else was not sent by our page. Raises BadRequest."""
     if set(form.errors) != {"comment"}:
         raise BadRequest
@@ -126,5 +124,7 @@ def _said(decision: str, status: Status) -> str:
     if decision == Vote.DENY:
         return _("You denied this request. The agent is told your reason; nothing is done.")
     if status == Status.APPROVED:
-        return _("You approved this request. That was the last approval it needed: a worker carries it out next.")
+        return _(
+            "You approved this request. That was the last approval it needed: a worker carries it out next."
+        )
     return _("You approved this request. It still needs somebody else to agree; nothing is done until then.")

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from approvals import execute
+from approvals.identity.models import Membership
 from approvals.models import ApprovalRequest
 from tests.world import World
 
@@ -42,6 +43,7 @@ class Scene:
             "queue": ("lena", "/"),
             "queue-owner": ("otto", "/"),
             "queue-empty": ("gus", "/"),
+            "queue-two-companies": ("mara", "/"),
             **requests,
             "request-not-mine": ("otto", f"/requests/{self.usual.pk}/"),
             "decided": ("lena", "/decided/"),
@@ -59,6 +61,9 @@ OUTSIDE = {"sign-in": "/accounts/login/", "sign-up": "/accounts/signup/", "inact
 
 
 def at_work(world: World) -> Scene:
+    """Files and decides; from here on mara is a member of two companies."""
+    with world.processes.acting_as("migrator"):
+        Membership.objects.create(tenant=world.other, person=world.people["mara"], role="auditor")
     half = world.submit(payment_id="pay_10008", amount_minor=74900)
     world.vote(half, "approve", "lena", comment="The kayak came with a crack; half of it is fair.")
     denied = world.submit(payment_id="pay_10012", amount_minor=1600, currency="JPY")

@@ -2,16 +2,22 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import httpx
 import psycopg
 import pytest
+from standardwebhooks import Webhook
 
 from approvals.management import embedded
 from approvals.management.banner import banner, token_command
@@ -28,12 +34,13 @@ def live() -> Iterator[Stack]:
         yield running
 
 
-def manage(live: Stack, *arguments: str) -> subprocess.CompletedProcess[str]:
+def manage(live: Stack, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
     """`manage.py` in another shell, which was told nothing but where the run lives."""
     return subprocess.run(
         [sys.executable, "manage.py", *arguments],
         cwd=ROOT,
         env={"PATH": os.environ["PATH"], "COUNTERSIGN_DATA": str(live.ground.data)},
+        input=stdin,
         capture_output=True,
         text=True,
         check=False,
@@ -83,6 +90,68 @@ def call(live: Stack, tool: str, **arguments: object) -> dict[str, Any]:
     return result
 
 
+def credit(live: Stack, amount_minor: int) -> str:
+    """File what the demo policy approves by itself: a small store credit."""
+    filed = call(
+        live,
+        "request_store_credit",
+        customer_id="cus_1001",
+        amount_minor=amount_minor,
+        currency="USD",
+        reason="An apology for the late parcel.",
+    )["structuredContent"]
+    assert filed["status"] == "pending"
+    return str(filed["request_id"])
+
+
+def status(live: Stack, request_id: str) -> str:
+    return str(call(live, "get_request_status", request_id=request_id)["structuredContent"]["status"])
+
+
+def ledger(live: Stack, request_id: str) -> list[Any]:
+    """What the shop really did."""
+    answer = httpx.get(
+        f"{live.addresses.backing_url}/v1/ledger",
+        params={"reference": request_id},
+        headers={"Authorization": f"Bearer {live.shop_control_token}"},
+        trust_env=False,
+    )
+    return list(answer.json()["entries"])
+
+
+@dataclass
+class Receiver:
+    url: str = ""
+    received: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+
+
+@contextmanager
+def receiving() -> Iterator[Receiver]:
+    """Somebody's server, which writes down what it is told."""
+    receiver = Receiver()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+            receiver.received.append((body, {name.lower(): value for name, value in self.headers.items()}))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Not on the terminal of a test run."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    receiver.url = f"http://127.0.0.1:{server.server_port}/hook"
+    try:
+        yield receiver
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
 def test_every_listening_socket_is_on_loopback(live: Stack) -> None:
     names = ("database", "broker", "shop", "web", "door", "worker", "sweeper")
     sockets = proc.listening({pid for name in names for pid in proc.family(live[name].pid)})
@@ -104,49 +173,46 @@ def test_an_agent_connects_with_what_the_banner_prints(live: Stack) -> None:
 
 
 def test_what_a_rule_approves_is_carried_out_without_a_hand(live: Stack) -> None:
-    filed = call(
-        live,
-        "request_store_credit",
-        customer_id="cus_1001",
-        amount_minor=400,
-        currency="USD",
-        reason="An apology for the late parcel.",
-    )["structuredContent"]
-    assert filed["status"] == "pending"
-
-    def done() -> bool:
-        state = call(live, "get_request_status", request_id=filed["request_id"])["structuredContent"]
-        return bool(state["status"] == "succeeded")
-
-    assert within(20, done)
+    request_id = credit(live, 400)
+    assert within(20, lambda: status(live, request_id) == "succeeded")
 
 
 def test_a_worker_that_is_killed_comes_back_and_nothing_is_lost(live: Stack) -> None:
     before = live["worker"].pid
     for pid in proc.family(before):
-        os.kill(pid, 9)
-    filed = call(
-        live,
-        "request_store_credit",
-        customer_id="cus_1001",
-        amount_minor=300,
-        currency="USD",
-        reason="An apology while the worker is dead.",
-    )["structuredContent"]
-
-    def done() -> bool:
-        state = call(live, "get_request_status", request_id=filed["request_id"])["structuredContent"]
-        return bool(state["status"] == "succeeded")
-
-    assert within(60, done)
+        os.kill(pid, signal.SIGKILL)
+    request_id = credit(live, 300)
+    assert within(60, lambda: status(live, request_id) == "succeeded")
     assert live["worker"].pid != before
-    ledger = httpx.get(
-        f"{live.addresses.backing_url}/v1/ledger",
-        params={"reference": filed["request_id"]},
+    assert len(ledger(live, request_id)) == 1
+
+
+def test_an_answer_that_got_lost_is_settled_by_asking(live: Stack) -> None:
+    """Nobody helps: the sweeper finds the doubt, a worker asks the shop."""
+    httpx.post(
+        f"{live.addresses.backing_url}/control/faults",
+        json={"fault": "drop_after_commit", "method": "POST"},
         headers={"Authorization": f"Bearer {live.shop_control_token}"},
         trust_env=False,
-    ).json()["entries"]
-    assert len(ledger) == 1
+    ).raise_for_status()
+    request_id = credit(live, 200)
+    assert within(30, lambda: status(live, request_id) == "succeeded")
+    assert len(ledger(live, request_id)) == 1
+
+
+def test_a_webhook_is_told_of_what_was_filed_decided_and_done(live: Stack) -> None:
+    with receiving() as receiver:
+        added = manage(live, "add_receiver", "acme", "webhook", "a test", stdin=receiver.url)
+        assert added.returncode == 0, added.stderr
+        verify = Webhook(added.stdout.split()[-1]).verify
+        request_id = credit(live, 100)
+        wanted = {"request.created", "request.approved", "request.succeeded"}
+
+        def told() -> set[str]:
+            messages = [verify(body, headers) for body, headers in list(receiver.received)]
+            return {one["type"] for one in messages if one["data"]["request_id"] == request_id}
+
+        assert within(20, lambda: told() == wanted), told()
 
 
 def test_an_auditor_verifies_the_trail_from_another_shell(live: Stack) -> None:

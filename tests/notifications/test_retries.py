@@ -13,7 +13,7 @@ from approvals import notifications, outbox
 from approvals.models import Outbox, Receiver
 from approvals.notifications.delivery import LAST_REFUSAL
 from tests.notifications.conftest import Post
-from tests.notifications.receiving import PATH, Receiving, Reply, answer, hang_up, receiving
+from tests.notifications.receiving import Receiving, Reply, answer, hang_up, receiving
 from tests.world import World
 
 PLANTED = "PLANTED0SECRET0PATH"

@@ -41,7 +41,9 @@ def test_a_hidden_character_is_named(character: str, name: str) -> None:
     assert reveal(f"a{character}b") == f'a<mark class="unseen">{name}</mark>b'
 
 
-@pytest.mark.parametrize("text", ["plain words", "naïve – “quoted” …", "注文です", "שלום", "two\nlines", "5 € 👍"])
+@pytest.mark.parametrize(
+    "text", ["plain words", "naïve – “quoted” …", "注文です", "שלום", "two\nlines", "5 € 👍"]
+)
 def test_what_shows_itself_is_left_alone(text: str) -> None:
     assert not hides(text)
     assert reveal(text) == text

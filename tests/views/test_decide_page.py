@@ -75,7 +75,9 @@ def refused(answer: Any, status: int, words: str, *, comment: str = COMMENT) -> 
 
 def test_a_denial_needs_a_reason(web: World, sign_in: SignIn) -> None:
     request = web.submit()
-    refused(post(sign_in("lena"), request, "deny", comment="no"), 422, "A denial needs a reason", comment="no")
+    refused(
+        post(sign_in("lena"), request, "deny", comment="no"), 422, "A denial needs a reason", comment="no"
+    )
     assert web.status(request) == "pending"
 
 
@@ -113,7 +115,9 @@ def test_the_form_sent_twice_is_one_vote(web: World, sign_in: SignIn) -> None:
 def test_a_second_approval_of_an_approved_request_is_refused(web: World, sign_in: SignIn) -> None:
     request = web.submit()
     post(sign_in("lena"), request)
-    refused(post(sign_in("mara"), request), 409, "This request is approved and can no longer become approved.")
+    refused(
+        post(sign_in("mara"), request), 409, "This request is approved and can no longer become approved."
+    )
     assert len(votes(request)) == 1
 
 
