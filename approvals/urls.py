@@ -3,7 +3,8 @@
 from allauth.account import views as allauth
 from django.urls import include, path
 from oauth2_provider import urls as oauth
-from oauth2_provider import views as oauth_views
+from oauth2_provider.views.base import RevokeTokenView
+from oauth2_provider.views.metadata import OAuthServerMetadataView
 
 from approvals.views import account, auditor, reviewer
 from approvals.views.tokens import TokenView
@@ -18,7 +19,7 @@ accounts = [
 # Of the library's many endpoints only the two that a headless agent needs.
 tokens = [
     path("token/", TokenView.as_view(), name="token"),
-    path("revoke_token/", oauth_views.RevokeTokenView.as_view(), name="revoke-token"),
+    path("revoke_token/", RevokeTokenView.as_view(), name="revoke-token"),
 ]
 
 urlpatterns = [
@@ -32,7 +33,7 @@ urlpatterns = [
     path("healthz", account.healthz, name="healthz"),
     path("accounts/", include(accounts)),
     path("o/", include((tokens, oauth.app_name))),
-    path(".well-known/oauth-authorization-server", oauth_views.OAuthServerMetadataView.as_view()),
+    path(".well-known/oauth-authorization-server", OAuthServerMetadataView.as_view()),
 ]
 
 handler400 = account.bad_request

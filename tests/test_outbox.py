@@ -294,11 +294,13 @@ def test_a_frozen_broker_does_not_hold_a_request_up(world: World, own_broker: em
         assert len(due(world)) == 2
 
 
-def test_after_one_bell_that_failed_the_next_ones_do_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    with mute_server() as mute:
-        ring_at(
-            f"redis://:demo-password@127.0.0.1:{mute.port}/0", monkeypatch
-        )  # asked before anything is sent
+@pytest.mark.parametrize("hangs_up", [False, True], ids=["says nothing", "hangs up"])
+def test_after_one_bell_that_failed_the_next_ones_do_not_wait(
+    hangs_up: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with mute_server(hangs_up) as mute:
+        # With a password the broker is spoken to, and can fail, while the connection is being made.
+        ring_at(f"redis://:demo-password@127.0.0.1:{mute.port}/0", monkeypatch)
         for _ in range(3):
             outbox.ring("announce", UUID(int=1), UUID(int=2))
         assert mute.connections == 1
@@ -334,7 +336,7 @@ def closed_port() -> Iterator[int]:
 
 @dataclass
 class Mute:
-    """Takes connections and never says a word."""
+    """Takes connections and never says a word, or hangs up at once."""
 
     port: int
     held: list[socket.socket] = field(default_factory=list)
@@ -345,7 +347,7 @@ class Mute:
 
 
 @contextmanager
-def mute_server() -> Iterator[Mute]:
+def mute_server(hangs_up: bool) -> Iterator[Mute]:
     with socket.create_server(("127.0.0.1", 0)) as server:
         mute = Mute(server.getsockname()[1])
 
@@ -353,6 +355,8 @@ def mute_server() -> Iterator[Mute]:
             with suppress(OSError):
                 while True:
                     mute.held.append(server.accept()[0])
+                    if hangs_up:
+                        mute.held[-1].close()
 
         thread = threading.Thread(target=accept)
         thread.start()

@@ -13,6 +13,7 @@ Reason = Annotated[
     Field(
         min_length=10,
         max_length=500,
+        pattern=r"^[^\x00]*$",  # PostgreSQL keeps every character but this one
         description="Why this is needed, in a sentence or two for the person who decides (10 to 500 characters)",
     ),
 ]

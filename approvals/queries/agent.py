@@ -71,9 +71,7 @@ def agent_view(request: ApprovalRequest) -> AgentView:
 def request_of_agent(request_id: UUID, by: Requester, *, trace_id: str) -> AgentView:
     """One of the agent's own requests. Raises NotFound for any other, worded alike; the trail has the attempt."""
     with tenant_scope(by.tenant_id, agent_id=by.agent_id, person_id=by.person_id):
-        request = ApprovalRequest.objects.filter(
-            pk=request_id, agent_id=by.agent_id, person_id=by.person_id
-        ).first()
+        request = ApprovalRequest.objects.filed_by(by).filter(pk=request_id).first()
         if request is not None:
             return agent_view(request)
         record(
@@ -91,7 +89,7 @@ def requests_of_agent(
 ) -> list[AgentView]:
     """The agent's own requests, newest first: at most `limit` (1 to 100), older than `before` (keyset paging)."""
     with tenant_scope(by.tenant_id, agent_id=by.agent_id, person_id=by.person_id):
-        mine = ApprovalRequest.objects.filter(agent_id=by.agent_id, person_id=by.person_id)
+        mine = ApprovalRequest.objects.filed_by(by)
         if before is not None:
             at, last = before
             mine = mine.filter(created_at__lte=at).exclude(created_at=at, pk__gte=last)

@@ -17,9 +17,10 @@ from approvals.queries.standing import Cast, Places, places, roles_of, votes_on,
 from approvals.states import Status
 
 RANK = {"high": 0, "medium": 1, "low": 2}
+UNKNOWN = 0  # read first
 BY_RISK = Case(
     *(When(risk=risk, then=Value(rank)) for risk, rank in RANK.items()),
-    default=Value(0),  # an unknown risk is read first
+    default=Value(UNKNOWN),
     output_field=IntegerField(),
 )
 
@@ -51,7 +52,7 @@ def queue(by: Reviewer, *, after: str = "", rows: int = ROWS) -> Page[QueueRow]:
         votes = votes_on(found)
         roles = roles_of(by.tenant_id, {vote.person_id for cast in votes.values() for vote in cast})
         shown = [_row(by, request, votes[request.pk], roles) for request in found]
-        marks = [mark(request.expires_at, request.pk, request.rank) for request in found]
+        marks = [mark(request.expires_at, request.pk, RANK.get(request.risk, UNKNOWN)) for request in found]
     return page(shown, marks, rows)
 
 

@@ -9,13 +9,13 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from approvals.templatetags.characters import describe, is_hidden
 from approvals.states import Status
+from approvals.templatetags.characters import describe, is_hidden
 
 register = template.Library()
 register.filter("naturaltime", naturaltime)  # one filter; the rest of that library is not needed
 
-# status: (icon, word, tone)
+# Each badge: its icon, its word, its tone.
 BADGES = {
     Status.PENDING: ("clock", _("Waiting"), "waiting"),
     Status.CHANGES_REQUESTED: ("pen", _("Changes asked for"), "waiting"),

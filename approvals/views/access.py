@@ -26,7 +26,7 @@ def member(
     @never_cache
     @login_required
     @wraps(view)
-    def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+    def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         by = reviewer_of(request)
         if by is None:
             return render(request, "account/no_tenant.html", status=403)

@@ -27,14 +27,14 @@ def choose_tenant(request: HttpRequest, by: Reviewer) -> HttpResponse:
 
 
 @require_safe
-def healthz(request: HttpRequest) -> HttpResponse:
+def healthz(_request: HttpRequest) -> HttpResponse:
     """200 when this process reaches its database. An error says so by itself, with 500."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")
     return HttpResponse("ok", content_type="text/plain")
 
 
-def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001 - Django's signature
     return render(request, "400.html", status=400)
 
 
@@ -42,16 +42,16 @@ def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
     return show(request, "403.html", {"sentence": str(exception)}, status=403)
 
 
-def missing(request: HttpRequest, exception: Exception) -> HttpResponse:
+def missing(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001 - Django's signature
     return show(request, "404.html", {"sentence": _("There is no page at this address.")}, status=404)
 
 
-def broken(request: HttpRequest) -> HttpResponse:
+def broken(_request: HttpRequest) -> HttpResponse:
     """Asks nothing of the database, nor of the request: either may be what broke."""
     return render(None, "500.html", status=500)
 
 
-def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:  # noqa: ARG001 - Django's signature
     return render(request, "403_csrf.html", status=403)
 
 

@@ -103,7 +103,7 @@ def _unreadable(request: HttpRequest, by: Reviewer, request_id: UUID, form: Deci
     if set(form.errors) != {"comment"}:
         raise BadRequest
     typed = request.POST.get("comment", "").replace("\0", "")
-    problem = " ".join(form.errors["comment"])
+    problem = " ".join(map(str, form.errors["comment"]))
     return _page(request, by, request_id, comment=typed, problem=problem, status=422)
 
 

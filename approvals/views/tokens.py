@@ -3,10 +3,10 @@
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
-from oauth2_provider import views as oauth
+from oauth2_provider.views import base
 
 
-class TokenView(oauth.TokenView):  # type: ignore[misc]
+class TokenView(base.TokenView):
     """RFC 6749, sections 5.1 and 5.2: every answer is JSON and never cached.
 
     The library forgets both where the last step refuses (`identity.validator`), and the answer would read as HTML.

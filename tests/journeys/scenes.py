@@ -1,6 +1,7 @@
 """A tenant in the middle of its work: requests in every state that a reviewer meets, and the pages that show them."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from approvals import execute
 from approvals.identity.models import Membership
@@ -87,7 +88,7 @@ def at_work(world: World) -> Scene:
     )
 
 
-def _executed(world: World, fault: str = "", **arguments: object) -> ApprovalRequest:
+def _executed(world: World, fault: str = "", **arguments: Any) -> ApprovalRequest:
     request = world.submit(**arguments)
     world.vote(request, "approve", "lena", comment="")
     if fault:

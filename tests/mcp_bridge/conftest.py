@@ -40,7 +40,7 @@ def environment(
         "DATABASE_ROLE_PREFIX": settings.DATABASE_ROLE_PREFIX,
         "SECRET_KEY": "demo-door",
         "REDIS_URL": broker,
-        "PUBLIC_URL": "http://localhost:8000",
+        "PUBLIC_URL": f"http://localhost:{any_free()}",
         "DOOR_URL": f"http://127.0.0.1:{any_free()}/mcp",
         "BACKING_URL": running_shop_for_all.url,
         "BACKING_READ_CREDENTIALS": str(credentials),

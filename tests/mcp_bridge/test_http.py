@@ -191,8 +191,10 @@ def test_a_foreign_origin_is_refused_before_any_token_is_looked_at(door: Running
     assert door.send(json=CALL, headers=JSON | {"Origin": "https://evil.example"}).status_code == 403
 
 
-def test_the_pages_own_origin_is_let_through_to_the_token_check(door: RunningDoor) -> None:
-    assert door.send(json=CALL, headers=JSON | {"Origin": "http://localhost:8000"}).status_code == 401
+def test_the_pages_own_origin_is_let_through_to_the_token_check(
+    door: RunningDoor, environment: Environment
+) -> None:
+    assert door.send(json=CALL, headers=JSON | {"Origin": environment["PUBLIC_URL"]}).status_code == 401
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1", "127.0.0.1:1"])
@@ -238,7 +240,7 @@ def test_both_forms_of_the_metadata_describe_the_door(
     answer = door.send("GET", f"/.well-known/oauth-protected-resource{form}")
     assert answer.json() == {
         "resource": environment["DOOR_URL"],
-        "authorization_servers": ["http://localhost:8000"],
+        "authorization_servers": [environment["PUBLIC_URL"]],
         "scopes_supported": ["mcp:read", "mcp:request"],
         "bearer_methods_supported": ["header"],
         "resource_name": "Countersign",

@@ -8,7 +8,7 @@ import pytest
 
 from approvals import actions
 from approvals.models import ApprovalRequest
-from tests.mcp_bridge.conftest import Token
+from tests.mcp_bridge.conftest import Environment, Token
 from tests.mcp_bridge.hosts import Host, RunningDoor, text
 from tests.world import REFUND, World
 
@@ -50,11 +50,13 @@ def test_every_tool_says_what_it_does_to_the_world(host: Host) -> None:
     assert not hints_of["request_address_change"].destructive_hint  # type: ignore[union-attr]
 
 
-def test_a_refund_that_is_asked_for_moves_nothing_and_says_where_to_look(host: Host, known: World) -> None:
+def test_a_refund_that_is_asked_for_moves_nothing_and_says_where_to_look(
+    host: Host, known: World, environment: Environment
+) -> None:
     filed = host.ask("request_refund", **REFUND, idempotency_key=KEY)
     assert set(filed) == {"request_id", "status", "review_url", "expires_at", "message"}
     assert filed["status"] == "pending"
-    assert filed["review_url"] == f"http://localhost:8000/requests/{filed['request_id']}/"
+    assert filed["review_url"] == f"{environment['PUBLIC_URL']}/requests/{filed['request_id']}/"
     assert known.shop.ledger() == []
 
 

@@ -154,7 +154,7 @@ def test_a_person_of_two_companies_switches_between_them(web: World, sign_in: Si
 def test_a_get_switches_no_company(web: World, sign_in: SignIn) -> None:
     add_role(web, "lena", web.other, "support_lead")
     client = sign_in("lena")
-    client.get("/tenant/", {"tenant": web.other.pk})
+    client.get("/tenant/", {"tenant": str(web.other.pk)})
     assert "tenant" not in client.session
 
 

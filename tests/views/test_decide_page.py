@@ -8,6 +8,7 @@ import pytest
 from django.test import Client
 
 from approvals import decide, judge
+from approvals.audit.events import record
 from approvals.database import tenant_scope
 from approvals.models import ApprovalRequest, Vote
 from tests.views.conftest import SignIn
@@ -187,7 +188,7 @@ def test_an_approval_without_its_audit_row_does_not_happen(
 ) -> None:
     request, lena = web.submit(), sign_in("lena")
     lena.raise_request_exception = False
-    monkeypatch.setattr(decide, "record", _broken("request.approved", decide.record))
+    monkeypatch.setattr(decide, "record", _broken("request.approved"))
     answer = post(lena, request)
     assert answer.status_code == 500
     assert "Something broke on our side" in answer.content.decode()
@@ -195,10 +196,10 @@ def test_an_approval_without_its_audit_row_does_not_happen(
     assert web.events(request) == ["request.created"]
 
 
-def _broken(kind: str, real: Callable[..., Any]) -> Callable[..., Any]:
-    def record(name: str, **kwargs: Any) -> Any:
+def _broken(kind: str) -> Callable[..., Any]:
+    def written(name: str, **kwargs: Any) -> Any:
         if name == kind:
             raise RuntimeError("the trail can not be written")
-        return real(name, **kwargs)
+        return record(name, **kwargs)
 
-    return record
+    return written

@@ -14,7 +14,7 @@ from approvals.queries import queue
 from tests.views.conftest import SignIn
 from tests.world import World
 
-LARGE = {"payment_id": "pay_10008", "amount_minor": 74900}
+LARGE: dict[str, Any] = {"payment_id": "pay_10008", "amount_minor": 74900}
 
 
 def cancel(world: World) -> ApprovalRequest:
@@ -37,8 +37,8 @@ def test_a_row_says_what_by_whom_and_how_much(web: World, sign_in: SignIn) -> No
     assert "749.00 USD</p>" in shown
     assert "Support bot asked now" in shown
     assert f'<time datetime="{request.expires_at.isoformat()}">' in shown
-    assert "1 × support lead" in shown
-    assert "1 × finance" in shown
+    assert "1 \u00d7 support lead" in shown
+    assert "1 \u00d7 finance" in shown
 
 
 def test_what_is_decided_or_too_late_does_not_wait(web: World, sign_in: SignIn) -> None:
@@ -53,8 +53,8 @@ def test_a_place_that_is_filled_is_no_longer_asked_for(web: World, sign_in: Sign
     request = web.submit(**LARGE)
     web.vote(request, "approve", "lena")
     shown = sign_in("felix").get("/").content.decode()
-    assert "1 × finance" in shown
-    assert "1 × support lead" not in shown
+    assert "1 \u00d7 finance" in shown
+    assert "1 \u00d7 support lead" not in shown
     assert "You can decide this" in shown
 
 

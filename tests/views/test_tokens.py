@@ -63,7 +63,7 @@ def test_every_answer_is_json_that_nobody_caches(web: World) -> None:
 
 def test_an_agent_that_was_switched_off_gets_no_token(web: World) -> None:
     with web.processes.acting_as("migrator"):
-        Agent.objects.filter(pk=web.agent.agent_id).update(is_active=False)
+        Agent.objects.filter(pk=web.agent.id).update(is_active=False)
     answer = ask(web)
     assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
     assert tokens(web) == []
