@@ -35,7 +35,7 @@ guards: .venv/.installed-dev ## disable each guard in turn and see that its test
 	@$(PY) -m tests.guarantees.guards $(ARGS)
 
 shots: .venv/.installed-dev ## a picture of every page, at three widths, in both themes
-	@$(PY) -m tests.journeys.shots $(ARGS)
+	@$(PY) -m tests.shots $(ARGS)
 
 reset: ## empty the data folder
 	@if [ -x $(PY) ]; then $(PY) manage.py dev --reset; else echo "Nothing is installed, so nothing has run here."; fi

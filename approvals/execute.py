@@ -202,7 +202,7 @@ def _uncertain(claim: Claim, error: Exception) -> None:
             finished_at=timezone.now(),
             outcome="uncertain",
             backing_status=status,
-            detail=repr(error)[:1000],
+            detail=f"{type(error).__name__}: {error}"[:1000],
         )
         _doubt(claim.request, "The company's system did not answer.")
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import partial
 from time import monotonic
+from typing import NamedTuple
 from uuid import UUID, uuid4
 
 from django.conf import settings
@@ -113,11 +114,19 @@ def ring(topic: str, row_id: UUID, tenant_id: UUID) -> None:
         logger.warning("bell not rung", extra={"topic": topic, "row": str(row_id), "error": repr(error)})
 
 
-def due(limit: int = 200) -> list[tuple[str, UUID, UUID]]:
-    """Rows of all tenants that nobody works on although they are ready: (topic, id, tenant id), oldest first."""
-    now = timezone.now()
-    rows = Outbox.objects.filter(_open(now)).order_by("not_before", "id")
-    return list(rows.values_list("topic", "id", "tenant_id")[:limit])
+class Due(NamedTuple):
+    """A row that is ready and that nobody works on. `attempts` says how often somebody did."""
+
+    topic: str
+    row_id: UUID
+    tenant_id: UUID
+    attempts: int
+
+
+def due(limit: int = 200) -> list[Due]:
+    """Such rows of all tenants, oldest first."""
+    rows = Outbox.objects.filter(_open(timezone.now())).order_by("not_before", "id")
+    return [Due(*row) for row in rows.values_list("topic", "id", "tenant_id", "attempts")[:limit]]
 
 
 @contextmanager

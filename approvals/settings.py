@@ -325,6 +325,10 @@ LOGGING = {
         "stderr": {"class": "logging.StreamHandler", "formatter": "json"}
     },  # stdout is a protocol on stdio
     # Below this level they write URLs down, and the URL of a message receiver is a secret.
-    "loggers": {"httpx": {"level": "WARNING"}, "httpcore": {"level": "WARNING"}, "httpx2": {"level": "WARNING"}},
+    "loggers": {
+        "httpx": {"level": "WARNING"},
+        "httpcore": {"level": "WARNING"},
+        "httpx2": {"level": "WARNING"},
+    },
     "root": {"handlers": ["stderr"], "level": os.environ.get("LOG_LEVEL", "INFO")},
 }

@@ -105,7 +105,7 @@ def work(world: World, handler: Callable[[Outbox], None]) -> Outbox:
 def due(world: World) -> list[UUID]:
     """What the sweeper sees of this tenant."""
     with world.processes.acting_as("sweeper"):
-        return [row_id for _, row_id, tenant_id in outbox.due(limit=10**6) if tenant_id == world.tenant.pk]
+        return [row.row_id for row in outbox.due(limit=10**6) if row.tenant_id == world.tenant.pk]
 
 
 def raising(error: Exception) -> Callable[[Outbox], None]:

@@ -24,7 +24,13 @@ Risk: TypeAlias = Literal["low", "medium", "high"]
 class Arguments(BaseModel):
     """What the agent claims. Strict: "5" is not 5, and an unknown field is an error."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, str_strip_whitespace=True)
+    model_config = ConfigDict(
+        strict=True,
+        extra="forbid",
+        frozen=True,
+        str_strip_whitespace=True,
+        hide_input_in_errors=True,  # an error may reach a log, and a log holds no payload
+    )
 
     reason: Reason
 
@@ -32,7 +38,7 @@ class Arguments(BaseModel):
 class Facts(BaseModel):
     """What was looked up. Only declared fields are kept of whatever the backing API sends."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
 
 
 @dataclass(frozen=True)

@@ -102,7 +102,9 @@ MESSAGES = (
     + policy("tenant_reads", "outbox", ("worker",), "SELECT", using=MINE)
     + policy("tenant_works", "outbox", ("worker",), "UPDATE", using=MINE, check=MINE)
     + grant(
-        "SELECT (id, tenant_id, topic, not_before, lease_until, done_at, gave_up_at)", "outbox", "sweeper"
+        "SELECT (id, tenant_id, topic, attempts, not_before, lease_until, done_at, gave_up_at)",
+        "outbox",
+        "sweeper",
     )
     + policy("sweeper_reads", "outbox", ("sweeper",), "SELECT", using="true")
     + grant("SELECT", "receiver", "worker")

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -15,7 +15,7 @@ import httpx
 import pytest
 from cryptography.fernet import Fernet
 from django.conf import settings
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, StorageState
 
 from tests.world import World
 
@@ -29,39 +29,50 @@ THEMES: tuple[Theme, ...] = ("light", "dark")
 
 @dataclass(frozen=True)
 class Site:
-    """Where the pages are, for a browser."""
+    """Where the pages are, for a browser. `sessions` keeps who has signed in: allauth counts the attempts."""
 
     url: str
     browser: Browser
     world: World
+    sessions: dict[str, StorageState] = field(default_factory=dict)
 
     @contextmanager
     def visitor(self, *, width: int = 1440, theme: Theme = "light") -> Iterator[Page]:
         """A fresh browser window, nobody signed in."""
-        context = self._context(width, theme)
-        try:
+        with self._window(width, theme) as context:
             yield context.new_page()
-        finally:
-            context.close()
 
     @contextmanager
     def signed_in(self, name: str, *, width: int = 1440, theme: Theme = "light") -> Iterator[Page]:
-        """A window in which this person has signed in through the form."""
-        with self.visitor(width=width, theme=theme) as page:
-            self.sign_in(page, name)
-            yield page
+        """A window in which this person is signed in, through the form at first."""
+        if name not in self.sessions:
+            with self._window(width, theme) as context:
+                self._sign_in(context.new_page(), name)
+                self.sessions[name] = context.storage_state()
+        with self._window(width, theme, self.sessions[name]) as context:
+            yield context.new_page()
 
-    def sign_in(self, page: Page, name: str) -> None:
+    def _sign_in(self, page: Page, name: str) -> None:
         page.goto("/accounts/login/")
         page.get_by_label("E-mail address").fill(self.world.people[name].email)
         page.get_by_label("Password").fill(PASSWORD)
         page.get_by_role("button", name="Sign in").click()
         page.wait_for_url(f"{self.url}/")
 
-    def _context(self, width: int, theme: Theme) -> BrowserContext:
-        return self.browser.new_context(
-            base_url=self.url, viewport={"width": width, "height": 900}, color_scheme=theme
+    @contextmanager
+    def _window(
+        self, width: int, theme: Theme, session: StorageState | None = None
+    ) -> Iterator[BrowserContext]:
+        context = self.browser.new_context(
+            base_url=self.url,
+            viewport={"width": width, "height": 900},
+            color_scheme=theme,
+            storage_state=session,
         )
+        try:
+            yield context
+        finally:
+            context.close()
 
 
 def need_a_browser() -> None:

@@ -12,7 +12,9 @@ from approvals.notifications import ReceiverRefused, add_receiver, new_secret
 
 
 class Command(BaseCommand):
-    help = "Add a receiver of messages. Its URL is asked for, or read from standard input: it may be a secret."
+    help = (
+        "Add a receiver of messages. Its URL is asked for, or read from standard input: it may be a secret."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("tenant", help="the tenant's slug, such as acme")

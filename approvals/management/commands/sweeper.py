@@ -4,9 +4,14 @@ import logging
 import signal
 import threading
 from argparse import ArgumentParser
+from collections.abc import Callable
+from functools import partial
+from time import monotonic
+from typing import Any
+from uuid import UUID
 
 from django.core.management.base import BaseCommand
-from django.db import close_old_connections, connection
+from django.db import InterfaceError, close_old_connections, connection
 
 from approvals import decide, outbox
 from approvals.audit.keys import signing_key
@@ -15,12 +20,17 @@ from approvals.audit.seal import seal
 logger = logging.getLogger(__name__)
 # Any number: only sweepers know it. The one that holds it works, the others stand by.
 LOCK = 0x50EE9
+AGAIN_SECONDS = 10.0
 
 
 class Command(BaseCommand):
     help = "Find what Celery lost, expire what is overdue, seal the trail; one works, any number stand by."
     requires_system_checks = ()
     _leads_on: object = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._sweep = Sweep()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--every", type=float, default=1.0, help="seconds between rounds (default: 1)")
@@ -42,7 +52,7 @@ class Command(BaseCommand):
         try:
             close_old_connections()
             if self.is_leader():
-                sweep()
+                self._sweep()
         except Exception:
             logger.exception("sweep failed")
             connection.close()
@@ -57,10 +67,37 @@ class Command(BaseCommand):
         return self._leads_on is not None
 
 
-def sweep() -> None:
-    for request_id, tenant_id in decide.overdue():
-        decide.expire(request_id, tenant_id)
-    for topic, row_id, tenant_id in outbox.due():
-        outbox.ring(topic, row_id, tenant_id)
-    while seal(signing_key()):
-        pass
+def attempted(step: str, do: Callable[[], object]) -> None:
+    try:
+        do()
+    except InterfaceError:
+        raise  # the connection is gone, and with it the lock
+    except Exception:
+        logger.exception("sweep step failed", extra={"step": step})
+
+
+class Sweep:
+    """One round after the other. Remembers what it rang for, so that a queue without workers does not grow."""
+
+    def __init__(self) -> None:
+        self._rung: dict[tuple[UUID, int], float] = {}
+
+    def __call__(self) -> None:
+        """A step that fails is logged and does not keep the others from their turn."""
+        for request_id, tenant_id in decide.overdue():
+            attempted("expire", partial(decide.expire, request_id, tenant_id))
+        attempted("ring", self.ring)
+        attempted("seal", self.seal)
+
+    def seal(self) -> None:
+        while seal(signing_key()):
+            pass
+
+    def ring(self) -> None:
+        """Each attempt at a row is rung for at once, and again only when the broker must have lost it."""
+        now = monotonic()
+        self._rung = {row: at for row, at in self._rung.items() if now - at < AGAIN_SECONDS}
+        for row in outbox.due():
+            if (row.row_id, row.attempts) not in self._rung:
+                self._rung[row.row_id, row.attempts] = now
+                outbox.ring(row.topic, row.row_id, row.tenant_id)
