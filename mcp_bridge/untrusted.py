@@ -5,40 +5,20 @@ characters that no person sees (Unicode tags, direction overrides, zero-width le
 """
 
 import re
-import unicodedata
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
+from approvals.characters import is_hidden
+
 LONGEST = 500
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
-# Control, format, surrogate, private use, unassigned; separators of lines and paragraphs.
-_HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-# Shown as nothing although their category does not say so (Unicode's Default_Ignorable_Code_Point).
-_HIDDEN_RANGES = (
-    (0x034F, 0x034F),
-    (0x115F, 0x1160),
-    (0x17B4, 0x17B5),
-    (0x180B, 0x180F),
-    (0x2800, 0x2800),
-    (0x3164, 0x3164),
-    (0xFE00, 0xFE0F),
-    (0xFFA0, 0xFFA0),
-    (0xE0100, 0xE01EF),
-)
 
 
 def plain(text: str, longest: int) -> str:
     """One line of at most `longest` characters, each of them visible; what was hidden shows as U+FFFD."""
     one_line = " ".join(text[: longest * 4].split())
-    return "".join(_REPLACEMENT if _hidden(char) else char for char in one_line)[:longest]
-
-
-def _hidden(char: str) -> bool:
-    code = ord(char)
-    return unicodedata.category(char) in _HIDDEN_CATEGORIES or any(
-        first <= code <= last for first, last in _HIDDEN_RANGES
-    )
+    return "".join(_REPLACEMENT if is_hidden(char) else char for char in one_line)[:longest]
 
 
 class Untrusted(BaseModel):

@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 from django.conf import settings
+from django.contrib.auth.hashers import make_password
 from django.db import connection
 
 from approvals import decide, judge, submit
@@ -23,6 +24,7 @@ from tests.shop.running import CREDENTIALS, RunningShop
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 SECRET = "demo-agent-secret"
+HASHED = make_password(SECRET)  # hashing is slow on purpose: once for all tests
 REFUND = {
     "payment_id": "pay_10001",
     "amount_minor": 12900,
@@ -198,7 +200,7 @@ def _person(name: str, tenant: Tenant, *held: str) -> Person:
 def _agent(tenant: Tenant, owner: Person) -> Requester:
     application = Application.objects.create(
         client_id=f"agent-{uuid4().hex[:8]}",
-        client_secret=SECRET,
+        client_secret=HASHED,
         client_type=Application.CLIENT_CONFIDENTIAL,
         authorization_grant_type=Application.GRANT_CLIENT_CREDENTIALS,
         name="Support bot",

@@ -9,8 +9,8 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
+from approvals.characters import describe, is_hidden
 from approvals.states import Status
-from approvals.templatetags.characters import describe, is_hidden
 
 register = template.Library()
 register.filter("naturaltime", naturaltime)  # one filter; the rest of that library is not needed

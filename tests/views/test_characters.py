@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from approvals.templatetags.characters import describe, is_hidden
+from approvals.characters import describe, is_hidden
 from approvals.templatetags.countersign import hides, reveal
 
 
