@@ -11,6 +11,7 @@ from approvals.audit.events import Actor, record
 from approvals.database import tenant_scope
 from approvals.errors import (
     CommentMissing,
+    CommentTooLong,
     MoveRefused,
     NotFound,
     PageOutdated,
@@ -34,8 +35,8 @@ def vote(
     """Approve or deny, bound to what was on the reviewer's screen (`judge.seen`).
 
     A denial ends the request; an approval that completes the quorum sends it to a worker. Raises NotFound,
-    MoveRefused, SelfApproval, NotEntitled, AlreadyVoted, PolicyForbids, CommentMissing or PageOutdated; then
-    nothing was decided, and the refusal is on the trail.
+    MoveRefused, SelfApproval, NotEntitled, AlreadyVoted, PageOutdated, PolicyForbids, CommentMissing or
+    CommentTooLong; then nothing was decided, and the refusal is on the trail.
     """
     comment = comment.strip()
     try:
@@ -79,7 +80,9 @@ def expire(request_id: UUID, tenant_id: UUID) -> bool:
             pk=request_id, status__in=sources(Status.EXPIRED), expires_at__lte=now
         ).update(status=Status.EXPIRED, finished_at=now)
         if won == 1:
-            request = ApprovalRequest.objects.only("id", "tenant_id", "revision", "trace_id").get(pk=request_id)
+            request = ApprovalRequest.objects.only("id", "tenant_id", "revision", "trace_id").get(
+                pk=request_id
+            )
             record(
                 "request.expired",
                 tenant_id=tenant_id,
@@ -147,8 +150,10 @@ def _check(request: ApprovalRequest, decision: str, by: Reviewer, seen: str, com
     verdict = from_json(request.verdict)
     if wanted == Status.APPROVED and isinstance(verdict, Deny):
         raise PolicyForbids(because=verdict.because)
-    if wanted == Status.DENIED and not COMMENT[0] <= len(comment) <= COMMENT[1]:
+    if wanted == Status.DENIED and len(comment) < COMMENT[0]:
         raise CommentMissing
+    if len(comment) > COMMENT[1]:
+        raise CommentTooLong
 
 
 def _cast(
@@ -161,7 +166,7 @@ def _cast(
         person_id=by.person_id,
         revision=request.revision,
         decision=decision,
-        comment=comment[: COMMENT[1]],
+        comment=comment,
         digest=digest(seen),
     ).save(force_insert=True)
     who = Actor("person", str(by.person_id))

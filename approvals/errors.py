@@ -114,7 +114,11 @@ class PolicyForbids(Refusal):
 
 
 class CommentMissing(Refusal):
-    """A denial needs a reason of 3 to 1,000 characters: the agent is told it."""
+    """A denial needs a reason of at least 3 characters: the agent is told it."""
+
+
+class CommentTooLong(Refusal):
+    """A comment has at most 1,000 characters. Shorten it, so that nothing of it is cut."""
 
 
 # --- execute ----------------------------------------------------------------------------------------------

@@ -195,15 +195,14 @@ def _refused(claim: Claim, refusal: BackingRefused) -> None:
 
 
 def _uncertain(claim: Claim, error: Exception) -> None:
-    status = error.details.get("status") if isinstance(error, CountersignError) else None
+    detail, status = (
+        type(error).__name__,
+        None,
+    )  # the words of an error that is not ours may quote what was sent
+    if isinstance(error, CountersignError):
+        detail, status = str(error), error.details.get("status")
     with tenant_scope(claim.request.tenant_id):
-        _fence(
-            claim,
-            finished_at=timezone.now(),
-            outcome="uncertain",
-            backing_status=status,
-            detail=f"{type(error).__name__}: {error}"[:1000],
-        )
+        _fence(claim, finished_at=timezone.now(), outcome="uncertain", backing_status=status, detail=detail)
         _doubt(claim.request, "The company's system did not answer.")
 
 

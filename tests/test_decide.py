@@ -14,6 +14,7 @@ from approvals.database import tenant_scope
 from approvals.errors import (
     AlreadyVoted,
     CommentMissing,
+    CommentTooLong,
     MoveRefused,
     NotEntitled,
     NotFound,
@@ -307,3 +308,14 @@ def test_a_reviewer_who_lost_the_role_no_longer_counts(world: World) -> None:
     with world.processes.acting_as("migrator"):
         Membership.objects.filter(person=world.people["lena"]).delete()
     assert world.vote(request, "approve", "felix").status == "pending"
+
+
+@pytest.mark.parametrize("decision", ["approve", "deny"])
+def test_a_comment_is_never_cut(world: World, decision: str) -> None:
+    request = world.submit()
+    with pytest.raises(CommentTooLong):
+        world.vote(request, decision, "lena", comment="x" * 1001)
+    assert votes(world, request) == 0
+    world.vote(request, decision, "lena", comment="x" * 1000)
+    with world.processes.acting_as("web"), tenant_scope(world.tenant.pk):
+        assert len(Vote.objects.get(request=request).comment) == 1000

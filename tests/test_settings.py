@@ -63,6 +63,7 @@ def test_a_missing_secret_stops_production_and_says_how_to_set_it(name: str) -> 
         ("AUDIT_SIGNING_KEY", "demo" + PRODUCTION["AUDIT_SIGNING_KEY"][4:], "sweeper"),
         ("DATABASE_URL", "postgresql://countersign_web:demo-password@db.internal/countersign", "web"),
     ],
+    ids=["django", "encryption", "signing", "database"],  # the values differ in each process of a test run
 )
 def test_production_refuses_to_start_with_demo_secrets(name: str, value: str, process: str) -> None:
     refused = manage("check", **{name: value, "COUNTERSIGN_PROCESS": process})

@@ -15,6 +15,7 @@ from approvals import decide
 from approvals.errors import (
     AlreadyVoted,
     CommentMissing,
+    CommentTooLong,
     MoveRefused,
     NotEntitled,
     NotFound,
@@ -38,6 +39,7 @@ STATUS_OF: dict[type[Refusal], int] = {
     PageOutdated: 409,
     AlreadyVoted: 409,
     CommentMissing: 422,
+    CommentTooLong: 422,
 }
 
 

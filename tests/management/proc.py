@@ -50,11 +50,12 @@ def listening(pids: Iterable[int]) -> dict[str, bool]:
 
 
 def _sockets(pid: int) -> Iterable[str]:
-    for link in Path(f"/proc/{pid}/fd").iterdir():
-        with suppress(FileNotFoundError):
-            target = str(link.readlink())
-            if target.startswith("socket:["):
-                yield target[len("socket:[") : -1]
+    with suppress(FileNotFoundError, ProcessLookupError):  # it may end while we look
+        for link in list(Path(f"/proc/{pid}/fd").iterdir()):
+            with suppress(FileNotFoundError):
+                target = str(link.readlink())
+                if target.startswith("socket:["):
+                    yield target[len("socket:[") : -1]
 
 
 def _parents() -> Iterable[tuple[int, int]]:

@@ -5,8 +5,6 @@ from pathlib import Path
 
 from approvals.management.development import stack
 
-# ruff: noqa: T201 its output is what the tests read
-
 
 def main(data: Path, checkout: Path) -> None:
     try:

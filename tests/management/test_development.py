@@ -43,16 +43,21 @@ def test_migrations_ran_as_the_migrator_before_anything_else(running: Stack) -> 
         assert connection.execute(owner.encode()).fetchone() == ("countersign_migrator",)
 
 
+def _parts(running: Stack) -> set[int]:
+    """Every process of the run, and nobody else's."""
+    names = ("database", "broker", "shop", "web", "door", "worker", "sweeper")
+    return {pid for name in names for pid in proc.family(running[name].pid)}
+
+
 def test_everything_listens_on_loopback_only(running: Stack) -> None:
-    family = proc.family(os.getpid()) - {os.getpid()}
-    sockets = proc.listening(family)
+    sockets = proc.listening(_parts(running))
     assert len(sockets) == 5  # database, broker, shop, web, door
     assert all(sockets.values())
 
 
 def test_no_secret_is_among_the_arguments_of_any_process(running: Stack) -> None:
     known = _secrets(running)
-    for pid in proc.family(os.getpid()) - {os.getpid()}:
+    for pid in _parts(running):
         arguments = "\0".join(proc.command(pid))
         assert not [secret for secret in known if secret in arguments]
 

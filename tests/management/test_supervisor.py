@@ -96,9 +96,10 @@ def test_a_step_that_fails_is_named_with_its_last_lines(watching: Watching) -> N
 
 
 def test_a_step_that_does_not_end_is_ended(watching: Watching) -> None:
+    others = proc.family(os.getpid())
     with pytest.raises(GaveUp, match=r"migrations was not ready within 0 s"):
         watching.supervisor.run(_program("migrations", SLEEPS), doing="migrating", seconds=0.4)
-    assert proc.gone(proc.family(os.getpid()) - {os.getpid()})
+    assert proc.gone(proc.family(os.getpid()) - others)
 
 
 def test_warnings_reach_the_terminal_with_the_name_and_the_rest_only_the_log(watching: Watching) -> None:
