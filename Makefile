@@ -23,7 +23,7 @@ demo: .venv/.installed ## tell the whole story, from an agent's request to the v
 	@$(PY) manage.py demo $(ARGS)
 
 test: .venv/.installed-dev ## run the tests; ARGS="-k refund" chooses some
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 lint: .venv/.installed-dev ## style, types, and who may import whom
 	@$(PY) -m ruff check .

@@ -84,14 +84,22 @@ def asker_in(request: ApprovalRequest) -> Asker:
 
 
 def seen(request: ApprovalRequest) -> str:
-    """What a page shows, in digests: revision, arguments, facts, and the rule with its headline.
+    """What a page shows to decide on, in digests: revision, arguments, facts, and the rule with its headline.
 
-    A vote carries this text back; when the request has moved on, `changed` says in which part.
+    Arguments and facts are digested as they are stored now, not as they were digested when they were written. A
+    vote carries this text back; when the request has moved on, `changed` says in which part.
     """
-    rule = digest(
-        canonical({"verdict": request.verdict, "headline": request.headline, "id": str(request.pk)})
+    rule = {
+        "id": str(request.pk),
+        "action": request.action,
+        "headline": request.headline,
+        "amount": f"{request.amount_minor} {request.currency}",
+        "requester": request.requester_name,
+        "verdict": request.verdict,
+    }
+    return ":".join(
+        [str(request.revision), digest(request.arguments), digest(request.facts), digest(canonical(rule))]
     )
-    return ":".join([str(request.revision), request.arguments_sha256, request.facts_sha256, rule])
 
 
 def changed(then: str, request: ApprovalRequest) -> str:

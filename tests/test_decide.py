@@ -138,8 +138,9 @@ def test_a_second_approval_is_refused_in_its_own_words_with_an_event(world: Worl
 @pytest.mark.parametrize(
     ("column", "value", "words"),
     [
-        ("facts_sha256", "0" * 64, "what was looked up"),
-        ("arguments_sha256", "0" * 64, "what is asked for"),
+        ("facts", '{"remaining_minor": 1}', "what was looked up"),
+        ("arguments", '{"amount_minor": 99999}', "what is asked for"),
+        ("amount_minor", 1, "the rule"),
         ("revision", 2, "the revision"),
         ("headline", "Refund much more", "the rule"),
     ],

@@ -1,7 +1,7 @@
 """Claim and facts as lists of named values, as exactly as they were written down."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from approvals.actions.money import display
@@ -30,14 +30,12 @@ class Field:
         return self.claimed == self.value
 
 
-def fields(document: str, *, without: frozenset[str] = frozenset()) -> tuple[Field, ...]:
-    """The values of a JSON object in the order of its text, nested ones as `address.city`."""
-    values = json.loads(document)
-    return tuple(
-        Field(name, _text(value), _amount(name, value, values))
-        for name, value in _flat(values)
-        if name not in without
-    )
+def fields(document: str, order: Iterable[str] = ()) -> tuple[Field, ...]:
+    """The values of a JSON object, nested ones as `address.city`: those named in `order` first, and as ordered."""
+    places = {name: place for place, name in enumerate(order)}
+    written = json.loads(document)
+    values = dict(sorted(written.items(), key=lambda item: places.get(item[0], len(places))))
+    return tuple(Field(name, _text(value), _amount(name, value, values)) for name, value in _flat(values))
 
 
 def compared(facts: tuple[Field, ...], claims: tuple[Field, ...]) -> tuple[Field, ...]:

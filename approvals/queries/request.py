@@ -18,7 +18,7 @@ from approvals.queries.trail import denied
 from approvals.states import Status
 from policies.verdicts import from_json
 
-REASON = frozenset({"reason"})  # shown by itself, as the agent's own words
+REASON = "reason"  # shown by itself, as the agent's own words
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Risks:
 
 @dataclass(frozen=True)
 class RequestView:
-    """Everything on the request's page. `seen` is the digest of exactly these values; a vote carries it back."""
+    """Everything on the request's page. `seen` stands for what is decided on; a vote carries it back."""
 
     id: UUID
     status: Status
@@ -114,7 +114,8 @@ def request_view(request_id: UUID, by: Reviewer) -> RequestView:
 
 
 def _view(request: ApprovalRequest, by: Reviewer) -> RequestView:
-    claims = fields(request.arguments, without=REASON)
+    claimed, looked_up = _as_declared(request)
+    claims = tuple(claim for claim in claimed if claim.name != REASON)
     votes = votes_on([request])[request.pk]
     return RequestView(
         id=request.pk,
@@ -129,11 +130,11 @@ def _view(request: ApprovalRequest, by: Reviewer) -> RequestView:
         expires_at=request.expires_at,
         decided_at=request.decided_at,
         finished_at=request.finished_at,
-        reason=next((claim.value for claim in fields(request.arguments) if claim.name in REASON), ""),
+        reason=next((claim.value for claim in claimed if claim.name == REASON), ""),
         claims=claims,
         arguments=request.arguments,
         arguments_sha256=request.arguments_sha256,
-        facts=compared(fields(request.facts), claims),
+        facts=compared(looked_up, claims),
         facts_read_at=request.facts_read_at,
         rule=_rule(request, votes),
         risks=_risks(request),
@@ -145,6 +146,16 @@ def _view(request: ApprovalRequest, by: Reviewer) -> RequestView:
         refusal=why_not(by, request, votes),
         overdue=request.expires_at <= timezone.now(),
     )
+
+
+def _as_declared(request: ApprovalRequest) -> tuple[tuple[Field, ...], tuple[Field, ...]]:
+    """Arguments and facts as their action declares them; as written down, where it is no longer offered."""
+    try:
+        action = actions.get(request.action)
+    except NotFound:
+        return fields(request.arguments), fields(request.facts)
+    declared, looked_up = action.arguments.model_fields, action.facts.model_fields
+    return fields(request.arguments, declared), fields(request.facts, looked_up)
 
 
 def _rule(request: ApprovalRequest, votes: list[Cast]) -> Rule:
