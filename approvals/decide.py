@@ -68,6 +68,7 @@ def approve_by_rule(request_id: UUID, tenant_id: UUID) -> None:
         if request.status == Status.PENDING and isinstance(verdict, AutoApprove) and unchanged:
             _approve(request, VALID_FOR, WORKER, request.trace_id, {"rule": verdict.rule})
         elif request.status == Status.PENDING:
+            request.revision += 1
             request.policy_version = version
             _judged_again(request, verdict, canonical(facts))
 

@@ -138,13 +138,13 @@ def deciding_roles(request: ApprovalRequest) -> set[str]:
 def missing(request: ApprovalRequest, wanted: Require) -> tuple[Stage, ...]:
     """The stages not yet filled, with how many people each still needs; () is a quorum.
 
-    Only approvals of this revision count, by independent people who hold the role now; each person fills one
-    place (a maximum bipartite matching, so that somebody with two roles never blocks the other).
+    Only approvals of exactly what is stored now count (`seen`), by independent people who hold the role now; each
+    person fills one place (a maximum bipartite matching, so that somebody with two roles never blocks the other).
     """
     voters = [
         person_id
         for person_id in Vote.objects.filter(
-            request=request, revision=request.revision, decision=Vote.APPROVE
+            request=request, revision=request.revision, decision=Vote.APPROVE, digest=digest(seen(request))
         ).values_list("person_id", flat=True)
         if independent(person_id, request)
     ]

@@ -136,6 +136,19 @@ def test_a_reopening_without_its_event_does_not_happen(world: World, monkeypatch
     assert world.status(request) == "stale"
 
 
+@pytest.mark.parametrize(
+    "change", ["arguments = replace(arguments, '12900', '12')", "headline = 'Something else'"]
+)
+def test_an_approval_counts_only_for_what_was_approved(world: World, change: str) -> None:
+    """Not even the server's administrator can have something else executed under people's approvals."""
+    request = approved(world)
+    with world.processes.cursor("admin") as shell:
+        shell.execute(f"UPDATE approval_request SET {change} WHERE id = %s", (request.pk,))
+    run(world, request)
+    assert world.status(request) == "stale"
+    assert world.ledger(request) == []
+
+
 def test_a_reviewer_who_lost_the_role_before_the_call_takes_the_approval_along(world: World) -> None:
     request = approved(world)
     with world.processes.acting_as("migrator"):

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.test import Client
 
 from approvals import actions
 from mcp_bridge.server import tools
@@ -42,6 +43,24 @@ def test_one_file_makes_its_requests_decidable_by_its_owner(world: World, fifth:
     )
     assert request.verdict["rule"] == "default"
     assert world.vote(request, "approve", "lena").status == "approved"
+
+
+def test_one_file_makes_its_page_appear(world: World, fifth: actions.AnyAction) -> None:
+    request = world.submit(
+        "close_account", customer_id="cus_1001", reason="The customer wants the account gone."
+    )
+    with world.processes.acting_as("web"):
+        browser = Client()
+        browser.force_login(world.people["lena"])
+        page = browser.get(f"/requests/{request.pk}/").content.decode()
+    for shown in (
+        "Close account cus_1001 with",
+        "The customer wants the account gone.",
+        "A closed account can not be opened again.",
+        "orders count",
+        "Approve",
+    ):
+        assert shown in page
 
 
 def test_two_files_can_not_claim_one_name(fifth: actions.AnyAction) -> None:
