@@ -75,7 +75,7 @@ def _client() -> httpx.Client:
 def _answer(response: httpx.Response) -> Json:
     if response.is_success:
         return _object(response)
-    if response.status_code >= 500:
+    if response.status_code >= 500 or response.is_redirect or response.status_code == 408:
         raise NoAnswer(status=response.status_code)
     if response.status_code == 429:
         raise TryLater(seconds=_seconds(response.headers.get("Retry-After")))

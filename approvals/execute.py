@@ -26,7 +26,6 @@ from policies.verdicts import AutoApprove, Deny, Require, from_json, stricter
 
 logger = logging.getLogger(__name__)
 WORKER = Actor("system", "worker")
-MOST_ATTEMPTS = 10
 
 
 @dataclass(frozen=True)
@@ -57,10 +56,10 @@ def run(request_id: UUID, tenant_id: UUID) -> None:
         _close(claim, "retry", detail=str(error))
         raise outbox.Postponed(_wait(error, claim), str(error)) from error
     except BackingRefused as error:
-        _stale(claim, f"the facts can no longer be read: {error}")
+        _give_back(claim, action, arguments, f"the facts can no longer be read: {error}")
         return
     if reason := _no_longer(claim, action, arguments, facts):
-        _stale(claim, reason)
+        _give_back(claim, action, arguments, reason)
         return
     _call(claim, action, arguments, approved)
 
@@ -68,18 +67,17 @@ def run(request_id: UUID, tenant_id: UUID) -> None:
 def reconcile(request_id: UUID, tenant_id: UUID) -> None:
     """Settle an uncertain request by asking the backing API for our reference; never by trying blindly.
 
-    Raises outbox.Postponed while it does not answer.
+    Raises outbox.Postponed while it does not answer, or while what was sent may still be under way.
     """
     with tenant_scope(tenant_id):
         request = ApprovalRequest.objects.select_related("tenant").get(pk=request_id)
+        under_way = _under_way(request)
     if request.status != Status.UNCERTAIN:
         return
     action, arguments, _ = judge.stored(request)
-    try:
-        reader = backing.reader(request.tenant.slug)
-        receipt = action.reconcile(arguments, reader, reference=str(request.pk))
-    except (NoAnswer, TryLater, BackingRefused) as error:
-        raise outbox.Postponed(5, str(error)) from error
+    receipt = _asked(request, action, arguments, request.tenant.slug)
+    if receipt is None and under_way > 0:
+        raise outbox.Postponed(under_way, "not found yet; what was sent may still be under way")
     with tenant_scope(tenant_id):
         found = {"found": receipt is not None, "reference": receipt.reference if receipt else ""}
         _record("execution.reconciled", request, found)
@@ -89,6 +87,29 @@ def reconcile(request_id: UUID, tenant_id: UUID) -> None:
             # It never happened, says the provider: the one case in which another attempt is right.
             _move(request, Status.EXECUTING)
             outbox.put(request, outbox.EXECUTE)
+
+
+def _asked(
+    request: ApprovalRequest, action: actions.AnyAction, arguments: Arguments, tenant_slug: str
+) -> Receipt | None:
+    """The provider's record of this request, or None when it has none. Raises outbox.Postponed."""
+    try:
+        return action.reconcile(arguments, backing.reader(tenant_slug), reference=str(request.pk))
+    except (NoAnswer, TryLater, BackingRefused) as error:
+        raise outbox.Postponed(5, str(error)) from error
+
+
+def _under_way(request: ApprovalRequest) -> float:
+    """Seconds for which "there is no record" is not proof yet: an attempt without any answer may still arrive.
+
+    One that was answered, if only by an error, has ended there.
+    """
+    sent = Execution.objects.filter(request=request, outcome="uncertain", backing_status=None)
+    last = sent.aggregate(last=Max("sent_at"))["last"]
+    if last is None:
+        return 0.0
+    until = last + timedelta(seconds=settings.IN_FLIGHT_SECONDS)
+    return float((until - timezone.now()).total_seconds())
 
 
 def _claim(request_id: UUID, tenant_id: UUID) -> Claim | None:
@@ -107,9 +128,10 @@ def _claim(request_id: UUID, tenant_id: UUID) -> Claim | None:
         if request.status != Status.EXECUTING:
             return None
         last = Execution.objects.filter(request=request).aggregate(last=Max("number"))["last"] or 0
-        if last >= MOST_ATTEMPTS:
+        if request.expires_at <= timezone.now():
+            # Every attempt so far is known not to have happened, and nobody agreed to one as late as this.
             _finish(
-                request, Status.FAILED, f"The company's system could not be reached in {last} attempts.", ""
+                request, Status.FAILED, f"The approval ran out after {last} attempt(s); nothing was done.", ""
             )
             return None
         execution = Execution(
@@ -204,6 +226,23 @@ def _uncertain(claim: Claim, error: Exception) -> None:
     with tenant_scope(claim.request.tenant_id):
         _fence(claim, finished_at=timezone.now(), outcome="uncertain", backing_status=status, detail=detail)
         _doubt(claim.request, "The company's system did not answer.")
+
+
+def _give_back(claim: Claim, action: actions.AnyAction, arguments: Arguments, reason: str) -> None:
+    """To the reviewers, unless the facts changed because an earlier attempt of ours arrived after all."""
+    with tenant_scope(claim.request.tenant_id):
+        earlier = Execution.objects.filter(request=claim.request, outcome="uncertain").exists()
+    receipt = None
+    if earlier:
+        try:
+            receipt = _asked(claim.request, action, arguments, claim.tenant_slug)
+        except outbox.Postponed:
+            _close(claim, "retry", detail=reason)
+            raise
+    if receipt is None:
+        _stale(claim, reason)
+    else:
+        _succeeded(claim, receipt)
 
 
 def _stale(claim: Claim, reason: str) -> None:

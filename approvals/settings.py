@@ -120,6 +120,8 @@ CELERY_TASK_SOFT_TIME_LIMIT = 40
 CELERY_TASK_TIME_LIMIT = 50
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 EXECUTION_LEASE_SECONDS = 60
+# How long a call that nobody answered may still arrive at the backing API. Until then "no record" proves nothing.
+IN_FLIGHT_SECONDS = 60
 
 # --- secrets ----------------------------------------------------------------------------------------------
 

@@ -1,5 +1,7 @@
 """Exactly what was approved, exactly once: counted in the shop's own ledger."""
 
+import time
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -206,6 +208,70 @@ def test_an_error_that_hid_nothing_is_uncertain_until_the_provider_says_it_never
     assert world.status(request) == "succeeded"
     assert len(world.ledger(request)) == 1
     assert attempts(world, request) == ["uncertain", "succeeded"]
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The backing API is given half a second to answer."""
+    monkeypatch.setattr(settings, "BACKING_TIMEOUT_SECONDS", 0.5)
+    backing._client.cache_clear()
+    yield
+    backing._client.cache_clear()
+
+
+def test_what_may_still_be_under_way_is_not_tried_again(
+    world: World, impatient: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = approved(world)
+    world.shop.arm("latency", method="POST", seconds=3)
+    run(world, request)
+    assert world.status(request) == "uncertain"
+    with pytest.raises(outbox.Postponed, match="under way"):
+        reconcile(world, request)
+    assert world.status(request) == "uncertain"
+    arrives(world, request)
+    reconcile(world, request)
+    assert world.status(request) == "succeeded"
+    assert len(world.ledger(request)) == 1
+
+
+def test_an_attempt_that_arrives_after_it_was_given_up_is_recognised_as_ours(
+    world: World, impatient: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The provider said "never happened" too early: the facts then differ because of us, and nobody else."""
+    request = approved(world)
+    world.shop.arm("latency", method="POST", seconds=3)
+    run(world, request)
+    monkeypatch.setattr(settings, "IN_FLIGHT_SECONDS", 0)
+    reconcile(world, request)
+    assert world.status(request) == "executing"
+    arrives(world, request)
+    run(world, request)
+    assert world.status(request) == "succeeded"
+    assert len(world.ledger(request)) == 1
+
+
+def arrives(world: World, request: ApprovalRequest) -> None:
+    """Wait until the slow call is in the shop's ledger."""
+    deadline = time.monotonic() + 20
+    while not world.ledger(request):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_an_approval_that_ran_out_between_attempts_fails_and_says_so(world: World) -> None:
+    request = approved(world)
+    world.shop.arm("rate_limited", method="POST")
+    with pytest.raises(outbox.Postponed):
+        run(world, request)
+    with world.processes.acting_as("migrator"):
+        ApprovalRequest.objects.filter(pk=request.pk).update(expires_at=timezone.now() - timedelta(seconds=1))
+    run(world, request)
+    assert (
+        world.reload_as("web", request).outcome
+        == "The approval ran out after 1 attempt(s); nothing was done."
+    )
+    assert world.ledger(request) == []
 
 
 def test_every_attempt_of_a_request_carries_the_same_key(world: World) -> None:
