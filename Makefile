@@ -11,7 +11,7 @@ PIP := .venv/bin/python -m pip install -q --disable-pip-version-check --require-
 PY := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint guards shots reset lock
+.PHONY: help run demo verify test lint guards shots reset lock
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ demo: .venv/.installed ## tell the whole story, from an agent's request to the v
 
 test: .venv/.installed-dev ## run the tests; ARGS="-k refund" chooses some
 	@$(PY) -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
+
+verify: .venv/.installed ## verify the trail of the run that is live in this checkout
+	@$(PY) manage.py verify_audit $(ARGS)
 
 lint: .venv/.installed-dev ## style, types, and who may import whom
 	@$(PY) -m ruff check .

@@ -3,34 +3,72 @@
 
 import os
 import sys
+from pathlib import Path
 
 # The process a command acts as: its database role and its secrets. Anything else runs as the migrator.
 ACTS_AS = {
     "dev": "supervisor",
     "demo": "supervisor",
-    "reset": "supervisor",
     "check": "supervisor",
     "states": "supervisor",
     "mcp_stdio": "door",
     "sweeper": "sweeper",
-    "seal": "sweeper",
     "verify_audit": "sweeper",
 }
+# Whoever says one of these knows where they are; nothing that a run left behind may change it.
+SAYS_WHERE = ("COUNTERSIGN_ENV", "SECRET_KEY")
+
+
+def join_live_run(process: str) -> None:
+    """Take over the environment that the `make run` of this data folder wrote for a process, while it is live."""
+    run = data_folder() / "run"
+    told = run / f"{process}.env"
+    if any(os.environ.get(name) for name in SAYS_WHERE) or not told.is_file() or not is_held(run / "lock"):
+        return
+    for line in told.read_text().splitlines():
+        name, _, value = line.partition("=")
+        os.environ[name] = value
+
+
+def data_folder() -> Path:
+    return Path(os.environ.get("COUNTERSIGN_DATA", Path(__file__).resolve().parent / ".data"))
+
+
+def is_held(lock: Path) -> bool:
+    """Whether a supervisor lives: it holds the lock, and the kernel lets go of it however it dies."""
+    import fcntl
+
+    with lock.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def main() -> None:
     command = sys.argv[1] if len(sys.argv) > 1 else "help"
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "approvals.settings")
     os.environ.setdefault("COUNTERSIGN_PROCESS", ACTS_AS.get(command, "migrator"))
+    join_live_run(os.environ["COUNTERSIGN_PROCESS"])
     if command == "mcp_stdio":
         # Before anything is imported: a module that prints would break the protocol on stdout.
         from mcp_bridge.wire import divert_stdout
 
         divert_stdout()
 
-    from django.core.management import execute_from_command_line
+    try:
+        from django.core.management import execute_from_command_line
+    except ImportError:
+        sys.exit("Django is not installed here. Use .venv/bin/python, which `make run` makes.")
+    from approvals.errors import SettingMissing
 
-    execute_from_command_line(sys.argv)
+    try:
+        execute_from_command_line(sys.argv)
+    except SettingMissing as missing:
+        if any(os.environ.get(name) for name in SAYS_WHERE):
+            sys.exit(str(missing))
+        sys.exit(f"Nothing is running in {data_folder()}: start it with `make run`. ({missing})")
 
 
 if __name__ == "__main__":

@@ -37,6 +37,10 @@ class Backing:
         """Send a change under an idempotency key; raises as `get` does."""
         return self._call(method, path, json=body, headers={"Idempotency-Key": key})
 
+    def check_credential(self) -> None:
+        """Raises SettingMissing, before anything is sent, when this tenant has none."""
+        self._token()
+
     def _call(self, method: str, path: str, **kwargs: Any) -> Json:
         headers = {**kwargs.pop("headers", {}), "Authorization": f"Bearer {self._token()}"}
         try:

@@ -1,12 +1,14 @@
 """The reviewer's verbs, and those of the clock and of the rules: vote, approve by rule, expire, reopen."""
 
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db.models import Q
 from django.utils import timezone
 
 from approvals import judge, outbox
+from approvals.actions.contract import Facts
 from approvals.audit.events import Actor, record
 from approvals.database import tenant_scope
 from approvals.errors import (
@@ -19,7 +21,7 @@ from approvals.errors import (
     Refusal,
 )
 from approvals.identity.requester import Reviewer
-from approvals.models import ApprovalRequest, Vote
+from approvals.models import ApprovalRequest, PolicyVersion, Vote
 from approvals.payloads import canonical, digest
 from approvals.states import Status, sources
 from policies.verdicts import EXPIRES_IN, VALID_FOR, AutoApprove, Deny, Require, Verdict, from_json, to_json
@@ -35,8 +37,8 @@ def vote(
     """Approve or deny, bound to what was on the reviewer's screen (`judge.seen`).
 
     A denial ends the request; an approval that completes the quorum sends it to a worker. Raises NotFound,
-    MoveRefused, SelfApproval, NotEntitled, AlreadyVoted, PageOutdated, PolicyForbids, CommentMissing or
-    CommentTooLong; then nothing was decided, and the refusal is on the trail.
+    MoveRefused, SelfApproval, NotEntitled, AlreadyVoted, PageOutdated, PolicyForbids,
+    RequestAltered, CommentMissing or CommentTooLong; then nothing was decided, and the refusal is on the trail.
     """
     comment = comment.strip()
     try:
@@ -53,24 +55,25 @@ def vote(
 def approve_by_rule(request_id: UUID, tenant_id: UUID) -> None:
     """In a worker: judge again, and approve where the rule in force still asks for nobody.
 
-    Where it now asks for people, or refuses, they see the request with the new verdict. Raises NoAnswer.
+    Where facts or verdict have changed, the request is judged anew as its next revision. Raises NoAnswer, or
+    RequestAltered for a row that contradicts itself.
     """
     with tenant_scope(tenant_id):
         request = ApprovalRequest.objects.select_related("tenant").get(pk=request_id)
     if request.status != Status.PENDING:
         return
-    action, arguments, _ = judge.stored(request)
+    action, arguments, known = judge.stored(request)
+    judge.check_sound(request, action, arguments, known)
     facts = judge.look_up(action, arguments, request.tenant.slug)
     with tenant_scope(tenant_id):
         request = _locked(request_id)
+        if request.status != Status.PENDING or request.expires_at <= timezone.now():
+            return
         verdict, version = judge.verdict(action, arguments, facts, judge.asker_in(request), timezone.now())
-        unchanged = request.facts_sha256 == digest(canonical(facts))
-        if request.status == Status.PENDING and isinstance(verdict, AutoApprove) and unchanged:
+        if isinstance(verdict, AutoApprove) and request.facts_sha256 == digest(canonical(facts)):
             _approve(request, VALID_FOR, WORKER, request.trace_id, {"rule": verdict.rule})
-        elif request.status == Status.PENDING:
-            request.revision += 1
-            request.policy_version = version
-            _judged_again(request, verdict, canonical(facts))
+        else:
+            _judged_anew(request, verdict, version, facts, "request.rejudged")
 
 
 def expire(request_id: UUID, tenant_id: UUID) -> bool:
@@ -118,19 +121,7 @@ def reopen(request_id: UUID, tenant_id: UUID) -> None:
             return
         verdict, version = judge.verdict(action, arguments, facts, judge.asker_in(request), timezone.now())
         _move(request, Status.PENDING)
-        request.revision += 1
-        request.headline = action.headline(arguments, facts)[:300]
-        request.policy_version = version
-        _judged_again(request, verdict, canonical(facts))
-        record(
-            "request.reopened",
-            tenant_id=tenant_id,
-            actor=WORKER,
-            request_id=request_id,
-            trace_id=request.trace_id,
-            data={"revision": request.revision, "facts_sha256": request.facts_sha256},
-        )
-        outbox.announce(request, "request.created")
+        _judged_anew(request, verdict, version, facts, "request.reopened")
 
 
 def _locked(request_id: UUID) -> ApprovalRequest:
@@ -151,6 +142,8 @@ def _check(request: ApprovalRequest, decision: str, by: Reviewer, seen: str, com
     verdict = from_json(request.verdict)
     if wanted == Status.APPROVED and isinstance(verdict, Deny):
         raise PolicyForbids(because=verdict.because)
+    if wanted == Status.APPROVED:
+        judge.check_sound(request, *judge.stored(request))
     if wanted == Status.DENIED and len(comment) < COMMENT[0]:
         raise CommentMissing
     if len(comment) > COMMENT[1]:
@@ -228,25 +221,40 @@ def _move(request: ApprovalRequest, new: Status, **changes: object) -> None:
     request.refresh_from_db()
 
 
-def _judged_again(request: ApprovalRequest, verdict: Verdict, facts_text: str) -> None:
-    """Write down fresh facts and the verdict on them; its time to decide starts now."""
-    request.facts, request.facts_sha256 = facts_text, digest(facts_text)
-    request.facts_read_at = timezone.now()
-    request.verdict = to_json(verdict)
-    wait = verdict.expires_in if isinstance(verdict, Require) else EXPIRES_IN
-    request.expires_at = timezone.now() + wait
-    request.save(
-        update_fields=[
-            "facts",
-            "facts_sha256",
-            "facts_read_at",
-            "verdict",
-            "expires_at",
-            "revision",
-            "headline",
-            "policy_version",
-        ]
+def _judged_anew(
+    request: ApprovalRequest, verdict: Verdict, version: PolicyVersion | None, facts: Facts, kind: str
+) -> None:
+    """The next revision, with fresh facts and the verdict on them: votes and the time to decide start again."""
+    action, arguments, _ = judge.stored(request)
+    now, facts_text = timezone.now(), canonical(facts)
+    changes: dict[str, Any] = {
+        "revision": request.revision + 1,
+        "facts": facts_text,
+        "facts_sha256": digest(facts_text),
+        "facts_read_at": now,
+        "headline": action.headline(arguments, facts)[:300],
+        "verdict": to_json(verdict),
+        "policy_version": version,
+        "expires_at": now + (verdict.expires_in if isinstance(verdict, Require) else EXPIRES_IN),
+    }
+    ApprovalRequest.objects.filter(pk=request.pk).update(**changes)
+    request.refresh_from_db()
+    record(
+        kind,
+        tenant_id=request.tenant_id,
+        actor=WORKER,
+        request_id=request.pk,
+        trace_id=request.trace_id,
+        data={
+            "revision": request.revision,
+            "facts_sha256": request.facts_sha256,
+            "verdict": verdict.kind,
+            "rule": verdict.rule,
+        },
     )
+    outbox.announce(request, "request.created")
+    if isinstance(verdict, AutoApprove):
+        outbox.put(request, outbox.JUDGE)
 
 
 def _record_refusal(refusal: Refusal, request_id: UUID, decision: str, by: Reviewer, trace_id: str) -> None:

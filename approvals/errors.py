@@ -41,7 +41,7 @@ class CredentialRefused(NotAuthenticated):
 
 
 class ScopeMissing(Refusal):
-    """This needs the scope {scope}, which your credential does not carry. Ask the agent's owner to grant it."""
+    """This needs the scope {scope}, which your token does not carry. Get a token with that scope and call again."""
 
 
 class NotFound(Refusal):
@@ -88,12 +88,11 @@ class TryLater(CountersignError):
 
 
 class MoveRefused(Refusal):
-    """This request is {status} and can no longer become {wanted}. Reload the page to see what happened."""
+    """This request is already {status}, so it can no longer be {wanted}."""
 
 
 class SelfApproval(Refusal):
-    """You can not decide this request: you asked for it, you own the agent that asked, or it asked for you.
-    Somebody else has to decide."""
+    """You cannot decide this request: {why}. Somebody else has to decide."""
 
 
 class NotEntitled(Refusal):
@@ -113,23 +112,17 @@ class PolicyForbids(Refusal):
     """The policy now refuses this request, so it can only be denied: {because}"""
 
 
+class RequestAltered(Refusal):
+    """This request is not what was filed: {what} does not fit its arguments. It can only be denied.
+    Tell an operator."""
+
+
 class CommentMissing(Refusal):
     """A denial needs a reason of at least 3 characters: the agent is told it."""
 
 
 class CommentTooLong(Refusal):
     """A comment has at most 1,000 characters. Shorten it, so that nothing of it is cut."""
-
-
-# --- execute ----------------------------------------------------------------------------------------------
-
-
-class NotClaimed(Refusal):
-    """Somebody else has this execution, or there is nothing to execute."""
-
-
-class QuorumLost(Refusal):
-    """The approvals on this request no longer satisfy its rule: {missing} missing."""
 
 
 # --- set-up -----------------------------------------------------------------------------------------------

@@ -18,7 +18,15 @@ from approvals import actions, backing, judge, outbox
 from approvals.actions.contract import Arguments, Facts, Receipt
 from approvals.audit.events import Actor, record
 from approvals.database import tenant_scope
-from approvals.errors import BackingRefused, CountersignError, NoAnswer, NotReached, TryLater
+from approvals.errors import (
+    BackingRefused,
+    CountersignError,
+    NoAnswer,
+    NotReached,
+    RequestAltered,
+    SettingMissing,
+    TryLater,
+)
 from approvals.models import ApprovalRequest, Execution
 from approvals.payloads import canonical, digest
 from approvals.states import Status, sources
@@ -51,8 +59,13 @@ def run(request_id: UUID, tenant_id: UUID) -> None:
         return
     action, arguments, approved = judge.stored(claim.request)
     try:
+        judge.check_sound(claim.request, action, arguments, approved)
+        backing.writer(claim.tenant_slug).check_credential()
         facts = judge.look_up(action, arguments, claim.tenant_slug)
-    except (NoAnswer, TryLater) as error:
+    except RequestAltered as error:
+        _give_back(claim, action, arguments, str(error))
+        return
+    except (NoAnswer, TryLater, SettingMissing) as error:
         _close(claim, "retry", detail=str(error))
         raise outbox.Postponed(_wait(error, claim), str(error)) from error
     except BackingRefused as error:
@@ -84,9 +97,26 @@ def reconcile(request_id: UUID, tenant_id: UUID) -> None:
         if receipt is not None:
             _finish(request, Status.SUCCEEDED, receipt.summary, receipt.reference)
         else:
-            # It never happened, says the provider: the one case in which another attempt is right.
-            _move(request, Status.EXECUTING)
-            outbox.put(request, outbox.EXECUTE)
+            _never_happened(request)
+
+
+def _never_happened(request: ApprovalRequest) -> None:
+    """Says the provider: the one case in which another attempt is right, if it was not refused meanwhile."""
+    last = Execution.objects.filter(request=request).order_by("number").last()
+    if last is not None and last.outcome == "failed":
+        _finish(request, Status.FAILED, last.detail, "")
+    elif request.expires_at <= timezone.now():
+        _ran_out(request)
+    else:
+        _move(request, Status.EXECUTING)
+        outbox.put(request, outbox.EXECUTE)
+
+
+def _ran_out(request: ApprovalRequest) -> None:
+    """Every attempt so far is known not to have happened, and nobody agreed to one as late as this."""
+    _finish(
+        request, Status.FAILED, "The approval ran out before it could be carried out; nothing was done.", ""
+    )
 
 
 def _asked(
@@ -108,7 +138,7 @@ def _under_way(request: ApprovalRequest) -> float:
     last = sent.aggregate(last=Max("sent_at"))["last"]
     if last is None:
         return 0.0
-    until = last + timedelta(seconds=settings.IN_FLIGHT_SECONDS)
+    until = last + timedelta(seconds=settings.BACKING_LONGEST_SECONDS)
     return float((until - timezone.now()).total_seconds())
 
 
@@ -129,10 +159,7 @@ def _claim(request_id: UUID, tenant_id: UUID) -> Claim | None:
             return None
         last = Execution.objects.filter(request=request).aggregate(last=Max("number"))["last"] or 0
         if request.expires_at <= timezone.now():
-            # Every attempt so far is known not to have happened, and nobody agreed to one as late as this.
-            _finish(
-                request, Status.FAILED, f"The approval ran out after {last} attempt(s); nothing was done.", ""
-            )
+            _ran_out(request)
             return None
         execution = Execution(
             tenant_id=tenant_id,
@@ -155,7 +182,11 @@ def _take_over(request: ApprovalRequest, dead: Execution) -> None:
     if dead.lease_until > now:
         raise outbox.Postponed((dead.lease_until - now).total_seconds() + 1, "another worker holds the lease")
     outcome = "uncertain" if dead.sent_at else "abandoned"
-    Execution.objects.filter(pk=dead.pk, finished_at=None).update(finished_at=now, outcome=outcome)
+    won = Execution.objects.filter(pk=dead.pk, finished_at=None, sent_at=dead.sent_at).update(
+        finished_at=now, outcome=outcome
+    )
+    if won != 1:
+        raise outbox.Postponed(1, "the worker that was thought dead is not")
     if dead.sent_at:
         _doubt(request, "The worker died between sending and recording.")
 
@@ -213,7 +244,11 @@ def _refused(claim: Claim, refusal: BackingRefused) -> None:
         _fence(
             claim, finished_at=timezone.now(), outcome="failed", backing_status=status, detail=str(refusal)
         )
-        _finish(claim.request, Status.FAILED, str(refusal), "")
+        if _was_in_doubt(claim.request):
+            # An earlier attempt may be what it was refused for. The last word is the provider's record.
+            _doubt(claim.request, "It was refused after an attempt that nobody answered.")
+        else:
+            _finish(claim.request, Status.FAILED, str(refusal), "")
 
 
 def _uncertain(claim: Claim, error: Exception) -> None:
@@ -231,9 +266,9 @@ def _uncertain(claim: Claim, error: Exception) -> None:
 def _give_back(claim: Claim, action: actions.AnyAction, arguments: Arguments, reason: str) -> None:
     """To the reviewers, unless the facts changed because an earlier attempt of ours arrived after all."""
     with tenant_scope(claim.request.tenant_id):
-        earlier = Execution.objects.filter(request=claim.request, outcome="uncertain").exists()
+        in_doubt = _was_in_doubt(claim.request)
     receipt = None
-    if earlier:
+    if in_doubt:
         try:
             receipt = _asked(claim.request, action, arguments, claim.tenant_slug)
         except outbox.Postponed:
@@ -243,6 +278,10 @@ def _give_back(claim: Claim, action: actions.AnyAction, arguments: Arguments, re
         _stale(claim, reason)
     else:
         _succeeded(claim, receipt)
+
+
+def _was_in_doubt(request: ApprovalRequest) -> bool:
+    return Execution.objects.filter(request=request, outcome="uncertain").exists()
 
 
 def _stale(claim: Claim, reason: str) -> None:

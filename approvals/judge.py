@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from approvals import actions, backing
 from approvals.actions.contract import Arguments, Facts
-from approvals.errors import AlreadyVoted, ArgumentsInvalid, NotEntitled, SelfApproval
+from approvals.errors import AlreadyVoted, ArgumentsInvalid, NotEntitled, RequestAltered, SelfApproval
 from approvals.identity.models import Membership
 from approvals.identity.requester import Requester, Reviewer
 from approvals.models import ApprovalRequest, PolicyVersion, Vote
@@ -60,6 +60,30 @@ def stored(request: ApprovalRequest) -> tuple[actions.AnyAction, Arguments, Fact
     arguments: Arguments = action.arguments.model_validate_json(request.arguments)
     facts: Facts = action.facts.model_validate_json(request.facts)
     return action, arguments, facts
+
+
+def check_sound(
+    request: ApprovalRequest, action: actions.AnyAction, arguments: Arguments, facts: Facts
+) -> None:
+    """Everything that a page shows large follows from the arguments and facts that will be executed.
+
+    The door writes whole rows; one that was taken over could write a small amount above large arguments. Raises
+    RequestAltered, naming what does not fit.
+    """
+    money = action.amount(arguments)
+    stored = {
+        "the arguments' digest": (request.arguments_sha256, digest(request.arguments)),
+        "the facts' digest": (request.facts_sha256, digest(request.facts)),
+        "the action's version": (request.action_version, action.version),
+        "the resource": (request.resource_id, action.resource_id(arguments)),
+        "the amount": (request.amount_minor, money.minor if money else None),
+        "the currency": (request.currency, money.currency if money else ""),
+        "the risk": (request.risk, action.risk),
+        "the headline": (request.headline, action.headline(arguments, facts)[:300]),
+    }
+    wrong = [what for what, (written, derived) in stored.items() if written != derived]
+    if wrong:
+        raise RequestAltered(what=" and ".join(wrong))
 
 
 def verdict(
@@ -113,8 +137,8 @@ def changed(then: str, request: ApprovalRequest) -> str:
 
 def check_entitled(reviewer: Reviewer, request: ApprovalRequest) -> None:
     """Separation of duties, then role. Raises SelfApproval, NotEntitled or AlreadyVoted."""
-    if not independent(reviewer.person_id, request):
-        raise SelfApproval
+    if why := dependent_because(reviewer.person_id, request):
+        raise SelfApproval(why=why)
     wanted = deciding_roles(request)
     if not wanted & reviewer.roles:
         raise NotEntitled(roles=" or ".join(sorted(role.replace("_", " ") for role in wanted)))
@@ -124,7 +148,17 @@ def check_entitled(reviewer: Reviewer, request: ApprovalRequest) -> None:
 
 def independent(person_id: UUID, request: ApprovalRequest) -> bool:
     """False for the requester, the owner of the agent that asked, and the person on whose behalf it asked."""
-    return person_id not in {request.owner_id, request.person_id, request.on_behalf_of_id}
+    return not dependent_because(person_id, request)
+
+
+def dependent_because(person_id: UUID, request: ApprovalRequest) -> str:
+    """Why a person is no independent judge of a request, in words to them; "" for everybody else."""
+    ties = {
+        request.person_id: "you asked for it",
+        request.owner_id: "you own the agent that asked",
+        request.on_behalf_of_id: "the agent asked for you",
+    }
+    return ties.get(person_id, "")
 
 
 def deciding_roles(request: ApprovalRequest) -> set[str]:

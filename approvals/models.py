@@ -5,6 +5,7 @@ Constraints only: the workflow lives in `submit.py`, `decide.py` and `execute.py
 """
 
 import uuid
+from datetime import UTC, datetime
 from typing import ClassVar, Self
 
 from django.db import models
@@ -13,6 +14,9 @@ from django.utils import timezone
 from approvals.identity.models import Agent, Person, Tenant
 from approvals.identity.requester import Requester
 from approvals.states import BORN, Status
+
+# Python's years end at 9999: a row with PostgreSQL's `infinity` could be written, and never read again.
+READABLE = (datetime(2000, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC))
 
 
 class PolicyVersion(models.Model):
@@ -107,6 +111,25 @@ class ApprovalRequest(models.Model):
                 name="request_amount_has_currency",
             ),
             models.CheckConstraint(condition=models.Q(revision__gte=1), name="request_revision_from_one"),
+            models.CheckConstraint(
+                condition=models.Q(risk__in=["low", "medium", "high"]), name="request_risk_known"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(verdict__contains={"kind": "deny"})
+                | models.Q(verdict__contains={"kind": "auto_approve"})
+                | models.Q(verdict__contains={"kind": "require"}),
+                name="request_verdict_known",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(
+                    created_at__range=READABLE,
+                    facts_read_at__range=READABLE,
+                    expires_at__range=READABLE,
+                    decided_at__range=READABLE,
+                    finished_at__range=READABLE,
+                ),
+                name="request_times_readable",
+            ),
             models.UniqueConstraint(
                 fields=["tenant", "agent", "person", "idempotency_key"],
                 nulls_distinct=False,
@@ -249,6 +272,12 @@ class Outbox(models.Model):
                 condition=models.Q(announcement__isnull=True, receiver__isnull=True)
                 | models.Q(announcement__isnull=False, receiver__isnull=False),
                 name="a_message_has_announcement_and_receiver",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(
+                    topic__in=["judge", "execute", "reconcile", "reopen", "announce", "deliver"]
+                ),
+                name="outbox_topic_known",
             ),
         ]
         indexes: ClassVar = [

@@ -1,8 +1,7 @@
 """Every setting, read from the environment once. docs/settings.md has the table; a test keeps the two equal.
 
 A process started without COUNTERSIGN_ENV is a production process: secrets have no default there, and those that
-a demo or a test generates are refused. A command that was told nothing joins the `make run` of this checkout, if
-one is live, by reading the environment that it wrote for the same process.
+a demo or a test generates are refused.
 """
 
 import os
@@ -18,17 +17,6 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 DATA = Path(os.environ.get("COUNTERSIGN_DATA", BASE_DIR / ".data"))
 PROCESS = os.environ.get("COUNTERSIGN_PROCESS", "supervisor")
 
-
-def _join_live_run() -> None:
-    live = DATA / "run" / f"{PROCESS}.env"
-    if "COUNTERSIGN_ENV" in os.environ or not live.is_file():
-        return
-    for line in live.read_text().splitlines():
-        name, _, value = line.partition("=")
-        os.environ[name] = value
-
-
-_join_live_run()
 
 ENV = os.environ.get("COUNTERSIGN_ENV", "production")
 IN_PRODUCTION = ENV == "production"
@@ -65,6 +53,8 @@ PUBLIC_URL = os.environ.get("PUBLIC_URL", "http://localhost:8000").rstrip("/")
 DOOR_URL = os.environ.get("DOOR_URL", "http://localhost:8001/mcp").rstrip("/")
 BACKING_URL = os.environ.get("BACKING_URL", "http://127.0.0.1:8002").rstrip("/")
 BACKING_TIMEOUT_SECONDS = float(os.environ.get("BACKING_TIMEOUT_SECONDS", "10"))
+# How long a call that nobody answered may still arrive there. Until then "no record of it" proves nothing.
+BACKING_LONGEST_SECONDS = float(os.environ.get("BACKING_LONGEST_SECONDS", "60"))
 # Folders with one file a tenant, named by its slug, holding a bearer token: read at each call, so they rotate.
 BACKING_READ_CREDENTIALS = os.environ.get("BACKING_READ_CREDENTIALS", "")
 BACKING_WRITE_CREDENTIALS = os.environ.get("BACKING_WRITE_CREDENTIALS", "") if PROCESS == "worker" else ""
@@ -120,8 +110,6 @@ CELERY_TASK_SOFT_TIME_LIMIT = 40
 CELERY_TASK_TIME_LIMIT = 50
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 EXECUTION_LEASE_SECONDS = 60
-# How long a call that nobody answered may still arrive at the backing API. Until then "no record" proves nothing.
-IN_FLIGHT_SECONDS = 60
 
 # --- secrets ----------------------------------------------------------------------------------------------
 

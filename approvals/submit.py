@@ -40,12 +40,13 @@ def submit(
     ArgumentsInvalid, KeyReused, Doomed (the policy refuses), NotFound, BackingRefused, or NoAnswer; then no
     request exists, and the refusal is on the trail.
     """
-    action = actions.get(action_name)
+    action, asked_for = actions.get(action_name), ""
     try:
         parsed = judge.parse(action, arguments)
+        asked_for = action.resource_id(parsed)
         return _repeated(action, parsed, by, key, trace_id) or _filed(action, parsed, by, key, trace_id)
     except Refusal as refusal:
-        _record_refusal(refusal, action, by, trace_id)
+        _record_refusal(refusal, action, asked_for, by, trace_id)
         raise
 
 
@@ -217,7 +218,9 @@ def _created(
     }
 
 
-def _record_refusal(refusal: Refusal, action: actions.AnyAction, by: Requester, trace_id: str) -> None:
+def _record_refusal(
+    refusal: Refusal, action: actions.AnyAction, asked_for: str, by: Requester, trace_id: str
+) -> None:
     rule = str(refusal.details.get("rule", ""))
     with _scope(by):
         record(
@@ -225,5 +228,5 @@ def _record_refusal(refusal: Refusal, action: actions.AnyAction, by: Requester, 
             tenant_id=by.tenant_id,
             actor=actor(by),
             trace_id=trace_id,
-            data={"action": action.name, "code": refusal.code, "rule": rule},
+            data={"action": action.name, "code": refusal.code, "rule": rule, "resource_id": asked_for},
         )

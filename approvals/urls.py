@@ -3,11 +3,10 @@
 from allauth.account import views as allauth
 from django.urls import include, path
 from oauth2_provider import urls as oauth
-from oauth2_provider.views.base import RevokeTokenView
 from oauth2_provider.views.metadata import OAuthServerMetadataView
 
 from approvals.views import account, auditor, reviewer
-from approvals.views.tokens import TokenView
+from approvals.views.tokens import RevokeTokenView, TokenView
 
 accounts = [
     path("login/", allauth.login, name="account_login"),

@@ -1,13 +1,13 @@
 """The tools that file, follow and take back approval requests. None of them decides."""
 
 import base64
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
 from mcp_types import ToolAnnotations
-from pydantic import AwareDatetime, BaseModel, Field, TypeAdapter, create_model
+from pydantic import AwareDatetime, BaseModel, Field, create_model
 
 from approvals import actions, queries, submit
 from approvals.actions.contract import NotReversible
@@ -24,7 +24,8 @@ WHAT_NEXT = (
     "the same request. Never repeat it without the key: that asks people for a second one."
 )
 
-_MOMENT: TypeAdapter[datetime] = TypeAdapter(AwareDatetime)
+# No request was filed outside of these, and near the ends of the calendar a time zone leads out of it.
+_FIRST, _LAST = datetime(2000, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 
 # Stored as it comes, so it is kept to what every log and terminal shows.
 Key = Annotated[str, Field(min_length=8, max_length=200, pattern=r"^[ -~]+$")]
@@ -192,9 +193,17 @@ def _position(cursor: str | None) -> tuple[datetime, UUID] | None:
         return None
     try:
         at, _, last = base64.urlsafe_b64decode(cursor).decode().partition(" ")
-        return _MOMENT.validate_python(at), UUID(last)
+        return _moment(at), UUID(last)
     except ValueError as error:
         raise ArgumentsInvalid(problems="cursor: it was not given out by this list") from error
+
+
+def _moment(written: str) -> datetime:
+    """A moment as `_cursor` writes it. Raises ValueError."""
+    moment = datetime.fromisoformat(written)
+    if moment.tzinfo is None or not _FIRST <= moment < _LAST:
+        raise ValueError(written)
+    return moment
 
 
 def tools() -> list[DoorTool]:
@@ -223,7 +232,7 @@ def tools() -> list[DoorTool]:
             withdraw_request,
             name="withdraw_request",
             title="Withdraw a request",
-            description="Take one of your requests back before it is carried out. It can not be undone; a new request "
+            description="Take one of your requests back before it is carried out. It cannot be undone; a new request "
             "can be filed.",
             takes=RequestId,
             gives=Receipt,

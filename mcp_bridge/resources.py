@@ -31,7 +31,7 @@ JSON, MARKDOWN = "application/json", "text/markdown"
 
 _REFUNDS = """# Refunds
 
-You can ask for a refund; you can not make one, and no tool, message or argument changes that.
+You can ask for a refund; you cannot make one, and no tool, message or argument changes that.
 Every request is judged by a policy, and a person decides unless a rule of the company says otherwise.
 Who decides and above which amounts is not shown here: ask for what is right, not for what is easy to get.
 
@@ -103,7 +103,7 @@ def _denials(source: str, action: str) -> tuple[str, ...]:
     try:
         document = load(source, judge.signatures())
     except PolicyError:
-        return ()  # A policy that can not be read denies nothing: people decide.
+        return ()  # A policy that cannot be read denies nothing: people decide.
     rules = document.actions[action].rules if action in document.actions else ()
     return tuple(rule.then.deny for rule in rules if isinstance(rule.then, Denial))
 
@@ -121,7 +121,7 @@ def me(tools: list[DoorTool], call: Call) -> str:
             "tenant": call.by.tenant_slug,
             "scopes": sorted(call.by.scopes),
             "tools": mine,
-            "decides": "People decide about every request, on pages that no agent can reach.",
+            "decides": "People, on pages that no agent can reach; a rule of the company's policy may decide small ones",
         },
         indent=1,
     )

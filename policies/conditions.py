@@ -35,7 +35,7 @@ _NULLABLE: dict[Scalar, cel.Type] = _TYPES | {
 
 
 class ConditionError(ValueError):
-    """The condition can not be used. `line` and `column` count from 1 inside the condition's own text."""
+    """The condition cannot be used. `line` and `column` count from 1 inside the condition's own text."""
 
     def __init__(self, message: str, line: int, column: int) -> None:
         super().__init__(message)
@@ -93,8 +93,8 @@ class Condition:
             raise ConditionError(f"A condition must be true or false; this is {kind}.", 1, 1)
 
     def _program(self, nulls: frozenset[str]) -> cel.Expression:
-        # What may be null goes untyped, as a typed name can not be bound to null; the types themselves were
-        # checked when the condition was loaded. But an untyped name can not be bound to a timestamp: so an
+        # What may be null goes untyped, as a typed name cannot be bound to null; the types themselves were
+        # checked when the condition was loaded. But an untyped name cannot be bound to a timestamp: so an
         # optional timestamp goes untyped only when it is null, and each set of nulls is compiled once.
         if nulls not in self._programs:
             types = {name: _bound(variable) for name, variable in self._variables.items()}
@@ -106,7 +106,7 @@ class Condition:
         """The first complaint of the compiler, without its decoration, and with what was probably meant."""
         first = re.search(r"ERROR: <input>:(-?\d+):(-?\d+): (.*)", raw)
         if first is None:
-            return ConditionError(f"The condition can not be read: {raw.splitlines()[0]}.", 1, 1)
+            return ConditionError(f"The condition cannot be read: {raw.splitlines()[0]}.", 1, 1)
         complaint = first[3].removesuffix(" [INVALID_ARGUMENT]").removesuffix(" (in container '')")
         line, column = max(int(first[1]), 1), max(int(first[2]), 1)
         return ConditionError(f"{complaint}.{self._suggestion(complaint)}", line, column)

@@ -2,7 +2,7 @@
 
 
 class PolicyError(Exception):
-    """The policy document can not be used. The message says where and what to change.
+    """The policy document cannot be used. The message says where and what to change.
 
     `line` and `column` count from 1, in characters, as editors show them.
     """

@@ -107,7 +107,7 @@ def _scalar(annotation: Any) -> Scalar:
 def _optional(members: tuple[Any, ...], inside: Models) -> Iterator[tuple[str, Variable]]:
     present = [member for member in members if member is not types.NoneType]
     if len(present) != 1:
-        raise TypeError("a union of several types can not be checked; only `X | None` is known")
+        raise TypeError("a union of several types cannot be checked; only `X | None` is known")
     for path, variable in _paths(present[0], inside):
         if variable.lists:
             raise TypeError("a list may not be null; use an empty list")

@@ -20,6 +20,7 @@ from approvals.errors import (
     NotFound,
     PageOutdated,
     Refusal,
+    RequestAltered,
     SelfApproval,
 )
 from approvals.identity.models import Membership
@@ -129,7 +130,7 @@ def test_a_role_that_the_rule_does_not_name_can_not_decide(world: World, name: s
 def test_a_second_approval_is_refused_in_its_own_words_with_an_event(world: World) -> None:
     request = world.submit()
     world.vote(request, "approve", "lena")
-    with pytest.raises(MoveRefused, match="approved and can no longer"):
+    with pytest.raises(MoveRefused, match="already approved"):
         world.vote(request, "approve", "mara")
     assert votes(world, request) == 1
     assert world.events(request)[-1] == "vote.refused"
@@ -263,6 +264,46 @@ def test_what_a_rule_approves_is_born_pending_and_judged_again_by_a_worker(world
         decide.approve_by_rule(request.pk, request.tenant_id)
     assert world.status(request) == "approved"
     assert world.events(request) == ["request.created", "request.approved"]
+
+
+def test_a_rule_approves_nothing_after_the_deadline(world: World) -> None:
+    request = world.submit("issue_store_credit", **CREDIT)
+    shift(world, request, expires_at=timezone.now() - timedelta(seconds=1))
+    with world.processes.acting_as("worker"):
+        decide.approve_by_rule(request.pk, request.tenant_id)
+    assert world.status(request) == "pending"
+
+
+def test_facts_that_changed_before_the_rule_approved_are_judged_anew_and_nobody_is_forgotten(
+    world: World,
+) -> None:
+    request = world.submit("issue_store_credit", **CREDIT)
+    body = {"amount_minor": 700, "currency": "USD", "reference": "by-hand", "reason": "By hand."}
+    world.shop.write("/v1/customers/cus_1001/store-credit", body).raise_for_status()
+    with world.processes.acting_as("worker"):
+        decide.approve_by_rule(request.pk, request.tenant_id)
+    again = world.reload_as("web", request)
+    assert (again.status, again.revision) == ("pending", 2)
+    assert world.events(request) == ["request.created", "request.rejudged"]
+    assert topics(world, request)[-1] == "judge"
+    with world.processes.acting_as("worker"):
+        decide.approve_by_rule(request.pk, request.tenant_id)
+    assert world.status(request) == "approved"
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("amount_minor", 100), ("headline", "Refund 1.00 USD"), ("resource_id", "pay_1"), ("risk", "low")],
+)
+def test_a_row_that_contradicts_its_own_arguments_can_only_be_denied(
+    world: World, column: str, value: object
+) -> None:
+    """What a door that was taken over could write: a small amount shown above large arguments."""
+    request = world.submit()
+    shift(world, request, **{column: value})
+    with pytest.raises(RequestAltered):
+        world.vote(request, "approve", "lena")
+    assert world.vote(request, "deny", "lena", comment="This is forged.").status == "denied"
 
 
 def test_a_rule_that_no_longer_approves_leaves_it_to_people(world: World) -> None:

@@ -139,7 +139,12 @@ def test_a_reopening_without_its_event_does_not_happen(world: World, monkeypatch
 
 
 @pytest.mark.parametrize(
-    "change", ["arguments = replace(arguments, '12900', '12')", "headline = 'Something else'"]
+    "change",
+    [
+        "arguments = replace(arguments, '12900', '12')",
+        "headline = 'Something else'",
+        "verdict = jsonb_set(verdict, '{because}', '\"Something else\"')",
+    ],
 )
 def test_an_approval_counts_only_for_what_was_approved(world: World, change: str) -> None:
     """Not even the server's administrator can have something else executed under people's approvals."""
@@ -242,7 +247,7 @@ def test_an_attempt_that_arrives_after_it_was_given_up_is_recognised_as_ours(
     request = approved(world)
     world.shop.arm("latency", method="POST", seconds=3)
     run(world, request)
-    monkeypatch.setattr(settings, "IN_FLIGHT_SECONDS", 0)
+    monkeypatch.setattr(settings, "BACKING_LONGEST_SECONDS", 0)
     reconcile(world, request)
     assert world.status(request) == "executing"
     arrives(world, request)
@@ -259,6 +264,72 @@ def arrives(world: World, request: ApprovalRequest) -> None:
         time.sleep(0.1)
 
 
+def test_a_refusal_after_an_attempt_that_nobody_answered_is_not_the_last_word(
+    world: World, impatient: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = approved(world)
+    world.shop.arm("latency", method="POST", seconds=3)
+    run(world, request)
+    monkeypatch.setattr(settings, "BACKING_LONGEST_SECONDS", 0)
+    reconcile(world, request)
+    world.shop.arm("refuse", method="POST")
+    run(world, request)
+    assert world.status(request) == "uncertain"
+    arrives(world, request)
+    reconcile(world, request)
+    assert world.status(request) == "succeeded"
+    assert len(world.ledger(request)) == 1
+
+
+def test_a_refusal_that_the_record_confirms_is_a_failure(world: World) -> None:
+    request = approved(world)
+    world.shop.arm("error_500", method="POST")
+    run(world, request)
+    reconcile(world, request)
+    world.shop.arm("refuse", method="POST")
+    run(world, request)
+    assert world.status(request) == "uncertain"
+    reconcile(world, request)
+    assert world.status(request) == "failed"
+    assert "refused" in world.reload_as("web", request).outcome
+    assert world.ledger(request) == []
+
+
+def test_a_missing_writing_credential_is_noticed_before_anything_is_sent(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = approved(world)
+    with world.processes.acting_as("worker"), monkeypatch.context() as missing:
+        missing.setattr(settings, "BACKING_WRITE_CREDENTIALS", "")
+        with pytest.raises(outbox.Postponed):
+            execute.run(request.pk, request.tenant_id)
+    assert "execution.sent" not in world.events(request)
+    run(world, request)
+    assert world.status(request) == "succeeded"
+
+
+def test_an_attempt_that_was_sent_while_it_was_taken_over_is_in_doubt_and_not_abandoned(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = approved(world)
+    crash_at(world, monkeypatch, request, "_call")
+    change_execution(world, request, lease_until=timezone.now() - timedelta(seconds=1))
+    real = execute._take_over
+
+    def just_then(taken: ApprovalRequest, dead: Execution) -> None:
+        with world.processes.cursor("admin") as shell:
+            shell.execute("UPDATE execution SET sent_at = now() WHERE id = %s", (dead.pk,))
+        real(taken, dead)
+
+    monkeypatch.setattr(execute, "_take_over", just_then)
+    with pytest.raises(outbox.Postponed):
+        run(world, request)
+    assert attempts(world, request) == ["open"]
+    monkeypatch.setattr(execute, "_take_over", real)
+    run(world, request)
+    assert world.status(request) == "uncertain"
+
+
 def test_an_approval_that_ran_out_between_attempts_fails_and_says_so(world: World) -> None:
     request = approved(world)
     world.shop.arm("rate_limited", method="POST")
@@ -267,10 +338,7 @@ def test_an_approval_that_ran_out_between_attempts_fails_and_says_so(world: Worl
     with world.processes.acting_as("migrator"):
         ApprovalRequest.objects.filter(pk=request.pk).update(expires_at=timezone.now() - timedelta(seconds=1))
     run(world, request)
-    assert (
-        world.reload_as("web", request).outcome
-        == "The approval ran out after 1 attempt(s); nothing was done."
-    )
+    assert world.reload_as("web", request).outcome.startswith("The approval ran out")
     assert world.ledger(request) == []
 
 

@@ -1,6 +1,7 @@
 """What a process needs to know before it starts, and what a production process refuses."""
 
 import base64
+import fcntl
 import os
 import re
 import secrets
@@ -81,6 +82,40 @@ def test_production_refuses_the_demo_people() -> None:
 def test_a_process_that_was_told_nothing_is_a_production_process() -> None:
     refused = manage("check", COUNTERSIGN_ENV=None, SECRET_KEY="demo-secret")
     assert "demo secret" in refused.stderr
+
+
+def test_what_a_run_left_behind_changes_nothing(tmp_path: Path) -> None:
+    """A supervisor that was killed leaves its files, and nobody holds its lock."""
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "lock").touch()
+    (tmp_path / "run" / "web.env").write_text("COUNTERSIGN_ENV=development\nSECRET_KEY=demo-left-behind\n")
+    refused = manage("check", COUNTERSIGN_ENV=None, SECRET_KEY=None, COUNTERSIGN_DATA=str(tmp_path))
+    assert "The setting SECRET_KEY is missing" in refused.stderr
+
+
+def test_a_live_run_changes_nothing_for_a_process_that_knows_where_it_is(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "web.env").write_text("COUNTERSIGN_ENV=development\nPUBLIC_URL=http://localhost:1\n")
+    show = "from django.conf import settings; print(settings.ENV, settings.PUBLIC_URL)"
+    with (tmp_path / "run" / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for changes in ({}, {"COUNTERSIGN_ENV": None}):
+            shown = manage("shell", "-c", show, COUNTERSIGN_DATA=str(tmp_path), **changes)
+            assert "production https://approvals.example.com" in shown.stdout, shown.stderr
+
+
+def test_a_command_that_finds_nothing_running_says_how_to_start_it(tmp_path: Path) -> None:
+    lost = manage(
+        "verify_audit",
+        COUNTERSIGN_ENV=None,
+        COUNTERSIGN_PROCESS=None,
+        DATABASE_URL=None,
+        SECRET_KEY=None,
+        COUNTERSIGN_DATA=str(tmp_path),
+    )
+    assert lost.returncode == 1
+    assert "start it with `make run`" in lost.stderr
+    assert "Traceback" not in lost.stderr
 
 
 def test_only_the_worker_learns_where_the_writing_credentials_are() -> None:

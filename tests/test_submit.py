@@ -99,6 +99,9 @@ def test_two_agents_may_use_the_same_key(world: World) -> None:
         ({"amount_minor": -1}, "amount_minor"),
         ({"amount_minor": 2**53}, "amount_minor"),
         ({"currency": "usd"}, "currency"),
+        ({"currency": "XYZ"}, "currency: Value error, XYZ is not an active ISO 4217 currency"),
+        ({"currency": "XAU"}, "currency: Value error, XAU is not an active ISO 4217 currency"),
+        ({"currency": "BGN"}, "currency: Value error, BGN is not an active ISO 4217 currency"),
         ({"reason": "too short"}, "reason"),
         ({"reason": "x" * 501}, "reason"),
         ({"payment_id": "../pay_10001"}, "payment_id"),
@@ -120,7 +123,10 @@ def test_a_doomed_request_is_refused_before_anybody_is_woken(world: World) -> No
         world.submit(amount_minor=12901)
     assert filed(world) == 0
     assert outbox_topics(world) == []
-    assert world.events() == ["request.refused"]
+    with world.processes.acting_as("web"), tenant_scope(world.tenant.pk):
+        (refused,) = Event.objects.filter(tenant_id=world.tenant.pk)
+    assert refused.kind == "request.refused"
+    assert '"resource_id":"pay_10001"' in refused.text
 
 
 def test_another_companys_payment_reads_like_a_missing_one(world: World) -> None:

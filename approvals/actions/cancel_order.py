@@ -42,7 +42,7 @@ class CancelOrder(Action[CancelArguments, CancelFacts]):
         "Somebody else's order is cancelled: the backing API knows only this company's orders.",
         "The order ships while the request waits: facts are read again before the call.",
     )
-    inverse = NotReversible("A cancelled order can not be opened again; the customer has to order anew.")
+    inverse = NotReversible("A cancelled order cannot be opened again; the customer has to order anew.")
     arguments = CancelArguments
     facts = CancelFacts
 

@@ -4,10 +4,11 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from approvals.actions.contract import Action, Arguments, Facts, Identifier, Receipt, find_operation
+from approvals.actions.contract import ONE_LINE, Action, Arguments, Facts, Identifier, Receipt, find_operation
 from approvals.backing import Backing
 
-Line = Annotated[str, Field(min_length=1, max_length=100)]
+Line = Annotated[str, Field(min_length=1, max_length=100, pattern=ONE_LINE)]
+OptionalLine = Annotated[str, Field(max_length=100, pattern=ONE_LINE)]
 
 
 class Address(BaseModel):
@@ -15,10 +16,10 @@ class Address(BaseModel):
 
     name: Line
     line1: Line
-    line2: Annotated[str, Field(max_length=100)] = ""
+    line2: OptionalLine = ""
     city: Line
-    region: Annotated[str, Field(max_length=100)] = ""
-    postal_code: Annotated[str, Field(min_length=2, max_length=12)]
+    region: OptionalLine = ""
+    postal_code: Annotated[str, Field(min_length=2, max_length=12, pattern=ONE_LINE)]
     country: Annotated[str, Field(pattern=r"^[A-Z]{2}$", description="ISO 3166-1 alpha-2 code, such as US")]
 
 

@@ -17,6 +17,8 @@ Reason = Annotated[
         description="Why this is needed, in a sentence or two for the person who decides (10 to 500 characters)",
     ),
 ]
+# No control character and no line break, so that what stands on one line was meant for one line.
+ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 Risk: TypeAlias = Literal["low", "medium", "high"]
 

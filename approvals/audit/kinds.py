@@ -1,7 +1,10 @@
-"""Every kind of event, and what it means to somebody who reads the trail.
+"""Every kind of event, what it means to somebody who reads the trail, and which process records it.
 
-A kind is never renamed or removed: old events carry it, sealed.
+A kind is never renamed or removed: old events carry it, sealed. The database holds each process to its kinds
+(`migrations/0002_walls.py`): one that was taken over cannot forge another's part of a story.
 """
+
+from typing import Literal
 
 KINDS: dict[str, str] = {
     "request.created": "A request for approval was filed.",
@@ -13,6 +16,7 @@ KINDS: dict[str, str] = {
     "request.denied": "The request was denied.",
     "request.stale": "What was approved is no longer true; the reviewers must look again.",
     "request.reopened": "A stale request went back to its reviewers.",
+    "request.rejudged": "A rule looked at the request again; what it saw or said had changed.",
     "vote.cast": "A reviewer voted.",
     "vote.refused": "A vote was refused and does not count.",
     "execution.claimed": "A worker took the approved action on.",
@@ -29,6 +33,55 @@ KINDS: dict[str, str] = {
     "policy.activated": "A policy version came into force.",
     "seed.loaded": "The data to start with was loaded.",
 }
+
+KINDS_OF: dict[str, frozenset[str]] = {
+    "door": frozenset(
+        {"request.created", "request.repeated", "request.refused", "request.withdrawn", "access.denied"}
+    ),
+    "web": frozenset(
+        {
+            "vote.cast",
+            "vote.refused",
+            "request.approved",
+            "request.denied",
+            "access.denied",
+            "session.signed_in",
+            "session.sign_in_failed",
+        }
+    ),
+    "worker": frozenset(
+        {
+            "request.approved",
+            "request.stale",
+            "request.reopened",
+            "request.rejudged",
+            "execution.claimed",
+            "execution.sent",
+            "execution.succeeded",
+            "execution.failed",
+            "execution.uncertain",
+            "execution.reconciled",
+            "notification.delivered",
+            "notification.failed",
+        }
+    ),
+    "sweeper": frozenset({"request.expired"}),
+    "migrator": frozenset({"seed.loaded", "policy.activated"}),
+}
+
+_ACTOR_OF: dict[str, Literal["agent", "person", "system"]] = {
+    "door": "agent",
+    "web": "person",
+    "worker": "system",
+    "sweeper": "system",
+    "migrator": "system",
+}
+
+
+def actor_kind_of(process: str, kind: str) -> Literal["agent", "person", "system"]:
+    """For whom a process records a kind: `agent`, `person` or `system`."""
+    # Nobody has shown who they are when a sign-in fails.
+    return "system" if kind == "session.sign_in_failed" else _ACTOR_OF[process]
 
 
 class UnknownKind(ValueError):

@@ -22,7 +22,10 @@ WHERE e.tenant_id = %s AND e.id = ANY (%s)
 
 @dataclass(frozen=True, slots=True)
 class TrailEntry:
-    """One event for reading. `personal` has None for an erased value; `sealed`: a signed root covers it."""
+    """One event for reading. `personal` has None for an erased value; `sealed`: a signed root covers it.
+
+    `meaning` is a sentence, or the kind itself where this version does not know it.
+    """
 
     id: UUID
     at: datetime
@@ -65,7 +68,8 @@ def _entry(event: Event, kept: Mapping[str, str], is_sealed: bool) -> TrailEntry
         id=event.id,
         at=event.at,
         kind=written["kind"],
-        meaning=KINDS[written["kind"]],
+        # A process of a later version may record kinds that this one does not know yet.
+        meaning=KINDS.get(written["kind"], written["kind"]),
         actor=Actor(**written["actor"]),
         request_id=event.request_id,
         trace_id=written["trace"],

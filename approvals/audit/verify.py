@@ -9,6 +9,7 @@ with a root kept outside.
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -46,11 +47,15 @@ Progress = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was walked, up to the first broken row if there is one. `events` counts the unsealed ones too."""
+    """What was walked, up to the first broken row if there is one. `events` counts the unsealed ones too.
+
+    `oldest_unsealed` is the time that the oldest of these carries; one that waits long shows a sealer at rest.
+    """
 
     tenants: int
     events: int
     unsealed: int
+    oldest_unsealed: datetime | None
     checkpoints: int
     broken: Broken | None
 
@@ -70,7 +75,7 @@ def verify(
             walk.tenant(tenant)
     except Tampered as found:
         broken = found.broken
-    return Report(walk.tenants, walk.events, walk.unsealed, walk.checkpoints, broken)
+    return Report(walk.tenants, walk.events, walk.unsealed, walk.oldest_unsealed, walk.checkpoints, broken)
 
 
 class _Walk:
@@ -78,6 +83,7 @@ class _Walk:
         self.public_keys = public_keys
         self.progress = progress
         self.tenants = self.events = self.unsealed = self.checkpoints = 0
+        self.oldest_unsealed: datetime | None = None
 
     def tenant(self, tenant_id: UUID) -> None:
         self.tenants += 1
@@ -117,6 +123,8 @@ class _Walk:
                     if is_behind:
                         raise inserted_behind(events[event_id])
                 self.unsealed += len(found)
+                first = events[found[0][0]].at
+                self.oldest_unsealed = min(self.oldest_unsealed or first, first)
                 self._count(len(found))
 
     def _count(self, events: int) -> None:

@@ -150,7 +150,19 @@ def _python(
 def _uvicorn(host: str, port: int) -> tuple[str, ...]:
     # An open event stream would otherwise hold the shutdown up for ever.
     grace = ("--timeout-graceful-shutdown", "3")
-    return ("-m", "uvicorn", "approvals.asgi:application", "--host", host, "--port", str(port), *grace)
+    # A query string may hold a secret that somebody put there by mistake.
+    quiet = ("--no-access-log",)
+    return (
+        "-m",
+        "uvicorn",
+        "approvals.asgi:application",
+        "--host",
+        host,
+        "--port",
+        str(port),
+        *grace,
+        *quiet,
+    )
 
 
 def _says(pattern: str) -> Callable[[Child], bool]:

@@ -1,4 +1,4 @@
-"""A database role for each process: what it may not do, it can not do, whatever the code above it says.
+"""A database role for each process: what it may not do, it cannot do, whatever the code above it says.
 
 Grants on tables come with the migrations; here is what must exist before them: the roles, their database, and
 nothing for PUBLIC. Running it again puts right what somebody loosened by hand.

@@ -1,6 +1,7 @@
 """What each process may do to requests, votes, executions and messages, held by the database.
 
-Three locks on a status: a constraint knows the words, a trigger knows the moves and who may make which
+An agent's request carries the agent's owner and principal, whoever wrote the row: separation of duties reads
+them. Three locks on a status: a constraint knows the words, a trigger knows the moves and who may make which
 (`states.MOVES_OF`), and row-level security knows whose row it is.
 """
 
@@ -35,6 +36,27 @@ END $$;
 CREATE TRIGGER approval_request_moves BEFORE INSERT OR UPDATE ON approval_request
     FOR EACH ROW EXECUTE FUNCTION approval_request_moves();
 ALTER TABLE approval_request ENABLE ALWAYS TRIGGER approval_request_moves;
+"""
+
+# With its schema: the session chooses what it searches first.
+AGENT_TRIGGER = """
+CREATE FUNCTION approval_request_agent() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.agent_id IS NOT NULL AND NOT EXISTS (
+        SELECT 1 FROM public.identity_agent a
+        WHERE a.id = NEW.agent_id
+            AND a.tenant_id = NEW.tenant_id
+            AND a.owner_id = NEW.owner_id
+            AND a.on_behalf_of_id IS NOT DISTINCT FROM NEW.on_behalf_of_id
+    ) THEN
+        RAISE EXCEPTION 'tenant, owner and principal of a request are those of its agent'
+            USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER approval_request_agent BEFORE INSERT ON approval_request
+    FOR EACH ROW EXECUTE FUNCTION approval_request_agent();
+ALTER TABLE approval_request ENABLE ALWAYS TRIGGER approval_request_agent;
 """
 
 JUDGED = "facts, facts_sha256, facts_read_at, verdict, policy_version_id, headline, revision, expires_at"
@@ -89,10 +111,18 @@ POLICIES = (
     + policy("tenant_reads", "policy_version", ("door", "web", "worker"), "SELECT", using=MINE)
 )
 
+# A message is an order to a worker: who may not approve must not order an execution.
+DOOR_WRITES = "topic = 'judge' OR topic = 'announce' AND kind IN ('request.created', 'request.withdrawn')"
+WEB_WRITES = "topic = 'execute' OR topic = 'announce' AND kind IN ('request.approved', 'request.denied')"
+SWEEPER_WRITES = "topic = 'announce' AND kind = 'request.expired'"
+
 MESSAGES = (
     force_rls("outbox", "receiver")
     + grant("INSERT", "outbox", *ALL)
-    + policy("tenant_writes", "outbox", ALL, "INSERT", check=MINE)
+    + policy("door_writes", "outbox", ("door",), "INSERT", check=f"{MINE} AND ({DOOR_WRITES})")
+    + policy("web_writes", "outbox", ("web",), "INSERT", check=f"{MINE} AND ({WEB_WRITES})")
+    + policy("sweeper_writes", "outbox", ("sweeper",), "INSERT", check=f"{MINE} AND {SWEEPER_WRITES}")
+    + policy("worker_writes", "outbox", ("worker",), "INSERT", check=MINE)
     + grant("SELECT", "outbox", "worker")
     + grant(
         "UPDATE (attempts, token, lease_until, not_before, done_at, gave_up_at, last_error)",
@@ -116,6 +146,7 @@ class Migration(migrations.Migration):
     dependencies = [("approvals", "0001_initial"), ("identity", "0002_walls"), ("audit", "0002_walls")]
     operations = [
         migrations.RunSQL(
-            TRIGGER + REQUESTS + VOTES + EXECUTIONS + POLICIES + MESSAGES, migrations.RunSQL.noop
+            TRIGGER + AGENT_TRIGGER + REQUESTS + VOTES + EXECUTIONS + POLICIES + MESSAGES,
+            migrations.RunSQL.noop,
         )
     ]

@@ -78,7 +78,7 @@ def post(url: str, body: str, headers: Mapping[str, str]) -> Answer:
     """POST a JSON body. Redirects are not followed and the answer's body is not read.
 
     Raises ReceiverRefused for a URL that may not be used, AddressRefused, httpx.TransportError, or OSError when
-    the name can not be resolved; the words of these may hold the URL.
+    the name cannot be resolved; the words of these may hold the URL.
     """
     # A client of its own for each message: no connection and no cookie is shared between receivers.
     with httpx.Client(

@@ -17,7 +17,7 @@ SECRET_BYTES = range(24, 65)  # Standard Webhooks, "signature scheme"
 
 
 class ReceiverRefused(Refusal):
-    """This receiver can not be told anything: {why}"""
+    """This receiver cannot be told anything: {why}"""
 
 
 def add_receiver(tenant: Tenant, kind: str, name: str, url: str, secret: str = "") -> Receiver:

@@ -1,4 +1,4 @@
-"""Text by strangers, made safe to show: what can not be seen is written out."""
+"""Text by strangers, made safe to show: what cannot be seen is written out."""
 
 import re
 

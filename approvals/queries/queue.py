@@ -37,6 +37,7 @@ class QueueRow:
     asked_at: datetime
     expires_at: datetime
     places: tuple[Places, ...]
+    is_forbidden: bool  # by the policy as it now is: it can only be denied
     refusal: Refusal | None
 
 
@@ -71,5 +72,6 @@ def _row(by: Reviewer, request: ApprovalRequest, votes: list[Cast], roles: dict[
         asked_at=request.created_at,
         expires_at=request.expires_at,
         places=places(request, votes, roles),
+        is_forbidden=request.verdict.get("kind") == "deny",
         refusal=why_not(by, request, votes),
     )

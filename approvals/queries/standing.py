@@ -91,8 +91,8 @@ def places(
 
 def why_not(by: Reviewer, request: ApprovalRequest, votes: Sequence[Cast]) -> Refusal | None:
     """What `judge.check_entitled` would raise, from votes already read: a queue asks for many rows at once."""
-    if not judge.independent(by.person_id, request):
-        return SelfApproval()
+    if why := judge.dependent_because(by.person_id, request):
+        return SelfApproval(why=why)
     wanted = judge.deciding_roles(request)
     if not wanted & by.roles:
         return NotEntitled(roles=" or ".join(sorted(role.replace("_", " ") for role in wanted)))

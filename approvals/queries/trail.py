@@ -19,10 +19,11 @@ AUDITOR = "auditor"
 
 @dataclass(frozen=True)
 class TrailLine:
-    """One event, and the name of who did it."""
+    """One event, the name of who did it, and what the request was about."""
 
     entry: TrailEntry
     actor: str
+    headline: str  # of the request, "" where the event has none
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,14 @@ def denied(by: Reviewer, *, wanted: str, code: str, what: str = "") -> None:
 
 def _lines(tenant_id: UUID, entries: Sequence[TrailEntry]) -> tuple[TrailLine, ...]:
     names = _names(tenant_id)
-    return tuple(TrailLine(entry, _actor(entry, names)) for entry in entries)
+    about = ApprovalRequest.objects.filter(pk__in={entry.request_id for entry in entries if entry.request_id})
+    headlines = dict(about.values_list("pk", "headline"))
+    return tuple(
+        TrailLine(
+            entry, _actor(entry, names), headlines.get(entry.request_id, "") if entry.request_id else ""
+        )
+        for entry in entries
+    )
 
 
 def _actor(entry: TrailEntry, names: dict[str, str]) -> str:

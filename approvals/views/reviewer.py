@@ -22,6 +22,7 @@ from approvals.errors import (
     PageOutdated,
     PolicyForbids,
     Refusal,
+    RequestAltered,
     SelfApproval,
 )
 from approvals.identity.requester import Reviewer
@@ -35,6 +36,7 @@ STATUS_OF: dict[type[Refusal], int] = {
     SelfApproval: 403,
     NotEntitled: 403,
     PolicyForbids: 403,
+    RequestAltered: 403,
     MoveRefused: 409,
     PageOutdated: 409,
     AlreadyVoted: 409,

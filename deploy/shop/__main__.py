@@ -43,6 +43,7 @@ class AnnouncingServer(uvicorn.Server):
 def main() -> None:
     """Read the arguments and serve; exits with a sentence when the credentials or the data cannot be used."""
     given = _arguments()
+    os.umask(0o077)  # its data are for its owner alone
     # uvicorn shuts down in order and then raises the signal again; asked to stop and stopped is a success.
     for asked_to_stop in (signal.SIGTERM, signal.SIGINT):
         signal.signal(asked_to_stop, lambda *_: sys.exit(0))

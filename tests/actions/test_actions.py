@@ -5,10 +5,12 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from pydantic import TypeAdapter, ValidationError
 
 from approvals import actions, backing, execute, judge
+from approvals.actions.change_shipping_address import Address
 from approvals.actions.contract import NotReversible
-from approvals.actions.money import display
+from approvals.actions.money import DECIMALS, Currency, display
 from approvals.errors import BackingRefused
 from tests.world import World
 
@@ -115,7 +117,41 @@ def test_an_address_that_somebody_changed_meanwhile_is_not_overwritten(world: Wo
         (5, "EUR", "0.05 EUR"),
         (123456789, "KWD", "123,456.789 KWD"),
         (-5, "EUR", "-0.05 EUR"),
+        (12900, "XYZ", "12,900 minor units of XYZ"),
     ],
 )
 def test_money_is_shown_in_the_currencys_own_decimals(minor: int, currency: str, words: str) -> None:
     assert display(minor, currency) == words
+
+
+# ISO 4217, list one: how many active codes with a minor unit there are, and those whose minor unit is no hundredth.
+ACTIVE = 165
+NOT_HUNDREDTHS = {
+    "1": "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
+    "0.001": "BHD IQD JOD KWD LYD OMR TND",
+    "0.0001": "CLF UYW",
+}
+
+
+def test_every_active_currency_has_its_decimals() -> None:
+    shown = {code: display(1, code).removesuffix(f" {code}") for code in DECIMALS}
+    assert len(shown) == ACTIVE
+    smallest = {code: unit for unit, codes in NOT_HUNDREDTHS.items() for code in codes.split()}
+    assert shown == dict.fromkeys(shown, "0.01") | smallest
+
+
+@pytest.mark.parametrize("code", DECIMALS)
+def test_every_active_currency_can_be_asked_for(code: str) -> None:
+    assert TypeAdapter(Currency).validate_python(code) == code
+
+
+def test_the_schema_of_a_currency_stays_readable() -> None:
+    assert TypeAdapter(Currency).json_schema()["pattern"] == "^[A-Z]{3}$"
+
+
+@pytest.mark.parametrize("place", ["name", "line1", "line2", "city", "region", "postal_code"])
+@pytest.mark.parametrize("character", ["\0", "\n", "\r", "\x1b", "\x7f", "\x85", "\u2028"])
+def test_a_line_of_an_address_is_one_line_without_control_characters(place: str, character: str) -> None:
+    assert Address.model_validate({**ADDRESS, place: "69 001"})
+    with pytest.raises(ValidationError, match=place):
+        Address.model_validate({**ADDRESS, place: f"69{character}001"})

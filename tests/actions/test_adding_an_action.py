@@ -4,15 +4,17 @@ import importlib.util
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.test import Client
 
-from approvals import actions
+from approvals import actions, execute
 from mcp_bridge.server import tools
 from tests.world import World
 
 ROOT = Path(__file__).resolve().parents[2]
+CREDIT = {"amount_minor": 2500, "currency": "USD", "reference": "by-hand", "reason": "By mistake."}
 
 
 @pytest.fixture
@@ -20,9 +22,9 @@ def fifth(tmp_path: Path) -> Iterator[actions.AnyAction]:
     """The action of CONTRIBUTING.md, from one file."""
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL)
     (source,) = [block for block in blocks if "ACTION = " in block]
-    file = tmp_path / "close_account.py"
+    file = tmp_path / "take_back_store_credit.py"
     file.write_text(source)
-    spec = importlib.util.spec_from_file_location("close_account", file)
+    spec = importlib.util.spec_from_file_location("take_back_store_credit", file)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -32,40 +34,52 @@ def fifth(tmp_path: Path) -> Iterator[actions.AnyAction]:
     del actions._ACTIONS[module.ACTION.name]
 
 
+def asked(world: World) -> dict[str, Any]:
+    """What an agent asks for, after somebody gave credit by mistake."""
+    given = world.shop.write("/v1/customers/cus_1001/store-credit", CREDIT).raise_for_status().json()
+    return {
+        "customer_id": "cus_1001",
+        "operation_id": given["id"],
+        "amount_minor": 2500,
+        "currency": "USD",
+        "reason": "It was meant for another customer.",
+    }
+
+
 def test_one_file_makes_the_tool_appear(fifth: actions.AnyAction) -> None:
-    (tool,) = [tool for tool in tools() if tool.name == "request_account_closure"]
-    assert {"customer_id", "reason", "idempotency_key"} <= set(tool.parameters["properties"])
-
-
-def test_one_file_makes_its_requests_decidable_by_its_owner(world: World, fifth: actions.AnyAction) -> None:
-    request = world.submit(
-        "close_account", customer_id="cus_1001", reason="The customer wants the account gone."
-    )
-    assert request.verdict["rule"] == "default"
-    assert world.vote(request, "approve", "lena").status == "approved"
+    (tool,) = [tool for tool in tools() if tool.name == "request_store_credit_reversal"]
+    assert {"customer_id", "operation_id", "reason", "idempotency_key"} <= set(tool.parameters["properties"])
 
 
 def test_one_file_makes_its_page_appear(world: World, fifth: actions.AnyAction) -> None:
-    request = world.submit(
-        "close_account", customer_id="cus_1001", reason="The customer wants the account gone."
-    )
+    request = world.submit("take_back_store_credit", **asked(world))
     with world.processes.acting_as("web"):
         browser = Client()
         browser.force_login(world.people["lena"])
         page = browser.get(f"/requests/{request.pk}/").content.decode()
     for shown in (
-        "Close account cus_1001 with",
-        "The customer wants the account gone.",
-        "A closed account can not be opened again.",
-        "orders count",
+        "Take 25.00 USD of store credit back from customer cus_1001",
+        "It was meant for another customer.",
+        "It can be given again only as new credit.",
+        "store credit",
         "Approve",
     ):
         assert shown in page
 
 
+def test_one_file_goes_the_whole_way_to_the_ledger(world: World, fifth: actions.AnyAction) -> None:
+    request = world.submit("take_back_store_credit", **asked(world))
+    assert request.verdict["rule"] == "default"
+    assert world.vote(request, "approve", "lena").status == "approved"
+    with world.processes.acting_as("worker"):
+        execute.run(request.pk, request.tenant_id)
+    assert world.status(request) == "succeeded"
+    assert [entry["kind"] for entry in world.ledger(request)] == ["store_credit_reversal"]
+
+
 def test_two_files_can_not_claim_one_name(fifth: actions.AnyAction) -> None:
     class Copy(type(fifth)):  # type: ignore[misc]
-        name = "close_account_again"
+        name = "take_back_again"
 
     with pytest.raises(ValueError, match="share a name"):
         actions.register(Copy())

@@ -11,7 +11,7 @@ from django.db.migrations.state import ProjectState
 
 from approvals.audit.events import Actor, OutsideTransaction, record
 from approvals.audit.format import Unrecordable
-from approvals.audit.kinds import KINDS, UnknownKind
+from approvals.audit.kinds import KINDS, KINDS_OF, UnknownKind, actor_kind_of
 from approvals.audit.queries import trail as trail_of
 from approvals.database import tenant_scope
 from tests.audit.trails import AGENT, Trail
@@ -26,13 +26,14 @@ def trail(common_trail: Trail) -> Trail:
 
 @pytest.mark.parametrize("process", WRITERS)
 def test_every_process_records_with_personal_values(trail: Trail, tenant_id: UUID, process: str) -> None:
-    request_id = uuid4()
+    request_id, kind = uuid4(), min(KINDS_OF[process])
+    actor = Actor(actor_kind_of(process, kind), process)
     trail.act_as(process)
     with tenant_scope(tenant_id):
         event_id = record(
-            "request.created",
+            kind,
             tenant_id=tenant_id,
-            actor=Actor("system", process),
+            actor=actor,
             request_id=request_id,
             trace_id="0af7651916cd43dd8448eb211c80319c",
             data={"amount": "49.90"},
@@ -41,9 +42,9 @@ def test_every_process_records_with_personal_values(trail: Trail, tenant_id: UUI
     trail.act_as("web")
     with tenant_scope(tenant_id):
         (entry,) = trail_of(tenant_id, request_id)
-    assert (entry.id, entry.actor) == (event_id, Actor("system", process))
+    assert (entry.id, entry.actor) == (event_id, actor)
     assert (entry.data, entry.personal) == ({"amount": "49.90"}, {"email": "ada@example.com"})
-    assert (entry.meaning, entry.sealed) == (KINDS["request.created"], False)
+    assert (entry.meaning, entry.sealed) == (KINDS[kind], False)
     assert trail.verify(tenant_id).ok
 
 
@@ -75,6 +76,22 @@ def test_an_event_goes_with_its_transaction(trail: Trail, tenant_id: UUID) -> No
 def test_an_unknown_kind_is_refused(trail: Trail, tenant_id: UUID) -> None:
     with pytest.raises(UnknownKind, match=r"request\.creatd"):
         trail.record(tenant_id, kind="request.creatd")
+
+
+def test_every_kind_belongs_to_a_process() -> None:
+    assert set().union(*KINDS_OF.values()) == set(KINDS)
+
+
+def test_a_kind_that_this_version_does_not_know_can_be_read(
+    trail: Trail, tenant_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request_id = uuid4()
+    trail.record(tenant_id, request_id=request_id)
+    monkeypatch.delitem(KINDS, "request.created")
+    trail.act_as("web")
+    with tenant_scope(tenant_id):
+        (entry,) = trail_of(tenant_id, request_id)
+    assert (entry.kind, entry.meaning) == ("request.created", "request.created")
 
 
 @pytest.mark.parametrize(("field", "value"), [("email", "a\x00b"), ("email", "\ud800"), ("na\x00me", "a")])

@@ -3,7 +3,9 @@
 import base64
 import json
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from io import StringIO
+from unittest.mock import ANY
 from uuid import UUID, uuid4
 
 import pytest
@@ -12,7 +14,9 @@ from django.core.management import CommandError, call_command
 from django.test import override_settings
 
 from approvals.audit.keys import public_keys, signer_id, signing_key
-from tests.audit.trails import Trail
+from approvals.audit.seal import LOCK
+from approvals.database import tenant_scope
+from tests.audit.trails import Trail, insert_event
 
 FileEvents = Callable[[int], list[UUID]]
 
@@ -49,11 +53,27 @@ def test_a_broken_trail_names_its_row_on_stderr(trail: Trail, sealed: list[UUID]
     assert err.startswith(f"BROKEN: event {sealed[1]} of tenant ")
 
 
+def test_a_sealer_at_rest_is_told(trail: Trail, tenant_id: UUID, sealed: list[UUID]) -> None:
+    trail.act_as("door")
+    with tenant_scope(tenant_id):
+        insert_event(tenant_id, at=datetime.now(UTC) - timedelta(seconds=61))
+    with trail.superuser() as anybody, anybody.transaction():
+        anybody.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+        assert trail.seal() == 0
+        out, err, code = run(trail)
+    assert (out, code) == ("", 1)
+    assert err.startswith("the sealer does not work: 2 events are not sealed, the oldest since ")
+    assert json.loads(run(trail, "--json")[0])["ok"] is False
+    trail.seal()
+    assert run(trail) == ("trail intact: 4 events, 2 checkpoints, 0 not yet sealed\n", "", 0)
+
+
 def test_the_report_as_json(trail: Trail, tenant_id: UUID, sealed: list[UUID]) -> None:
     out, _, code = run(trail, "--json")
     assert code == 0
     assert json.loads(out) == {
-        "ok": True, "tenants": 1, "events": 3, "unsealed": 1, "checkpoints": 1, "broken": None,
+        "ok": True, "tenants": 1, "events": 3, "unsealed": 1, "oldest_unsealed": ANY, "checkpoints": 1,
+        "broken": None,
     }  # fmt: skip
     trail.tamper("DELETE FROM audit_event WHERE id = %s", sealed[0])
     out, err, code = run(trail, "--json", "--tenant", str(tenant_id))

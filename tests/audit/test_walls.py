@@ -1,15 +1,14 @@
 """What each database role cannot do, tried with the role itself."""
 
-from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import pytest
 from django.db import DatabaseError, IntegrityError, ProgrammingError, connection, transaction
 
-from approvals.audit.format import event_text, leaf
+from approvals.audit.kinds import KINDS_OF, actor_kind_of
 from approvals.audit.models import Checkpoint, Event, Personal
 from approvals.database import tenant_scope
-from tests.audit.trails import Trail
+from tests.audit.trails import Trail, insert_event
 
 PROCESSES = ("door", "web", "worker", "sweeper")
 TABLES = ("audit_event", "audit_checkpoint")
@@ -90,8 +89,9 @@ def test_the_web_reads_its_tenant_alone(trail: Trail, tenant_id: UUID) -> None:
 @pytest.mark.parametrize("process", PROCESSES)
 def test_no_process_records_for_another_tenant(trail: Trail, tenant_id: UUID, process: str) -> None:
     trail.act_as(process)
+    kind = min(KINDS_OF[process])
     with pytest.raises(ProgrammingError, match="row-level security"), tenant_scope(uuid4()):
-        _insert(tenant_id, tenant_id)
+        insert_event(tenant_id, kind=kind, actor_kind=actor_kind_of(process, kind))
     with pytest.raises(ProgrammingError, match="row-level security"), tenant_scope(uuid4()):
         Personal.objects.bulk_create(
             [Personal(event_id=uuid4(), tenant_id=tenant_id, field="a", salt=bytes(32), value="")]
@@ -123,47 +123,17 @@ def test_only_the_sweeper_seals(trail: Trail, tenant_id: UUID, process: str) -> 
 def test_columns_that_contradict_the_text_are_refused(trail: Trail, tenant_id: UUID) -> None:
     trail.act_as("door")
     with pytest.raises(IntegrityError, match="audit_event_columns"), tenant_scope(tenant_id):
-        _insert(tenant_id, tenant_in_text=uuid4())
+        insert_event(tenant_id, tenant_in_text=uuid4())
 
 
 def test_a_leaf_that_is_not_the_hash_of_the_text_is_refused(trail: Trail, tenant_id: UUID) -> None:
     trail.act_as("door")
     with pytest.raises(IntegrityError, match="audit_event_leaf"), tenant_scope(tenant_id):
-        _insert(tenant_id, tenant_id, wrong_leaf=True)
+        insert_event(tenant_id, wrong_leaf=True)
 
 
 def test_text_that_is_no_event_is_refused(trail: Trail, tenant_id: UUID) -> None:
     trail.act_as("door")
     for text in ("{}", "[]", "null", "no json"):
         with pytest.raises(DatabaseError), transaction.atomic(), tenant_scope(tenant_id):
-            _insert(tenant_id, tenant_id, text=text)
-
-
-def _insert(
-    tenant_id: UUID, tenant_in_text: UUID, *, text: str | None = None, wrong_leaf: bool = False
-) -> None:
-    event_id, at = uuid4(), datetime.now(UTC)
-    text = text or event_text(
-        event_id=event_id,
-        tenant_id=tenant_in_text,
-        at=at,
-        kind="request.created",
-        actor_kind="agent",
-        actor_id="a",
-        request_id=None,
-        trace_id="",
-        data={},
-        commitments={},
-    )
-    Event.objects.create(
-        id=event_id,
-        tenant_id=tenant_id,
-        kind="request.created",
-        request_id=None,
-        actor_kind="agent",
-        actor_id="a",
-        trace_id="",
-        at=at,
-        text=text,
-        leaf=bytes(32) if wrong_leaf else leaf(text),
-    )
+            insert_event(tenant_id, text=text)

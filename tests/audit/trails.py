@@ -1,23 +1,30 @@
 """A database with a trail of its own, and what the processes, and an intruder, do in it."""
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote, urlsplit
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import psycopg
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.db import connection
 
 from approvals.audit.events import Actor, record
+from approvals.audit.format import event_text, leaf
 from approvals.audit.keys import PublicKeys, signer_id
+from approvals.audit.models import Event
 from approvals.audit.seal import BATCH, seal
 from approvals.audit.verify import Report, verify
 from approvals.database import tenant_scope
 from tests.world import Processes
 
 AGENT = Actor("agent", "refund-bot")
-WALLED = ("audit_event", "audit_checkpoint")
+WALLED = ("audit_event", "audit_checkpoint", "audit_personal")
+OWN_TRIGGERS = """
+SELECT tgrelid::regclass::text, tgname FROM pg_trigger
+WHERE NOT tgisinternal AND tgrelid::regclass::text = ANY (%s)
+"""
 
 
 def connect_as(url: str, database: str) -> None:
@@ -31,6 +38,45 @@ def connect_as(url: str, database: str) -> None:
         HOST=parts.hostname or "",
         PORT=str(parts.port or ""),
     )
+
+
+def insert_event(
+    tenant_id: UUID,
+    *,
+    tenant_in_text: UUID | None = None,
+    kind: str = "request.created",
+    actor_kind: str = "agent",
+    at: datetime | None = None,
+    text: str = "",
+    wrong_leaf: bool = False,
+) -> UUID:
+    """One row past `record`, as somebody would write it who has a process's connection."""
+    event_id, at = uuid4(), at or datetime.now(UTC)
+    text = text or event_text(
+        event_id=event_id,
+        tenant_id=tenant_in_text or tenant_id,
+        at=at,
+        kind=kind,
+        actor_kind=actor_kind,
+        actor_id="a",
+        request_id=None,
+        trace_id="",
+        data={},
+        commitments={},
+    )
+    Event.objects.create(
+        id=event_id,
+        tenant_id=tenant_id,
+        kind=kind,
+        request_id=None,
+        actor_kind=actor_kind,
+        actor_id="a",
+        trace_id="",
+        at=at,
+        text=text,
+        leaf=bytes(32) if wrong_leaf else leaf(text),
+    )
+    return event_id
 
 
 def superuser(processes: Processes, database: str = "postgres") -> psycopg.Connection[tuple[object, ...]]:
@@ -84,6 +130,6 @@ class Trail:
                 owner.execute(
                     f"ALTER TABLE {table} ADD CONSTRAINT {name} {check.removesuffix(' NOT VALID')} NOT VALID"
                 )
-            for table in WALLED:
-                for wall in ("change", "truncate"):
-                    owner.execute(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {table}_no_{wall}")
+            triggers: list[Any] = owner.execute(OWN_TRIGGERS, [list(WALLED)]).fetchall()
+            for table, name in triggers:
+                owner.execute(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name}")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.guarantees.guards import PAGE, ROOT, Guarantee, guarantees, page
+from tests.guarantees.guards import PAGE, ROOT, Guarantee, guarantees, page, passing
 
 EVERY = guarantees()
 
@@ -24,3 +24,12 @@ def test_each_promise_names_tests_that_exist_and_guards_that_are_there(one: Guar
         assert f"def {name}" in (ROOT / file).read_text()
     for edit in one.edits:
         assert (ROOT / edit.file).read_text().count(edit.old) == 1
+
+
+def test_a_guarantee_is_shown_by_each_of_its_tests_and_not_by_a_namesake() -> None:
+    report = (
+        "2 failed\nFAILED tests/a.py::test_one[x - y] - assert 1 == 2\nFAILED tests/b.py::test_three_more\n"
+    )
+    assert passing(("tests/a.py::test_one", "tests/a.py", "tests/b.py::test_three_more"), report) == []
+    rest = ("tests/a.py::test_two", "tests/b.py::test_three", "tests/c.py")
+    assert passing(rest, report) == list(rest)

@@ -37,6 +37,24 @@ def test_the_demo_tells_the_whole_story_and_exits_clean(tmp_path: Path) -> None:
     assert left_running(tmp_path) == []
 
 
+def test_after_the_demo_the_product_starts_in_the_same_folder_and_can_be_reset(tmp_path: Path) -> None:
+    """The README's commands in the README's order, from nothing."""
+    data = tmp_path / "data"
+    kept = {name: os.environ[name] for name in ("PATH", "COUNTERSIGN_EMBEDDED") if name in os.environ}
+    for command in (["demo"], ["dev", "--check"], ["dev", "--reset"]):
+        done = subprocess.run(
+            [sys.executable, "manage.py", *command],
+            cwd=ROOT,
+            env={**kept, "COUNTERSIGN_DATA": str(data)},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=150,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert not list(data.iterdir())
+
+
 def left_running(folder: Path) -> list[str]:
     """Command lines of processes that still name the folder."""
     lines = []

@@ -1,5 +1,6 @@
 """What an agent can call, and what comes back."""
 
+import base64
 import json
 from typing import Any
 from uuid import uuid4
@@ -176,6 +177,23 @@ def test_my_requests_come_in_pages_newest_first(host: Host) -> None:
     assert second["next_cursor"] is None
     for wrong in ("bm9uc2Vuc2U=", "MjAyNi0wMS0wMVQwMDowMDowMCAx", "____"):
         assert "cursor" in host.refusal("list_my_requests", cursor=wrong)
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "0001-01-01T00:00:00+14:00",
+        "0001-01-01T00:00:00+00:00",
+        "9999-12-31T23:59:59-14:00",
+        "9999-12-31T23:59:59+00:00",
+        "1700000000",
+        "1e300",
+        "2026-01-01T00:00:00",
+    ],
+)
+def test_a_cursor_that_names_no_moment_of_ours_is_refused_as_such(host: Host, moment: str) -> None:
+    cursor = base64.urlsafe_b64encode(f"{moment} {uuid4()}".encode()).decode()
+    assert host.refusal("list_my_requests", cursor=cursor).startswith("[arguments_invalid]")
 
 
 def test_the_status_tells_what_came_of_it(host: Host, known: World) -> None:

@@ -204,7 +204,7 @@ def test_the_machines_proxy_settings_are_not_used(
 
 @pytest.mark.usefixtures("private_allowed")
 def test_an_answer_without_end_is_not_read(receiver: Receiving, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The status is all that counts; a receiver can not keep a worker busy, or fill its memory, with words."""
+    """The status is all that counts; a receiver cannot keep a worker busy, or fill its memory, with words."""
     monkeypatch.setattr(posting, "TIMEOUT", httpx.Timeout(5.0))
 
     def drone(handler: Any) -> None:

@@ -1,4 +1,4 @@
-"""The Slack card: its shape and limits, and what a stranger's words can not do to it."""
+"""The Slack card: its shape and limits, and what a stranger's words cannot do to it."""
 
 from dataclasses import replace
 from datetime import UTC, datetime

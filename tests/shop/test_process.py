@@ -47,6 +47,12 @@ def test_sigterm_ends_it_cleanly_and_takes_the_port_file_away(tmp_path: Path) ->
         socket.create_connection(("127.0.0.1", port), timeout=5)
 
 
+def test_its_files_are_for_their_owner_alone(running_shop: RunningShop) -> None:
+    files = [running_shop.data, *running_shop.data.rglob("*"), running_shop.port_file]
+    assert len(files) > 2
+    assert {file: file.stat().st_mode & 0o077 for file in files} == dict.fromkeys(files, 0)
+
+
 def test_it_listens_on_loopback_only(running_shop: RunningShop) -> None:
     # Bound to every interface, it would answer on the rest of 127.0.0.0/8 as well.
     port = int(running_shop.port_file.read_text())

@@ -97,7 +97,9 @@ def test_line_breaks_count_once_as_in_the_browser(web: World, sign_in: SignIn) -
 
 def test_the_agents_owner_can_not_decide(web: World, sign_in: SignIn) -> None:
     request = web.submit()
-    refused(post(sign_in("otto"), request), 403, "You can not decide this request")
+    refused(
+        post(sign_in("otto"), request), 403, "You cannot decide this request: you own the agent that asked"
+    )
     assert "vote.refused" in web.events(request)
 
 
@@ -116,9 +118,7 @@ def test_the_form_sent_twice_is_one_vote(web: World, sign_in: SignIn) -> None:
 def test_a_second_approval_of_an_approved_request_is_refused(web: World, sign_in: SignIn) -> None:
     request = web.submit()
     post(sign_in("lena"), request)
-    refused(
-        post(sign_in("mara"), request), 409, "This request is approved and can no longer become approved."
-    )
+    refused(post(sign_in("mara"), request), 409, "This request is already approved")
     assert len(votes(request)) == 1
 
 
@@ -199,7 +199,7 @@ def test_an_approval_without_its_audit_row_does_not_happen(
 def _broken(kind: str) -> Callable[..., Any]:
     def written(name: str, **kwargs: Any) -> Any:
         if name == kind:
-            raise RuntimeError("the trail can not be written")
+            raise RuntimeError("the trail cannot be written")
         return record(name, **kwargs)
 
     return written

@@ -67,7 +67,8 @@ def test_the_tenants_trail_is_newest_first_and_leads_to_the_requests(web: World,
 def test_the_trail_is_paged_without_gaps(web: World) -> None:
     with tenant_scope(web.tenant.pk):
         written = [
-            record("seed.loaded", tenant_id=web.tenant.pk, actor=Actor("system", "test")) for _ in range(5)
+            record("session.signed_in", tenant_id=web.tenant.pk, actor=Actor("person", "test"))
+            for _ in range(5)
         ]
     by, seen, after = web.reviewer("ada"), [], ""
     for _ in range(3):

@@ -63,7 +63,7 @@ def test_a_place_that_is_filled_is_no_longer_asked_for(web: World, sign_in: Sign
     [
         ("mara", "You can decide this"),
         ("lena", "You have already decided on this revision."),
-        ("otto", "You can not decide this request"),
+        ("otto", "You cannot decide this request: you own the agent that asked"),
         ("ada", "This request needs a decision by finance or support lead."),
     ],
 )

@@ -75,6 +75,16 @@ def test_a_fact_of_the_same_name_says_whether_the_claim_holds(web: World, sign_i
     assert "currency EUR claimed: USD" in text(section(shown(sign_in, request), "computed"))
 
 
+def test_a_line_break_inside_a_value_is_seen(web: World, sign_in: SignIn) -> None:
+    request = web.submit()
+    facts = json.dumps({**json.loads(request.facts), "currency": "EUR\nUSD"})
+    with web.processes.acting_as("worker"), tenant_scope(request.tenant_id):
+        ApprovalRequest.objects.filter(pk=request.pk).update(facts=facts)
+    computed = section(shown(sign_in, request), "computed")
+    assert '<bdi class="said">EUR\nUSD</bdi>' in computed
+    assert '<bdi class="said">USD</bdi>' in computed  # what was claimed
+
+
 def test_an_agents_text_is_text(web: World, sign_in: SignIn) -> None:
     page = shown(sign_in, web.submit(reason=HOSTILE))
     assert "<script" not in page
@@ -138,7 +148,7 @@ def test_who_asked_and_who_answers_for_it(web: World, sign_in: SignIn) -> None:
 
 def test_somebody_who_may_not_decide_gets_the_reason_instead_of_the_form(web: World, sign_in: SignIn) -> None:
     page = shown(sign_in, web.submit(), "otto")
-    assert "You can not decide this request" in page
+    assert "You cannot decide this request" in page
     assert 'name="decision"' not in page
 
 

@@ -107,7 +107,7 @@ def test_a_sign_in_without_its_event_does_not_happen(
     web: World, lena: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object, **__: object) -> None:
-        raise RuntimeError("the trail can not be written")
+        raise RuntimeError("the trail cannot be written")
 
     monkeypatch.setattr(sessions, "record", broken)
     client = Client(raise_request_exception=False)

@@ -97,11 +97,40 @@ def test_a_revoked_token_is_gone(web: World) -> None:
     assert tokens(web) == []
 
 
-@pytest.mark.parametrize("grant", ["password", "authorization_code", "refresh_token", "implicit"])
+DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
+
+
+@pytest.mark.parametrize("grant", ["password", "authorization_code", "refresh_token", "implicit", DEVICE, ""])
 def test_no_other_grant_works(web: World, grant: str) -> None:
-    form = {"username": web.people["lena"].email, "password": "x", "code": "x", "refresh_token": "x"}
-    assert ask(web, grant_type=grant, **form).status_code in (400, 401)
+    form = {"username": web.people["lena"].email, "password": "x", "code": "x", "device_code": "x"}
+    answer = ask(web, grant_type=grant, refresh_token="x", **form)
+    assert (answer.status_code, answer.json()) == (400, {"error": "unsupported_grant_type"})
     assert tokens(web) == []
+
+
+@pytest.mark.parametrize("path", ["/o/token/", "/o/revoke_token/"])
+@pytest.mark.parametrize(
+    ("credentials", "form", "query"),
+    [
+        (b"pro\0gram:secret", {}, ""),
+        (b"program:sec\0ret", {}, ""),
+        (b"pro%00gram:secret", {}, ""),
+        (b"program:secret", {"scope": "mcp:\0read"}, ""),
+        (b"program:secret", {"resource": ["https://a.example", "\0"]}, ""),
+        (b"program:secret", {"token": "x\0"}, ""),
+        (b"program:secret", {"\0": "x"}, ""),
+        (b"program:secret", {}, "?token=%00"),
+        (b"", {"client_id": "pro\0gram", "client_secret": "secret"}, ""),
+    ],
+)
+def test_a_nul_character_is_refused_in_words_wherever_it_stands(
+    web: World, path: str, credentials: bytes, form: dict[str, Any], query: str
+) -> None:
+    headers = {"Authorization": "Basic " + base64.b64encode(credentials).decode()} if credentials else {}
+    body = {"grant_type": "client_credentials", "token": "x", **form}
+    answer = Client(raise_request_exception=False).post(path + query, body, headers=headers)
+    assert (answer.status_code, answer.json()) == (400, {"error": "invalid_request"})
+    assert answer["Content-Type"] == "application/json"
 
 
 def test_the_metadata_names_what_is_served(web: World) -> None:

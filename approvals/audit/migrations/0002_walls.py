@@ -2,7 +2,8 @@
 
 from django.db import migrations
 
-from approvals.database import TENANT, force_rls, grant, policy
+from approvals.audit.kinds import KINDS_OF, actor_kind_of
+from approvals.database import TENANT, force_rls, grant, policy, role
 
 WRITERS = ("door", "web", "worker", "sweeper")
 EVENT_COLUMNS = "id, tenant_id, kind, request_id, actor_kind, actor_id, trace_id, at, text, leaf"
@@ -41,6 +42,48 @@ CREATE FUNCTION audit_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION 'the audit trail is append-only' USING ERRCODE = 'insufficient_privilege';
 END $$;
+"""
+
+
+RECORDS = ", ".join(
+    f"('{role(process).strip(chr(34))}', '{kind}', '{actor_kind_of(process, kind)}')"
+    for process, kinds in sorted(KINDS_OF.items())
+    for kind in sorted(kinds)
+)
+OWN_KINDS = f"""
+CREATE FUNCTION audit_own_kinds() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF (current_user::text, NEW.kind, NEW.actor_kind) IN (VALUES {RECORDS}) THEN
+        RETURN NEW;
+    END IF;
+    RAISE EXCEPTION '% may not record % by %', current_user, NEW.kind, NEW.actor_kind
+        USING ERRCODE = 'insufficient_privilege';
+END $$;
+CREATE TRIGGER audit_event_own_kinds BEFORE INSERT ON audit_event
+    FOR EACH ROW EXECUTE FUNCTION audit_own_kinds();
+ALTER TABLE audit_event ENABLE ALWAYS TRIGGER audit_event_own_kinds;
+"""
+
+# Writers cannot read events, so the function looks as the owner. Only the event's own transaction adds values:
+# one put beside an older event, erased or not, would show a forged name and break its verification.
+COMMITTED = """
+CREATE FUNCTION audit_personal_committed() RETURNS trigger LANGUAGE plpgsql
+    SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF EXISTS (
+        SELECT 1 FROM public.audit_event
+        WHERE id = NEW.event_id AND tenant_id = NEW.tenant_id AND xid = pg_current_xact_id()
+            AND text::json -> 'personal' ->> NEW.field IS NOT NULL
+    ) THEN
+        RETURN NEW;
+    END IF;
+    RAISE EXCEPTION 'no event of this transaction commits to the field %', NEW.field
+        USING ERRCODE = 'insufficient_privilege';
+END $$;
+REVOKE EXECUTE ON FUNCTION audit_personal_committed() FROM PUBLIC;
+CREATE TRIGGER audit_personal_committed AFTER INSERT ON audit_personal
+    FOR EACH ROW EXECUTE FUNCTION audit_personal_committed();
+ALTER TABLE audit_personal ENABLE ALWAYS TRIGGER audit_personal_committed;
 """
 
 
@@ -93,5 +136,6 @@ class Migration(migrations.Migration):
         migrations.RunSQL(
             REFUSE + append_only("audit_event") + append_only("audit_checkpoint"), migrations.RunSQL.noop
         ),
+        migrations.RunSQL(OWN_KINDS + COMMITTED, migrations.RunSQL.noop),
         migrations.RunSQL(ACCESS, migrations.RunSQL.noop),
     )

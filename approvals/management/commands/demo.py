@@ -7,6 +7,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from approvals.management import embedded
 from approvals.management.development import reset, stack
+from approvals.management.disk import data_folder
 from approvals.management.story import Broken, Story
 
 
@@ -16,7 +17,7 @@ class Command(BaseCommand):
     requires_system_checks = ()
 
     def handle(self, **_: object) -> None:
-        data = settings.DATA / "demo"
+        data = data_folder(settings.DATA) / "demo"
         reset(data)  # a story is told from its beginning, beside a run that may be live
         try:
             with stack(data) as running:
@@ -26,6 +27,7 @@ class Command(BaseCommand):
         except KeyboardInterrupt as interrupt:
             raise CommandError("Interrupted.", returncode=130) from interrupt
         embedded.forget(data)
+        data.rmdir()
         self.stdout.write("\nEvery step held. Start it yourself with: make run")
 
     def say(self, line: str) -> None:

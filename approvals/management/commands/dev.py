@@ -29,6 +29,7 @@ class Command(BaseCommand):
         try:
             with stack(settings.DATA) as running:
                 self.stdout.write(banner(running))
+                self.stdout.flush()  # a log file or a pipe shows it now, not at the end
                 if not check:
                     running.wait()
         except KeyboardInterrupt as interrupt:

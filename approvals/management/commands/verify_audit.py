@@ -1,18 +1,21 @@
-"""`manage.py verify_audit`: is the trail what was recorded and sealed? Exit code 0 if it is, 1 if not."""
+"""`manage.py verify_audit`: is the trail what was recorded, and is it being sealed? Exit code 0 or 1."""
 
 import json
 import sys
 from argparse import ArgumentParser
 from dataclasses import asdict
+from datetime import timedelta
 from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
 
 from approvals.audit.checks import Broken
 from approvals.audit.keys import public_keys
 from approvals.audit.verify import Report, verify
 
 PROGRESS_EVERY = 50_000
+SEALED_WITHIN = timedelta(minutes=1)  # the sweeper seals every few seconds
 
 
 class Command(BaseCommand):
@@ -32,13 +35,16 @@ class Command(BaseCommand):
             raise CommandError(f"There is no trail of a tenant {tenant}.")
         if as_json:
             self.stdout.write(_document(report))
-        elif report.ok:
+        elif report.ok and not _late(report):
             self.stdout.write(
                 f"trail intact: {report.events} events, {report.checkpoints} checkpoints, "
                 f"{report.unsealed} not yet sealed"
             )
         if report.broken:
             self._fail(report.broken)
+        if late := _late(report):
+            self.stderr.write(late)
+            sys.exit(1)
 
     def _progress(self, events: int) -> None:
         if events >= self._told + PROGRESS_EVERY:
@@ -50,5 +56,16 @@ class Command(BaseCommand):
         sys.exit(1)
 
 
+def _late(report: Report) -> str:
+    """What to say of a sealer that does not keep up: anybody with a session can hold its lock; "" when it does."""
+    oldest = report.oldest_unsealed
+    if oldest is None or oldest > timezone.now() - SEALED_WITHIN:
+        return ""
+    return (
+        f"the sealer does not work: {report.unsealed} events are not sealed, "
+        f"the oldest since {oldest:%Y-%m-%d %H:%M:%S} UTC"
+    )
+
+
 def _document(report: Report) -> str:
-    return json.dumps({"ok": report.ok, **asdict(report)}, default=str)
+    return json.dumps({"ok": report.ok and not _late(report), **asdict(report)}, default=str)
