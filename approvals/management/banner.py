@@ -16,7 +16,8 @@ def banner(running: Stack) -> str:
         f"  Pages         {addresses.public_url}\n"
         f"  Agents' door  {addresses.door_url}\n"
         f"  Sandbox shop  {addresses.backing_url}\n"
-        f"  Data, logs    {running.ground.data}",
+        f"  Data, logs    {running.ground.data}\n"
+        "  (Ports stay as they are from run to run; COUNTERSIGN_WEB_PORT and its like choose others.)",
         _people(running.seed.get("people", [])),
     ]
     for agent in agents[:1]:

@@ -77,7 +77,7 @@ def stack(
         held.enter_context(_only_run(data))
         supervisor = Supervisor(data / "log", Terminal(quiet=quiet))
         held.enter_context(supervisor.signals())
-        ports = Ports(environ, environ.get("COUNTERSIGN_BIND", LOOPBACK))
+        ports = Ports(environ, environ.get("COUNTERSIGN_BIND", LOOPBACK), private_folder(data / "ports"))
         held.callback(ports.close)
         held.callback(supervisor.stop)
         running = _start(data, checkout, environ, ports, supervisor, held)

@@ -1,4 +1,4 @@
-"""Loopback ports: the friendly one where it is free, else another."""
+"""Loopback ports: the friendly one where it is free, else another, and the same one the next time."""
 
 import errno
 import random
@@ -6,8 +6,11 @@ import socket
 import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
+from pathlib import Path
 
 from django.core.management.base import CommandError
+
+from approvals.management.disk import write_private
 
 LOOPBACK = "127.0.0.1"
 # Below the range from which Linux takes the ports of outgoing connections, so that none slips in.
@@ -29,20 +32,30 @@ def any_free(host: str = LOOPBACK) -> int:
 class Ports:
     """The ports of one run, claimed until it is closed: two runs started together do not both take 8000."""
 
-    def __init__(self, environ: Mapping[str, str], host: str = LOOPBACK) -> None:
+    def __init__(self, environ: Mapping[str, str], host: str = LOOPBACK, memory: Path | None = None) -> None:
+        """`memory` is a folder that keeps the ports of earlier runs: what people configured goes on working."""
         self._environ = environ
         self._host = host
+        self._memory = memory
         self._claims = ExitStack()
 
     def take(self, name: str, friendly: int) -> int:
-        """The port in COUNTERSIGN_<NAME>_PORT, else the friendly one, else a free one.
+        """The port in COUNTERSIGN_<NAME>_PORT, else that of the last run, the friendly one, or a free one.
 
         Raises CommandError when a port asked for by name is not a port or is taken.
         """
         variable = f"COUNTERSIGN_{name.upper()}_PORT"
         if asked := self._environ.get(variable):
             return self._insist(variable, asked)
-        return next(port for port in (friendly, *_in_any_order()) if self._claim(port))
+        wanted = (*self._last(name), friendly, *_in_any_order())
+        port = next(port for port in wanted if self._claim(port))
+        if self._memory:
+            write_private(self._memory / name, str(port))
+        return port
+
+    def _last(self, name: str) -> tuple[int, ...]:
+        kept = self._memory / name if self._memory else None
+        return (int(kept.read_text()),) if kept and kept.is_file() else ()
 
     def close(self) -> None:
         self._claims.close()

@@ -4,6 +4,7 @@ import re
 import socket
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from django.core.management.base import CommandError
@@ -35,6 +36,13 @@ def test_another_port_is_used_when_the_friendly_one_is_taken(
         port = ports.take("web", friendly)
         assert port != friendly
         assert is_free(port)
+
+
+def test_the_next_run_takes_the_same_port_again(friendly: int, tmp_path: Path) -> None:
+    with closing(socket.create_server(("127.0.0.1", friendly))), closing(Ports({}, memory=tmp_path)) as first:
+        another = first.take("web", friendly)
+    with closing(Ports({}, memory=tmp_path)) as second:
+        assert second.take("web", friendly) == another
 
 
 def test_a_port_that_only_ipv6_uses_is_taken_too(ports: Ports, friendly: int) -> None:
