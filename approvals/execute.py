@@ -130,12 +130,12 @@ def _asked(
 
 
 def _under_way(request: ApprovalRequest) -> float:
-    """Seconds for which "there is no record" is not proof yet: an attempt without any answer may still arrive.
+    """Seconds for which "there is no record" is not proof yet: an attempt that nobody answered may still arrive.
 
-    One that was answered, if only by an error, has ended there.
+    One that the API itself ended with an error (500) has ended there; 502 to 504 are a gateway's words.
     """
-    sent = Execution.objects.filter(request=request, outcome="uncertain", backing_status=None)
-    last = sent.aggregate(last=Max("sent_at"))["last"]
+    in_doubt = Execution.objects.filter(request=request, outcome="uncertain")
+    last = in_doubt.exclude(backing_status=500).aggregate(last=Max("sent_at"))["last"]
     if last is None:
         return 0.0
     until = last + timedelta(seconds=settings.BACKING_LONGEST_SECONDS)

@@ -330,6 +330,22 @@ def test_an_attempt_that_was_sent_while_it_was_taken_over_is_in_doubt_and_not_ab
     assert world.status(request) == "uncertain"
 
 
+@pytest.mark.parametrize(("answer", "believed"), [(500, True), (502, False), (504, False), (None, False)])
+def test_only_the_apis_own_error_proves_that_an_attempt_has_ended(
+    world: World, answer: int | None, believed: bool
+) -> None:
+    request = approved(world)
+    world.shop.arm("error_500", method="POST")
+    run(world, request)
+    change_execution(world, request, backing_status=answer)
+    if not believed:
+        with pytest.raises(outbox.Postponed, match="under way"):
+            reconcile(world, request)
+    else:
+        reconcile(world, request)
+    assert world.status(request) == ("executing" if believed else "uncertain")
+
+
 def test_an_approval_that_ran_out_between_attempts_fails_and_says_so(world: World) -> None:
     request = approved(world)
     world.shop.arm("rate_limited", method="POST")
