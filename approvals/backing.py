@@ -25,6 +25,7 @@ class Backing:
         self._tenant_slug = tenant_slug
         self._folder = folder
         self._setting = setting
+        self.last_status: int | None = None  # the HTTP status of the last answer, for the record
 
     def get(self, path: str, params: Mapping[str, str | int] | None = None) -> Json:
         """The JSON object at `path`.
@@ -49,6 +50,7 @@ class Backing:
             raise NotReached from error
         except httpx.TransportError as error:
             raise NoAnswer from error
+        self.last_status = response.status_code
         return _answer(response)
 
     def _token(self) -> str:

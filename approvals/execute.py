@@ -229,12 +229,12 @@ def _call(claim: Claim, action: actions.AnyAction, arguments: Arguments, facts: 
         logger.exception("execution in doubt", extra={"request_id": str(request.pk)})
         _uncertain(claim, error)
     else:
-        _succeeded(claim, receipt)
+        _succeeded(claim, receipt, writer.last_status)
 
 
-def _succeeded(claim: Claim, receipt: Receipt) -> None:
+def _succeeded(claim: Claim, receipt: Receipt, status: int | None) -> None:
     with tenant_scope(claim.request.tenant_id):
-        _fence(claim, finished_at=timezone.now(), outcome="succeeded", backing_status=200)
+        _fence(claim, finished_at=timezone.now(), outcome="succeeded", backing_status=status)
         _finish(claim.request, Status.SUCCEEDED, receipt.summary, receipt.reference)
 
 
@@ -277,7 +277,7 @@ def _give_back(claim: Claim, action: actions.AnyAction, arguments: Arguments, re
     if receipt is None:
         _stale(claim, reason)
     else:
-        _succeeded(claim, receipt)
+        _succeeded(claim, receipt, None)
 
 
 def _was_in_doubt(request: ApprovalRequest) -> bool:

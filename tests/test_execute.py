@@ -57,6 +57,8 @@ def test_an_approved_refund_is_made_once_and_its_reference_is_kept(world: World)
     (entry,) = world.ledger(request)
     assert (entry["amount_minor"], entry["currency"]) == (12900, "USD")
     assert done.backing_reference
+    with world.processes.acting_as("worker"), tenant_scope(world.tenant.pk):
+        assert Execution.objects.get(request=request).backing_status == 201  # as the shop answered
     assert world.events(request)[-3:] == ["execution.claimed", "execution.sent", "execution.succeeded"]
 
 

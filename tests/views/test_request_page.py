@@ -160,7 +160,7 @@ def test_what_the_worker_did_is_shown_with_the_shops_reference(web: World, sign_
     outcome = text(section(shown(sign_in, request), "outcome"))
     (entry,) = web.ledger(request)
     assert entry["id"] in outcome
-    assert "succeeded (200)" in outcome
+    assert "succeeded (201)" in outcome
 
 
 def test_an_unclear_result_warns_against_doing_it_by_hand(web: World, sign_in: SignIn) -> None:
