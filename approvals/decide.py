@@ -7,7 +7,7 @@ from uuid import UUID
 from django.db.models import Q
 from django.utils import timezone
 
-from approvals import judge, outbox
+from approvals import backing, judge, outbox
 from approvals.actions.contract import Facts
 from approvals.audit.events import Actor, record
 from approvals.database import tenant_scope
@@ -64,7 +64,7 @@ def approve_by_rule(request_id: UUID, tenant_id: UUID) -> None:
         return
     action, arguments, known = judge.stored(request)
     judge.check_sound(request, action, arguments, known)
-    facts = judge.look_up(action, arguments, request.tenant.slug)
+    facts = judge.look_up(action, arguments, backing.reader(request.tenant.slug))
     with tenant_scope(tenant_id):
         request = _locked(request_id)
         if request.status != Status.PENDING or request.expires_at <= timezone.now():
@@ -114,7 +114,7 @@ def reopen(request_id: UUID, tenant_id: UUID) -> None:
     if request.status != Status.STALE:
         return
     action, arguments, _ = judge.stored(request)
-    facts = judge.look_up(action, arguments, request.tenant.slug)
+    facts = judge.look_up(action, arguments, backing.reader(request.tenant.slug))
     with tenant_scope(tenant_id):
         request = _locked(request_id)
         if request.status != Status.STALE:

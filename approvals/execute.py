@@ -61,7 +61,7 @@ def run(request_id: UUID, tenant_id: UUID) -> None:
     try:
         judge.check_sound(claim.request, action, arguments, approved)
         backing.writer(claim.tenant_slug).check_credential()
-        facts = judge.look_up(action, arguments, claim.tenant_slug)
+        facts = judge.look_up(action, arguments, backing.reader(claim.tenant_slug))
     except RequestAltered as error:
         _give_back(claim, action, arguments, str(error))
         return

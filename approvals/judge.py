@@ -11,8 +11,9 @@ from uuid import UUID
 
 from pydantic import ValidationError
 
-from approvals import actions, backing
+from approvals import actions
 from approvals.actions.contract import Arguments, Facts
+from approvals.backing import Backing
 from approvals.errors import AlreadyVoted, ArgumentsInvalid, NotEntitled, RequestAltered, SelfApproval
 from approvals.identity.models import Membership
 from approvals.identity.requester import Requester, Reviewer
@@ -48,9 +49,9 @@ def problems(error: ValidationError) -> str:
     )
 
 
-def look_up(action: actions.AnyAction, arguments: Arguments, tenant_slug: str) -> Facts:
+def look_up(action: actions.AnyAction, arguments: Arguments, reader: Backing) -> Facts:
     """The facts now, with a read-only credential. Call it with no transaction open."""
-    facts: Facts = action.look_up(arguments, backing.reader(tenant_slug))
+    facts: Facts = action.look_up(arguments, reader)
     return facts
 
 

@@ -11,9 +11,10 @@ from uuid import UUID, uuid4
 from django.db import IntegrityError
 from django.utils import timezone
 
-from approvals import actions, judge, outbox
+from approvals import actions, backing, judge, outbox
 from approvals.actions.contract import Arguments, Facts
 from approvals.audit.events import Actor, record
+from approvals.backing import Backing
 from approvals.database import tenant_scope
 from approvals.errors import BackingRefused, Doomed, KeyReused, MoveRefused, NotFound, NothingFound, Refusal
 from approvals.identity.requester import Requester
@@ -25,10 +26,11 @@ from policies.verdicts import EXPIRES_IN, AutoApprove, Deny, Require, Verdict, t
 
 @dataclass(frozen=True)
 class Filed:
-    """The request, and whether it had been filed before under the same key."""
+    """The request, whether it had been filed before under the same key, and what the look-up was answered."""
 
     request: ApprovalRequest
     repeated: bool
+    backing_status: int | None = None
 
 
 def submit(
@@ -118,13 +120,15 @@ def _repeated(
 def _filed(
     action: actions.AnyAction, arguments: Arguments, by: Requester, key: str | None, trace_id: str
 ) -> Filed:
-    facts = _looked_up(action, arguments, by)
+    reader = backing.reader(by.tenant_slug)
+    facts = _looked_up(action, arguments, reader)
     with _scope(by):
         verdict, version = judge.verdict(action, arguments, facts, judge.asker_of(by), timezone.now())
     if isinstance(verdict, Deny):
         raise Doomed(sentence=verdict.public, rule=verdict.rule)
     try:
-        return Filed(_write(action, arguments, facts, verdict, version, by, key, trace_id), repeated=False)
+        request = _write(action, arguments, facts, verdict, version, by, key, trace_id)
+        return Filed(request, repeated=False, backing_status=reader.last_status)
     except IntegrityError:
         # Two calls with one key at the same moment: the other one won.
         repeated = _repeated(action, arguments, by, key, trace_id)
@@ -133,10 +137,10 @@ def _filed(
         return repeated
 
 
-def _looked_up(action: actions.AnyAction, arguments: Arguments, by: Requester) -> Facts:
+def _looked_up(action: actions.AnyAction, arguments: Arguments, reader: Backing) -> Facts:
     """The facts; what the backing API does not have, or refuses to show, reads the same to the agent."""
     try:
-        return judge.look_up(action, arguments, by.tenant_slug)
+        return judge.look_up(action, arguments, reader)
     except (NothingFound, BackingRefused):
         thing = action.resource_id(arguments)
         raise NotFound(thing="object", id=thing) from None

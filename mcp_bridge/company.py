@@ -154,10 +154,11 @@ def list_recent_failed_payments(asked: Page, call: Call) -> FailedPayments:
     if asked.cursor:
         params["cursor"] = asked.cursor
     try:
-        page = backing.reader(call.by.tenant_slug).get("/v1/payments", params)
+        reader = backing.reader(call.by.tenant_slug)
+        page = reader.get("/v1/payments", params)
     except BackingRefused as refused:
         raise ArgumentsInvalid(problems="cursor: it was not given out by this list") from refused
-    call.line.backing_api_status = 200
+    call.line.backing_api_status = reader.last_status
     payments = [{**one, "payment_id": one["id"]} for one in page["payments"][: asked.limit]]
     return FailedPayments.model_validate({"payments": payments, "next_cursor": page["next_cursor"]})
 
@@ -173,10 +174,11 @@ def _found(thing: str, path: str, identifier: str, call: Call) -> backing.Json:
     """One object. Missing, foreign and refused read the same."""
     call.line.resource_id = identifier
     try:
-        found = backing.reader(call.by.tenant_slug).get(f"{path}/{identifier}")
+        reader = backing.reader(call.by.tenant_slug)
+        found = reader.get(f"{path}/{identifier}")
     except BackingRefused as refused:
         raise NotFound(thing=thing, id=identifier) from refused
-    call.line.backing_api_status = 200
+    call.line.backing_api_status = reader.last_status
     return found
 
 

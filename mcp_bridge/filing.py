@@ -113,7 +113,7 @@ def _file(action: actions.AnyAction, arguments: dict[str, Any], call: Call) -> R
     # The action's own model judges the rest, in `submit`, so that a refusal is on the trail.
     filed = submit.submit(action.name, claimed, by=call.by, key=key, trace_id=call.trace_id)
     call.line.resource_id, call.line.policy_version = filed.request.resource_id, _version(filed)
-    call.line.backing_api_status = None if filed.repeated else 200
+    call.line.backing_api_status = filed.backing_status
     before = "This was filed before under the same key; nothing new was filed. " if filed.repeated else ""
     return _receipt(queries.agent_view(filed.request), call, before)
 

@@ -56,7 +56,7 @@ def test_the_shipped_actions_are_all_here() -> None:
 
 @each
 def test_facts_never_hold_what_the_shop_keeps_for_itself(world: World, case: Case) -> None:
-    facts = judge.look_up(actions.get(case.action), parsed(case), world.tenant.slug)
+    facts = judge.look_up(actions.get(case.action), parsed(case), backing.reader(world.tenant.slug))
     assert "internal" not in facts.model_dump_json().lower()
 
 
