@@ -26,7 +26,7 @@ from approvals.errors import (
 from approvals.identity.models import Membership
 from approvals.models import ApprovalRequest, Outbox, PolicyVersion, Vote
 from policies.verdicts import Stage
-from tests.world import TRACE, World
+from tests.world import TRACE, World, break_the_trail
 
 BIG: dict[str, Any] = {
     "payment_id": "pay_10011",
@@ -205,10 +205,7 @@ def test_a_decision_without_its_event_does_not_happen(
 ) -> None:
     request = world.submit()
 
-    def broken(*args: object, **kwargs: object) -> None:
-        raise RuntimeError("the trail is full")
-
-    monkeypatch.setattr(decide, "record", broken)
+    break_the_trail(monkeypatch, decide)
     with pytest.raises(RuntimeError):
         world.vote(request, decision, "lena")
     assert world.status(request) == "pending"
@@ -240,10 +237,7 @@ def test_an_expiry_without_its_event_does_not_happen(world: World, monkeypatch: 
     request = world.submit()
     shift(world, request, expires_at=timezone.now() - timedelta(seconds=1))
 
-    def broken(*args: object, **kwargs: object) -> None:
-        raise RuntimeError("the trail is full")
-
-    monkeypatch.setattr(decide, "record", broken)
+    break_the_trail(monkeypatch, decide)
     with world.processes.acting_as("sweeper"), pytest.raises(RuntimeError):
         decide.expire(request.pk, request.tenant_id)
     assert world.status(request) == "pending"
@@ -321,10 +315,7 @@ def test_an_auto_approval_without_its_event_does_not_happen(
 ) -> None:
     request = world.submit("issue_store_credit", **CREDIT)
 
-    def broken(*args: object, **kwargs: object) -> None:
-        raise RuntimeError("the trail is full")
-
-    monkeypatch.setattr(decide, "record", broken)
+    break_the_trail(monkeypatch, decide)
     with world.processes.acting_as("worker"), pytest.raises(RuntimeError):
         decide.approve_by_rule(request.pk, request.tenant_id)
     assert world.status(request) == "pending"

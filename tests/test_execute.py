@@ -15,7 +15,7 @@ from approvals.database import tenant_scope
 from approvals.errors import BackingRefused, PolicyForbids
 from approvals.identity.models import Membership
 from approvals.models import ApprovalRequest, Execution, Outbox, PolicyVersion
-from tests.world import World
+from tests.world import World, break_the_trail
 
 
 def approved(world: World, **changes: Any) -> ApprovalRequest:
@@ -131,10 +131,7 @@ def test_a_reopening_without_its_event_does_not_happen(world: World, monkeypatch
     world.refund_elsewhere("pay_10001", 3000)
     run(world, request)
 
-    def broken(*args: object, **kwargs: object) -> None:
-        raise RuntimeError("the trail is full")
-
-    monkeypatch.setattr(decide, "record", broken)
+    break_the_trail(monkeypatch, decide)
     with world.processes.acting_as("worker"), pytest.raises(RuntimeError):
         decide.reopen(request.pk, request.tenant_id)
     assert world.status(request) == "stale"

@@ -14,7 +14,7 @@ from approvals.audit.models import Event
 from approvals.database import tenant_scope
 from approvals.errors import ArgumentsInvalid, Doomed, KeyReused, MoveRefused, NoAnswer, NotFound
 from approvals.models import ApprovalRequest, Outbox
-from tests.world import REFUND, TRACE, World
+from tests.world import REFUND, TRACE, World, break_the_trail
 
 KEY = "refund-ord-10001"
 
@@ -146,10 +146,7 @@ def test_no_answer_from_the_backing_system_files_nothing(world: World) -> None:
 
 
 def test_a_request_without_its_event_does_not_happen(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*args: object, **kwargs: object) -> None:
-        raise RuntimeError("the trail is full")
-
-    monkeypatch.setattr(submit, "record", broken)
+    break_the_trail(monkeypatch, submit)
     with pytest.raises(RuntimeError, match="trail"):
         world.submit()
     monkeypatch.setattr(submit, "record", record)
@@ -170,10 +167,7 @@ def test_a_withdrawal_without_its_event_does_not_happen(
 ) -> None:
     request = world.submit()
 
-    def broken(*args: object, **kwargs: object) -> None:
-        raise RuntimeError("the trail is full")
-
-    monkeypatch.setattr(submit, "record", broken)
+    break_the_trail(monkeypatch, submit)
     with world.processes.acting_as("door"), pytest.raises(RuntimeError):
         submit.withdraw(request.pk, by=world.agent, trace_id=TRACE)
     assert world.status(request) == "pending"

@@ -4,11 +4,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 from urllib.parse import unquote, urlsplit
 from uuid import UUID, uuid4
 
 import psycopg
+import pytest
 from django.conf import settings
 from django.contrib.auth.hashers import make_password
 from django.db import connection
@@ -177,6 +179,15 @@ class World:
         """What the shop really did for a request."""
         answer = self.shop.control("GET", f"/v1/ledger?reference={request.pk}")
         return list(answer.json()["entries"])
+
+
+def break_the_trail(monkeypatch: pytest.MonkeyPatch, verbs: ModuleType) -> None:
+    """From here on these verbs cannot record an event: whatever they do must not happen."""
+
+    def broken(*args: object, **kwargs: object) -> None:
+        raise RuntimeError("the trail is full")
+
+    monkeypatch.setattr(verbs, "record", broken)
 
 
 def credentials_folder(folder: Path, shop_tenant_of: Mapping[str, str]) -> Path:
