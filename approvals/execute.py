@@ -30,7 +30,7 @@ from approvals.errors import (
 from approvals.models import ApprovalRequest, Execution
 from approvals.payloads import canonical, digest
 from approvals.states import Status, sources
-from policies.verdicts import AutoApprove, Deny, Require, from_json, stricter
+from policies.verdicts import Deny, Require, from_json, stricter
 
 logger = logging.getLogger(__name__)
 WORKER = Actor("system", "worker")
@@ -204,8 +204,6 @@ def _no_longer(claim: Claim, action: actions.AnyAction, arguments: Arguments, fa
         if isinstance(wanted, Require) and (open_places := judge.missing(request, wanted)):
             roles = ", ".join(f"{stage.count} {stage.role}" for stage in open_places)
             return f"the approvals no longer satisfy the rule: {roles} missing"
-        if isinstance(wanted, AutoApprove):
-            return ""
     return ""
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 from urllib.parse import unquote, urlsplit
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -234,7 +234,3 @@ def _policy(tenant: Tenant) -> PolicyVersion:
     source = shipped()
     digest = load(source, judge.signatures()).digest
     return PolicyVersion.objects.create(tenant=tenant, number=1, digest=digest, source=source, is_active=True)
-
-
-def new_id() -> UUID:
-    return uuid4()

@@ -12,7 +12,8 @@ from django.core.management.base import CommandError
 from psycopg import Connection
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
-PROCESSES = ("migrator", "door", "web", "worker", "sweeper")
+from approvals.database import PROCESSES as PROCESSES
+
 # Milliseconds. Nobody waits longer at the door or for a page; a worker's bookkeeping is short, its HTTP calls
 # are made outside any transaction. The migrator has no limits: a migration may have to wait for its lock.
 _INTERACTIVE = {

@@ -14,7 +14,7 @@ from approvals.audit.format import ACTOR_KINDS, event_text, leaf
 from approvals.audit.kinds import KINDS, KINDS_OF, actor_kind_of
 from approvals.models import ApprovalRequest, Outbox
 from tests.attacks.test_roles import APPLICATION, COPY, attempt, scoped
-from tests.world import World, new_id
+from tests.world import World
 
 REFUSED = psycopg.errors.InsufficientPrivilege
 TOPICS = (outbox.JUDGE, outbox.EXECUTE, outbox.RECONCILE, outbox.REOPEN, outbox.ANNOUNCE, outbox.DELIVER)
@@ -148,7 +148,7 @@ def test_an_unknown_topic_is_refused(world: World) -> None:
 
 def copy(world: World, request: ApprovalRequest, change: str) -> int:
     """The door's attempt to write a row like this request's, changed."""
-    new = f'{{"id": "{new_id()}", "idempotency_key": "{new_id()}", {change}}}'
+    new = f'{{"id": "{uuid4()}", "idempotency_key": "{uuid4()}", {change}}}'
     return attempt(world, "door", COPY, new, request.pk)
 
 
