@@ -44,6 +44,20 @@ class ScopeMissing(Refusal):
     """This needs the scope {scope}, which your token does not carry. Get a token with that scope and call again."""
 
 
+class SwitchedOff(Refusal):
+    """{what} was stopped by an operator: {reason} Nothing was done. It stays stopped until an operator lets it go
+    on, so do not repeat the call; tell your user."""
+
+
+class LimitReached(Refusal):
+    """This is over a limit: {limit}. Nothing was done. Come back in {seconds} seconds."""
+
+
+class LimitsUnknown(Refusal):
+    """Requests cannot be counted at the moment, so none is taken. Nothing was done, and look-ups go on.
+    Come back in {seconds} seconds."""
+
+
 class NotFound(Refusal):
     """There is no {thing} {id} here. Check the id; ids of other companies read the same."""
 

@@ -88,6 +88,8 @@ class ApprovalRequest(models.Model):
 
     created_at = models.DateTimeField(default=timezone.now)
     expires_at = models.DateTimeField()
+    # Since when a switch holds its deadline; when the last switch is off, `expires_at` moves on by that time.
+    frozen_at = models.DateTimeField(null=True)
     decided_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
     # What the agent is told at the end: the denial's reason, the refusal of the backing system, its reference.
@@ -125,6 +127,7 @@ class ApprovalRequest(models.Model):
                     created_at__range=READABLE,
                     facts_read_at__range=READABLE,
                     expires_at__range=READABLE,
+                    frozen_at__range=READABLE,
                     decided_at__range=READABLE,
                     finished_at__range=READABLE,
                 ),
@@ -238,6 +241,52 @@ class Receiver(models.Model):
         return self.name
 
 
+class Switch(models.Model):
+    """A stop that an operator turned on: for the whole installation, a tenant, an agent, a tool, or a tool of one.
+
+    What is left empty is not asked about: no tenant means every tenant, no agent every agent, no tool every tool.
+    A row is never deleted; a switch that was turned off keeps the time of it.
+    """
+
+    REQUESTS = "requests"
+    EVERYTHING = "everything"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, null=True)
+    agent = models.ForeignKey(Agent, on_delete=models.CASCADE, null=True)
+    tool = models.CharField(max_length=60, blank=True)  # as agents call it: request_refund
+    stops = models.CharField(
+        max_length=10, choices=[(REQUESTS, "requests; reads stay on"), (EVERYTHING, "everything")]
+    )
+    reason = models.CharField(max_length=300)  # the agent is told it
+    turned_on_by = models.ForeignKey(Person, on_delete=models.PROTECT, null=True, related_name="+")
+    turned_on_at = models.DateTimeField(default=timezone.now)
+    turned_off_by = models.ForeignKey(Person, on_delete=models.PROTECT, null=True, related_name="+")
+    turned_off_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "switch"
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=models.Q(stops__in=["requests", "everything"]), name="switch_stops_known"
+            ),
+            models.CheckConstraint(condition=~models.Q(reason=""), name="switch_has_a_reason"),
+            models.CheckConstraint(
+                condition=models.Q(agent__isnull=True) | models.Q(tenant__isnull=False),
+                name="switch_of_an_agent_has_its_tenant",
+            ),
+            models.UniqueConstraint(
+                fields=["tenant", "agent", "tool"],
+                condition=models.Q(turned_off_at__isnull=True),
+                nulls_distinct=False,
+                name="one_switch_on_a_scope",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.tool or 'every tool'} of {self.agent_id or 'every agent'}: {self.reason}"
+
+
 class Outbox(models.Model):
     """What must still leave the database. Carries ids only; written with the change that it tells of.
 
@@ -255,6 +304,8 @@ class Outbox(models.Model):
     receiver = models.ForeignKey(Receiver, on_delete=models.CASCADE, null=True)
     created_at = models.DateTimeField(default=timezone.now)
     not_before = models.DateTimeField(default=timezone.now)
+    # W3C Trace Context of the span that wrote the row: the work goes on in the same trace, in another process.
+    traceparent = models.CharField(max_length=55, blank=True)
     attempts = models.PositiveIntegerField(default=0)
     token = models.UUIDField(null=True)
     lease_until = models.DateTimeField(null=True)

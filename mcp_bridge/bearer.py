@@ -12,8 +12,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from approvals.audit.events import Actor, record
 from approvals.database import tenant_scope
 from approvals.errors import TokenRefused
-from approvals.identity.credentials import ALL_SCOPES, requester_of_token
+from approvals.identity.credentials import requester_of_token
 from approvals.identity.requester import Requester
+from approvals.identity.scopes import BROAD
 from mcp_bridge.threads import quick_hop
 from mcp_bridge.trace import new_trace, trace_of
 
@@ -86,7 +87,7 @@ def metadata_url() -> str:
 
 
 def scopes() -> tuple[str, ...]:
-    return tuple(sorted(ALL_SCOPES))
+    return BROAD
 
 
 def refused(request: Request, status: int, because: str, trace_id: str | None = None) -> None:

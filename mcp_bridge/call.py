@@ -7,6 +7,7 @@ from approvals.audit.events import record
 from approvals.database import tenant_scope
 from approvals.errors import ScopeMissing
 from approvals.identity.requester import Requester
+from approvals.identity.scopes import allows
 from approvals.submit import actor
 
 
@@ -49,7 +50,7 @@ enter, leave, current = _CURRENT.set, _CURRENT.reset, _CURRENT.get
 
 def check_scope(call: Call, scope: str) -> None:
     """Raises ScopeMissing, with an event on the trail. The tool that runs asks, whatever the headers named."""
-    if scope in call.by.scopes:
+    if allows(call.by.scopes, scope):
         call.line.authz_result = "allow"
         return
     call.line.authz_result = "deny"

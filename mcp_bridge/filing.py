@@ -12,10 +12,11 @@ from pydantic import AwareDatetime, BaseModel, Field, create_model
 from approvals import actions, queries, submit
 from approvals.actions.contract import NotReversible
 from approvals.errors import ArgumentsInvalid
+from approvals.identity.scopes import REQUEST, narrowed
 from approvals.states import Status
 from mcp_bridge.call import Call
 from mcp_bridge.company import Page
-from mcp_bridge.tool import REQUEST, DoorTool, Strict, door_tool, reads, strictly
+from mcp_bridge.tool import DoorTool, Strict, door_tool, reads, strictly
 from mcp_bridge.untrusted import FreeText, plain
 
 WHAT_NEXT = (
@@ -93,7 +94,7 @@ def request_tool(action: actions.AnyAction) -> DoorTool:
         description=f"{action.description} {WHAT_NEXT}",
         takes=create_model(action.tool, __base__=action.arguments, idempotency_key=(Key | None, key)),
         gives=Receipt,
-        scope=REQUEST,
+        scope=narrowed(action.name),
         max_bytes=3_000,
         annotations=ToolAnnotations(
             read_only_hint=False,

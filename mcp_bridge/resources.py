@@ -16,12 +16,13 @@ from approvals import judge, queries
 from approvals.actions.contract import Identifier
 from approvals.database import tenant_scope
 from approvals.errors import NotFound
+from approvals.identity.scopes import READ, allows
 from approvals.models import PolicyVersion
 from mcp_bridge import company, filing
 from mcp_bridge.call import Call, check_scope, current
 from mcp_bridge.refusals import TOLD, backing_status, said
 from mcp_bridge.threads import hop
-from mcp_bridge.tool import READ, DoorTool
+from mcp_bridge.tool import DoorTool
 from policies.documents import load
 from policies.errors import PolicyError
 from policies.rules import Denial
@@ -114,7 +115,7 @@ def order_schema(_: Call) -> str:
 
 def me(tools: list[DoorTool], call: Call) -> str:
     """Name, company and rights; nothing about people."""
-    mine = [tool.name for tool in tools if tool.scope in call.by.scopes]
+    mine = [tool.name for tool in tools if allows(call.by.scopes, tool.scope)]
     return json.dumps(
         {
             "agent": call.by.name,

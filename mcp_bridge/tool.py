@@ -13,13 +13,12 @@ from mcp_types import ToolAnnotations
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from approvals.errors import ArgumentsInvalid
+from approvals.identity.scopes import READ
 from approvals.judge import problems
 from approvals.payloads import canonical, digest
 from mcp_bridge.call import Call, check_scope, current
 from mcp_bridge.refusals import TOLD, backing_status, said
 from mcp_bridge.threads import hop
-
-READ, REQUEST = "mcp:read", "mcp:request"
 
 Verb: TypeAlias = Callable[[dict[str, Any], Call], BaseModel]
 M = TypeVar("M", bound=BaseModel)

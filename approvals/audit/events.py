@@ -15,6 +15,8 @@ from approvals.audit.kinds import check_kind
 from approvals.audit.models import Event, Personal
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
+# The trail of what belongs to no tenant: who knocked at the door unknown, what was stopped for everybody.
+INSTALLATION = UUID(int=0)
 
 
 class OutsideTransaction(RuntimeError):

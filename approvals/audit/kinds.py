@@ -1,10 +1,13 @@
 """Every kind of event, what it means to somebody who reads the trail, and which process records it.
 
-A kind is never renamed or removed: old events carry it, sealed. The database holds each process to its kinds
-(`migrations/0002_walls.py`): one that was taken over cannot forge another's part of a story.
+A kind is never renamed or removed: old events carry it, sealed. The database holds each process to its kinds (a
+trigger calls the function below): one that was taken over cannot forge another's part of a story. After adding a
+kind, add a migration that runs `own_kinds()` again.
 """
 
 from typing import Literal
+
+from approvals.database import role
 
 KINDS: dict[str, str] = {
     "request.created": "A request for approval was filed.",
@@ -28,15 +31,36 @@ KINDS: dict[str, str] = {
     "notification.delivered": "Somebody outside was told.",
     "notification.failed": "Somebody outside could not be told.",
     "access.denied": "An access was denied.",
+    "access.turned_away": "Calls were refused at the door, with nobody known; counted, once a minute.",
+    "limit.reached": "An agent reached a limit and was told when to come back; counted, once a minute.",
     "session.signed_in": "A person signed in.",
     "session.sign_in_failed": "A sign-in was refused.",
+    "agent.added": "An operator added an agent.",
+    "agent.connected": "A person let a program ask in their name.",
+    "agent.disconnected": "A person took back what they had let a program do; its tokens are revoked.",
+    "client.registered": "A program made itself known to the OAuth server. It may not do anything yet.",
+    "consent.refused": "A person did not let a program ask in their name.",
+    "token.revoked": "A token was handed back.",
+    "token.replayed": "A code or a refresh token came a second time; everything issued from it is revoked.",
+    "switch.turned_on": "An operator stopped something.",
+    "switch.turned_off": "An operator let it go on again.",
+    "execution.held": "A switch is on, so the approved action was not carried out yet.",
+    "request.extended": "A switch had held the request; its deadline moved on by that time.",
     "policy.activated": "A policy version came into force.",
     "seed.loaded": "The data to start with was loaded.",
 }
 
 KINDS_OF: dict[str, frozenset[str]] = {
     "door": frozenset(
-        {"request.created", "request.repeated", "request.refused", "request.withdrawn", "access.denied"}
+        {
+            "request.created",
+            "request.repeated",
+            "request.refused",
+            "request.withdrawn",
+            "access.denied",
+            "access.turned_away",
+            "limit.reached",
+        }
     ),
     "web": frozenset(
         {
@@ -47,6 +71,14 @@ KINDS_OF: dict[str, frozenset[str]] = {
             "access.denied",
             "session.signed_in",
             "session.sign_in_failed",
+            "agent.connected",
+            "agent.disconnected",
+            "client.registered",
+            "consent.refused",
+            "token.revoked",
+            "token.replayed",
+            "switch.turned_on",
+            "switch.turned_off",
         }
     ),
     "worker": frozenset(
@@ -56,6 +88,7 @@ KINDS_OF: dict[str, frozenset[str]] = {
             "request.reopened",
             "request.rejudged",
             "execution.claimed",
+            "execution.held",
             "execution.sent",
             "execution.succeeded",
             "execution.failed",
@@ -65,8 +98,10 @@ KINDS_OF: dict[str, frozenset[str]] = {
             "notification.failed",
         }
     ),
-    "sweeper": frozenset({"request.expired"}),
-    "migrator": frozenset({"seed.loaded", "policy.activated"}),
+    "sweeper": frozenset({"request.expired", "request.extended"}),
+    "migrator": frozenset(
+        {"seed.loaded", "policy.activated", "agent.added", "switch.turned_on", "switch.turned_off"}
+    ),
 }
 
 _ACTOR_OF: dict[str, Literal["agent", "person", "system"]] = {
@@ -77,11 +112,41 @@ _ACTOR_OF: dict[str, Literal["agent", "person", "system"]] = {
     "migrator": "system",
 }
 
+# Told by a process itself: nobody has shown who they are, or it counts what many did.
+_BY_ITSELF = frozenset(
+    {
+        "session.sign_in_failed",
+        "access.turned_away",
+        "limit.reached",
+        "client.registered",
+        "token.revoked",
+        "token.replayed",
+    }
+)
+
 
 def actor_kind_of(process: str, kind: str) -> Literal["agent", "person", "system"]:
     """For whom a process records a kind: `agent`, `person` or `system`."""
-    # Nobody has shown who they are when a sign-in fails.
-    return "system" if kind == "session.sign_in_failed" else _ACTOR_OF[process]
+    return "system" if kind in _BY_ITSELF else _ACTOR_OF[process]
+
+
+def own_kinds() -> str:
+    """SQL of the trigger's function, as the registry is now."""
+    records = ", ".join(
+        f"('{role(process).strip(chr(34))}', '{kind}', '{actor_kind_of(process, kind)}')"
+        for process, kinds in sorted(KINDS_OF.items())
+        for kind in sorted(kinds)
+    )
+    return f"""
+CREATE OR REPLACE FUNCTION audit_own_kinds() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF (current_user::text, NEW.kind, NEW.actor_kind) IN (VALUES {records}) THEN
+        RETURN NEW;
+    END IF;
+    RAISE EXCEPTION '% may not record % by %', current_user, NEW.kind, NEW.actor_kind
+        USING ERRCODE = 'insufficient_privilege';
+END $$;
+"""
 
 
 class UnknownKind(ValueError):

@@ -9,8 +9,7 @@ from django.utils import timezone
 from approvals.errors import CredentialRefused, TokenRefused
 from approvals.identity.models import AccessToken, Agent
 from approvals.identity.requester import Requester
-
-ALL_SCOPES = frozenset({"mcp:read", "mcp:request"})
+from approvals.identity.scopes import BROAD
 
 
 def requester_of_token(raw: str) -> Requester:
@@ -58,7 +57,7 @@ def requester_of_secret(client_id: str, secret: str) -> Requester:
     )
     if agent is None or not secret or not check_password(secret, agent.application.client_secret):
         raise CredentialRefused
-    return _requester(agent, ALL_SCOPES)
+    return _requester(agent, frozenset(BROAD))
 
 
 _AGENT_FIELDS = (

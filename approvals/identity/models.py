@@ -116,6 +116,8 @@ class Agent(models.Model):
     )
     name = models.CharField(max_length=100)
     is_active = models.BooleanField(default=True)
+    # What an external issuer of tokens calls this agent (its subject claim); NULL where tokens are ours.
+    external_subject = models.CharField(max_length=255, null=True, blank=True)  # noqa: DJ001 - "" would be somebody
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -124,7 +126,13 @@ class Agent(models.Model):
                 fields=["application", "tenant", "on_behalf_of"],
                 nulls_distinct=False,
                 name="one_agent_an_application_tenant_and_person",
-            )
+            ),
+            models.UniqueConstraint(
+                fields=["tenant", "external_subject"], name="one_agent_an_external_subject"
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(external_subject=""), name="external_subject_is_not_empty"
+            ),
         ]
 
     def __str__(self) -> str:

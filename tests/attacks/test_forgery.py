@@ -38,8 +38,9 @@ INSERT INTO audit_personal (event_id, tenant_id, field, salt, value)
 VALUES (%s, %s, %s, decode(repeat('00', 32), 'hex'), 'Somebody Else')
 """
 MESSAGE = """
-INSERT INTO outbox (id, tenant_id, request_id, revision, topic, kind, created_at, not_before, attempts, last_error)
-VALUES (gen_random_uuid(), %s, %s, 1, %s, %s, now(), now(), 0, '')
+INSERT INTO outbox
+    (id, tenant_id, request_id, revision, topic, kind, created_at, not_before, attempts, last_error, traceparent)
+VALUES (gen_random_uuid(), %s, %s, 1, %s, %s, now(), now(), 0, '', '')
 """
 
 

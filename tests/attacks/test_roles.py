@@ -118,7 +118,6 @@ def test_a_door_taken_over_whole_can_not(world: World, statement: str) -> None:
         "INSERT INTO identity_membership (role) VALUES ('finance')",
         "UPDATE identity_membership SET role = 'finance'",
         "UPDATE identity_agent SET owner_id = id",
-        "UPDATE identity_application SET client_secret = 'x'",
     ],
 )
 def test_a_web_process_taken_over_whole_can_not(world: World, statement: str) -> None:
@@ -161,6 +160,8 @@ def test_a_worker_taken_over_whole_can_not(world: World, statement: str) -> None
     [
         "UPDATE approval_request SET status = 'approved'",
         "UPDATE approval_request SET expires_at = now()",
+        "UPDATE approval_request SET expires_at = expires_at + interval '1 year'",
+        "UPDATE approval_request SET frozen_at = '2001-01-01'",
         "SELECT arguments FROM approval_request",
         "SELECT facts FROM approval_request",
         "INSERT INTO approval_request (id) VALUES (gen_random_uuid())",
@@ -269,5 +270,15 @@ def test_even_the_owner_of_the_tables_is_bound_by_row_level_security(world: Worl
             """
         )
         unbound = {name for (name,) in shell.fetchall()}
-    # An OAuth application may be registered before it belongs to a tenant; its agents are bound.
-    assert unbound == {"identity_application"}
+    assert unbound == set()
+
+
+def test_pages_taken_over_whole_change_no_headless_program(world: World) -> None:
+    """They keep the programs that registered by themselves, and row-level security hides the others from changes."""
+    with world.processes.cursor("web") as shell:
+        for statement in (
+            "UPDATE identity_application SET client_secret = 'x'",
+            "DELETE FROM identity_application",
+        ):
+            shell.execute(f"{statement} WHERE client_id = %s", (world.agent.client_id,))
+            assert shell.rowcount == 0

@@ -49,11 +49,11 @@ def test_every_process_records_with_personal_values(trail: Trail, tenant_id: UUI
 
 
 def test_the_text_carries_no_personal_value(trail: Trail, tenant_id: UUID) -> None:
-    event_id = trail.record(tenant_id, personal={"email": "ada@example.com"})
+    event_id = trail.record(tenant_id, personal={"email": "zoe@example.com"})
     with trail.superuser() as owner:
         text = str(owner.execute("SELECT text FROM audit_event WHERE id = %s", [event_id]).fetchone())
     assert str(event_id) in text
-    assert "ada" not in text
+    assert "zoe" not in text
 
 
 def test_an_event_outside_a_transaction_is_refused(trail: Trail, tenant_id: UUID) -> None:

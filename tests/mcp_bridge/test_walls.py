@@ -3,7 +3,8 @@
 import grimp
 import pytest
 
-from approvals.identity.credentials import ALL_SCOPES
+from approvals.identity.scopes import BROAD
+from mcp_bridge.server import tools
 from tests.mcp_bridge.hosts import Host
 
 
@@ -22,7 +23,7 @@ def test_the_door_reaches_neither_decide_nor_execute_not_even_through_others(
 
 
 def test_nothing_that_an_agent_can_reach_decides(host: Host) -> None:
-    names = {tool.name for tool in host.tools()} | ALL_SCOPES
+    names = {tool.name for tool in host.tools()} | {*BROAD, *(tool.scope for tool in tools())}
     names |= {prompt.name for prompt in host.portal.call(host.client.list_prompts).prompts}
     names |= {resource.uri for resource in host.portal.call(host.client.list_resources).resources}
     for name in names:

@@ -2,8 +2,8 @@
 
 from django.db import migrations
 
-from approvals.audit.kinds import KINDS_OF, actor_kind_of
-from approvals.database import TENANT, force_rls, grant, policy, role
+from approvals.audit.kinds import own_kinds
+from approvals.database import TENANT, force_rls, grant, policy
 
 WRITERS = ("door", "web", "worker", "sweeper")
 EVENT_COLUMNS = "id, tenant_id, kind, request_id, actor_kind, actor_id, trace_id, at, text, leaf"
@@ -45,24 +45,14 @@ END $$;
 """
 
 
-RECORDS = ", ".join(
-    f"('{role(process).strip(chr(34))}', '{kind}', '{actor_kind_of(process, kind)}')"
-    for process, kinds in sorted(KINDS_OF.items())
-    for kind in sorted(kinds)
-)
-OWN_KINDS = f"""
-CREATE FUNCTION audit_own_kinds() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    IF (current_user::text, NEW.kind, NEW.actor_kind) IN (VALUES {RECORDS}) THEN
-        RETURN NEW;
-    END IF;
-    RAISE EXCEPTION '% may not record % by %', current_user, NEW.kind, NEW.actor_kind
-        USING ERRCODE = 'insufficient_privilege';
-END $$;
+OWN_KINDS = (
+    own_kinds()
+    + """
 CREATE TRIGGER audit_event_own_kinds BEFORE INSERT ON audit_event
     FOR EACH ROW EXECUTE FUNCTION audit_own_kinds();
 ALTER TABLE audit_event ENABLE ALWAYS TRIGGER audit_event_own_kinds;
 """
+)
 
 # Writers cannot read events, so the function looks as the owner. Only the event's own transaction adds values:
 # one put beside an older event, erased or not, would show a forged name and break its verification.

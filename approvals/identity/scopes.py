@@ -1,0 +1,27 @@
+"""What a token lets an agent do at the door: read, ask, or ask for one kind of action only.
+
+`mcp:request:refund_payment` is `mcp:request` narrowed to one action. No scope approves.
+"""
+
+READ, REQUEST = "mcp:read", "mcp:request"
+BROAD = (READ, REQUEST)
+
+
+def narrowed(action: str) -> str:
+    """The scope that lets an agent ask for this action and no other."""
+    return f"{REQUEST}:{action}"
+
+
+def allows(held: frozenset[str], needed: str) -> bool:
+    """Whether a token that holds these scopes may do what needs that one.
+
+    Who holds the broad scope holds every narrowed one. What needs only the broad one (taking an own request back)
+    is open to whoever may ask for anything at all.
+    """
+    if needed == READ:
+        return READ in held
+    return REQUEST in held or needed in held or (needed == REQUEST and any(map(_is_narrowed, held)))
+
+
+def _is_narrowed(scope: str) -> bool:
+    return scope.startswith(f"{REQUEST}:")
