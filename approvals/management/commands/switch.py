@@ -1,0 +1,89 @@
+"""`manage.py switch`: stop a tenant, an agent, a tool or everything from a terminal, and let it go on again."""
+
+from argparse import ArgumentParser
+from typing import Any
+from uuid import UUID
+
+from django.core.management.base import BaseCommand, CommandError
+
+from approvals import switches
+from approvals.errors import Refusal
+from approvals.identity.models import Tenant
+from approvals.models import Switch
+
+
+class Command(BaseCommand):
+    help = "Stop something in every process within two seconds, let it go on again, or list what is stopped."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        wanted = parser.add_subparsers(dest="wanted", required=True)
+        on = _scoped(wanted.add_parser("on", help="stop it"))
+        on.add_argument(
+            "--reason", required=True, help="3 to 300 characters; agents and reviewers are told it"
+        )
+        on.add_argument("--everything", action="store_true", help="look-ups too, not only requests")
+        _scoped(wanted.add_parser("off", help="let go on what was stopped with the same words"))
+        wanted.add_parser("list", help="what is stopped now")
+
+    def handle(self, *, wanted: str, **options: Any) -> None:
+        if wanted == "list":
+            self._list()
+            return
+        scope = _scope(options)
+        try:
+            if wanted == "on":
+                stops = Switch.EVERYTHING if options["everything"] else Switch.REQUESTS
+                switch = switches.turn_on(**scope, stops=stops, reason=options["reason"], by=None)
+            else:
+                switch = switches.turn_off(_the_one_on(scope), by=None)
+        except Refusal as refusal:
+            raise CommandError(str(refusal)) from refusal
+        self.stdout.write(f"{'Stopped' if wanted == 'on' else 'Goes on'}: {_line(switch)}")
+
+    def _list(self) -> None:
+        found = Switch.objects.filter(turned_off_at=None).select_related("tenant", "agent")
+        for switch in found.order_by("turned_on_at", "id"):
+            self.stdout.write(_line(switch))
+        if not found:
+            self.stdout.write("Nothing is stopped.")
+
+
+def _scoped(parser: ArgumentParser) -> ArgumentParser:
+    whose = parser.add_mutually_exclusive_group(required=True)
+    whose.add_argument("--tenant", metavar="SLUG", help="one tenant, such as acme")
+    whose.add_argument("--all-tenants", action="store_true", help="the whole installation")
+    parser.add_argument("--agent", type=UUID, metavar="ID", help="one agent of the tenant (default: each)")
+    parser.add_argument(
+        "--tool", default="", metavar="NAME", help="one tool, such as request_refund (default: each)"
+    )
+    return parser
+
+
+def _scope(options: dict[str, Any]) -> dict[str, Any]:
+    """Raises CommandError for an unknown tenant; agent and tool are judged with the switch."""
+    tenant = Tenant.objects.filter(slug=options["tenant"]).first()
+    if tenant is None and not options["all_tenants"]:
+        raise CommandError(f"There is no tenant {options['tenant']}.")
+    return {
+        "tenant_id": tenant.pk if tenant else None,
+        "agent_id": options["agent"],
+        "tool": options["tool"],
+    }
+
+
+def _the_one_on(scope: dict[str, Any]) -> UUID:
+    switch = Switch.objects.filter(**scope, turned_off_at=None).first()
+    if switch is None:
+        raise CommandError("Exactly this is not stopped. `manage.py switch list` shows what is.")
+    return switch.pk
+
+
+def _line(switch: Switch) -> str:
+    parts = (
+        f"since {switch.turned_on_at:%Y-%m-%d %H:%M:%S} UTC",
+        switch.tenant.slug if switch.tenant else "every tenant",
+        f"{switch.agent} {switch.agent_id}" if switch.agent else "every agent",
+        switch.tool or ("every call" if switch.stops == Switch.EVERYTHING else "every request"),
+        switch.reason,
+    )
+    return " · ".join(parts)

@@ -1,0 +1,30 @@
+"""Kill switches: an operator stops a tool, an agent, a company or everything, and lets it go on again.
+
+`turning` has the two verbs; `reach` knows what a switch stops, at the door and in a worker; `clocks` holds the
+deadlines of what is stopped.
+"""
+
+from approvals.switches.clocks import Clocks, deadline, is_held, tend, time_is_up
+from approvals.switches.reach import check, check_goes_on, in_the_way, on, over, reached, tools, waits
+from approvals.switches.turning import OPERATOR, PLATFORM_OPERATOR, may_operate, turn_off, turn_on
+
+__all__ = [
+    "OPERATOR",
+    "PLATFORM_OPERATOR",
+    "Clocks",
+    "check",
+    "check_goes_on",
+    "deadline",
+    "in_the_way",
+    "is_held",
+    "may_operate",
+    "on",
+    "over",
+    "reached",
+    "tend",
+    "time_is_up",
+    "tools",
+    "turn_off",
+    "turn_on",
+    "waits",
+]

@@ -1,0 +1,158 @@
+"""What a switch stops: a call at the door, a request in a worker, and all the requests under it as one query."""
+
+import logging
+from collections.abc import Iterable
+from time import monotonic
+from uuid import UUID
+
+from django.db import Error as DatabaseTrouble
+from django.db import connection
+from django.db.models import Q
+
+from approvals import actions, outbox
+from approvals.database import tenant_scope
+from approvals.errors import SwitchedOff, SwitchesUnknown
+from approvals.identity.requester import Requester
+from approvals.models import ApprovalRequest, Switch
+
+logger = logging.getLogger(__name__)
+
+# The door's tools besides those of the actions. They live above this floor; a test keeps the two lists equal.
+OTHER_TOOLS = (
+    "get_request_status",
+    "list_my_requests",
+    "list_recent_failed_payments",
+    "lookup_customer_invoice",
+    "lookup_order",
+    "withdraw_request",
+)
+FRESH_SECONDS = 1.0  # how old what this process knows of a tenant's switches may be
+AGAIN_SECONDS = 4.0  # until a worker looks again whether a request may go on
+# Any number: whoever is about to send shares it, whoever turns a switch on holds it alone.
+LOCK = 0x5704
+
+_known: dict[UUID, tuple[float, tuple[Switch, ...]]] = {}
+
+
+def tools() -> tuple[str, ...]:
+    """Every tool that can be stopped, as agents call it."""
+    return tuple(sorted({*OTHER_TOOLS, *(action.tool for action in actions.every())}))
+
+
+def files(tool: str) -> bool:
+    """Whether a tool files requests."""
+    return any(action.tool == tool for action in actions.every())
+
+
+def on() -> list[Switch]:
+    """The switches that are on, as far as the scope shows them, the oldest first."""
+    return list(Switch.objects.filter(turned_off_at=None).order_by("turned_on_at", "id"))
+
+
+def check(by: Requester, tool: str) -> None:
+    """Whether this requester may call a tool ("" for a resource) now. Raises SwitchedOff.
+
+    Asks the database once a tenant and second. Where it does not answer, look-ups go on and a tool that files
+    requests raises SwitchesUnknown.
+    """
+    try:
+        known = _known_to(by)
+    except DatabaseTrouble as trouble:
+        logger.warning("switches cannot be read", extra={"tool_name": tool, "error": type(trouble).__name__})
+        if files(tool):
+            raise SwitchesUnknown from trouble
+        return
+    for switch in known:
+        if _refuses(switch, tool, by.agent_id):
+            goes_on = switch.stops == Switch.REQUESTS and not switch.tool
+            still = "; look-ups and withdraw_request go on" if goes_on else ""
+            raise SwitchedOff(what=_what(switch), reason=switch.reason, still=still, switch=switch.pk)
+
+
+def over(request: ApprovalRequest) -> Switch | None:
+    """The oldest switch that holds this request, in a scope of its tenant."""
+    return next((switch for switch in on() if _holds(switch, request)), None)
+
+
+def in_the_way(request: ApprovalRequest) -> Switch | None:
+    """`over`, for whoever is about to send: until this transaction ends, no other switch is turned on.
+
+    So what was turned on before the sending was committed is seen here, and what comes after finds it sent.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", [LOCK])
+    return over(request)
+
+
+def check_goes_on(request: ApprovalRequest) -> None:
+    """Raises outbox.Postponed while a switch is over the request."""
+    if switch := over(request):
+        raise waits(switch)
+
+
+def waits(switch: Switch) -> outbox.Postponed:
+    """For a worker to raise: the row comes again by itself, and goes on within seconds after the switch is off."""
+    return outbox.Postponed(AGAIN_SECONDS, f"an operator stopped it (switch {switch.pk})")
+
+
+def reached(switches: Iterable[Switch]) -> Q:
+    """The requests that any of these switches holds."""
+    found = Q(pk__in=())
+    for switch in switches:
+        found |= _under(switch)
+    return found
+
+
+def _known_to(by: Requester) -> tuple[Switch, ...]:
+    now = monotonic()
+    read_at, known = _known.get(by.tenant_id, (float("-inf"), ()))
+    if now - read_at < FRESH_SECONDS:
+        return known
+    with tenant_scope(by.tenant_id, agent_id=by.agent_id, person_id=by.person_id):
+        known = tuple(on())
+    _known[by.tenant_id] = now, known
+    return known
+
+
+def _refuses(switch: Switch, tool: str, agent_id: UUID | None) -> bool:
+    if switch.agent_id not in (None, agent_id):
+        return False
+    if switch.tool:
+        return switch.tool == tool
+    return switch.stops == Switch.EVERYTHING or files(tool)
+
+
+def _holds(switch: Switch, request: ApprovalRequest) -> bool:
+    return (
+        switch.tenant_id in (None, request.tenant_id)
+        and switch.agent_id in (None, request.agent_id)
+        and (not switch.tool or request.action in _actions_of(switch.tool))
+    )
+
+
+def _under(switch: Switch) -> Q:
+    found = Q(pk__isnull=False)
+    if switch.tenant_id:
+        found &= Q(tenant_id=switch.tenant_id)
+    if switch.agent_id:
+        found &= Q(agent_id=switch.agent_id)
+    if switch.tool:
+        found &= Q(action__in=_actions_of(switch.tool))
+    return found
+
+
+def _actions_of(tool: str) -> list[str]:
+    return [action.name for action in actions.every() if action.tool == tool]
+
+
+def _what(switch: Switch) -> str:
+    """What is stopped, in words to the agent whose call was refused."""
+    if switch.agent_id:
+        whose, of = "for this agent", "of this agent"
+    elif switch.tenant_id:
+        whose, of = "for all agents of this company", "of this company's agents"
+    else:
+        whose, of = "for everybody", "of all agents"
+    if switch.tool:
+        return f"this tool {whose}"
+    return f"{'every call' if switch.stops == Switch.EVERYTHING else 'all requests'} {of}"
