@@ -7,18 +7,39 @@ from django.contrib.auth.hashers import check_password
 from django.utils import timezone
 
 from approvals.errors import CredentialRefused, TokenRefused
+from approvals.identity.issuer import claims_of
 from approvals.identity.models import AccessToken, Agent
 from approvals.identity.requester import Requester
-from approvals.identity.scopes import BROAD
+from approvals.identity.scopes import BROAD, both
 
 
 def requester_of_token(raw: str) -> Requester:
-    """The agent behind a bearer token.
+    """The agent behind a bearer token: one of ours, or of `TOKEN_ISSUER` where that is set, never of both.
 
     The token's audience has to be this door alone and literally (RFC 8707; a token without one is refused, where
     the library would call it unrestricted), and its agent switched on. Raises TokenRefused; its details carry
-    `because`, and `agent_id` and `tenant_id` where the token was one of ours, for the trail and not for the caller.
+    `because`, and `agent_id` and `tenant_id` where the agent is known, for the trail and not for the caller. Raises
+    IssuerSilent when the other issuer's keys cannot be read.
     """
+    return _of_issuer(raw) if settings.TOKEN_ISSUER else _of_ours(raw)
+
+
+def _of_issuer(raw: str) -> Requester:
+    claims = claims_of(raw)
+    agent = (
+        Agent.objects.select_related("tenant", "application")
+        .only(*_AGENT_FIELDS)
+        .filter(tenant__slug=claims.tenant, external_subject=claims.subject)
+        .first()
+    )
+    if agent is None:
+        raise TokenRefused(because="unknown_subject")
+    if not agent.is_active:
+        raise TokenRefused(because="switched_off", agent_id=agent.pk, tenant_id=agent.tenant_id)
+    return _requester(agent, claims.scopes)
+
+
+def _of_ours(raw: str) -> Requester:
     token = (
         AccessToken.objects.select_related("agent__tenant", "agent__application")
         .only(*_TOKEN_FIELDS)
@@ -70,6 +91,7 @@ _AGENT_FIELDS = (
     "tenant__id",
     "tenant__slug",
     "application__client_id",
+    "application__scope",
 )
 _TOKEN_FIELDS = (
     "id",
@@ -82,6 +104,7 @@ _TOKEN_FIELDS = (
 
 
 def _requester(agent: Agent, scopes: frozenset[str]) -> Requester:
+    """With no scope that its application was not given, whatever the credential says."""
     return Requester(
         tenant_id=agent.tenant_id,
         tenant_slug=agent.tenant.slug,
@@ -90,5 +113,5 @@ def _requester(agent: Agent, scopes: frozenset[str]) -> Requester:
         agent_id=agent.pk,
         on_behalf_of_id=agent.on_behalf_of_id,
         client_id=agent.application.client_id,
-        scopes=scopes,
+        scopes=both(scopes, frozenset(agent.application.scope.split() or BROAD)),
     )

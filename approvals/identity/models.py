@@ -6,7 +6,8 @@ says which tenant it is for. All ids that leave the service are random UUIDs.
 """
 
 import uuid
-from typing import ClassVar
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.db import models
@@ -19,6 +20,11 @@ from oauth2_provider.models import (
     AbstractIDToken,
     AbstractRefreshToken,
 )
+
+from approvals.audit.events import INSTALLATION, Actor, record
+from approvals.database import tenant_scope
+from approvals.identity import programs
+from approvals.identity.hashed import HashedCode
 
 
 class Tenant(models.Model):
@@ -90,6 +96,13 @@ class Application(AbstractApplication):
     owner = models.ForeignKey(
         Person, on_delete=models.PROTECT, null=True, blank=True, related_name="owned_applications"
     )
+    # The scopes it may ask for, space-separated (RFC 7591, section 2); empty: each one that there is.
+    scope = models.CharField(max_length=1000, blank=True, default="")
+
+    SELF_REGISTERED_GRANTS = (
+        AbstractApplication.GRANT_AUTHORIZATION_CODE,
+        AbstractApplication.GRANT_DEVICE_CODE,
+    )
 
     class Meta(AbstractApplication.Meta):
         constraints: ClassVar = [
@@ -102,6 +115,59 @@ class Application(AbstractApplication):
                 condition=models.Q(hash_client_secret=True), name="application_secret_is_hashed"
             ),
         ]
+
+    @property
+    def registered_itself(self) -> bool:
+        """By a metadata document or by dynamic registration: what it says about itself is a claim."""
+        return self.registration_source != self.RegistrationSource.MANUAL
+
+    @property
+    def document_host(self) -> str:
+        """Who vouches for a program with a metadata document: the host that serves it. "" for every other program."""
+        by_document = self.registration_source == self.RegistrationSource.CIMD
+        return (urlsplit(self.client_id).hostname or "") if by_document else ""
+
+    @property
+    def called(self) -> str:
+        """A name to show, 100 characters at most; of a program that registered itself, its own claim."""
+        return (self.name or self.document_host or self.client_id)[:100]
+
+    def may_connect_in(self, tenant_id: uuid.UUID) -> bool:
+        """Whether a person may let it ask in their name there; headless programs come by themselves."""
+        if self.authorization_grant_type == self.GRANT_CLIENT_CREDENTIALS:
+            return False
+        return self.tenant_id in (None, tenant_id)
+
+    def redirect_uri_allowed(self, uri: str) -> bool:
+        return programs.redirect_allowed(uri, self.redirect_uris.split())
+
+    def get_allowed_schemes(self) -> list[str]:
+        """http is for loopback alone, which `clean` sees to (RFC 8252, section 7.3)."""
+        return ["https", "http"]
+
+    def clean(self) -> None:
+        super().clean()
+        programs.check(self)
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """The library saves what registered itself; that leaves its event in the same transaction."""
+        if not (self._state.adding and self.registered_itself):
+            return super().save(*args, **kwargs)
+        self.client_secret = programs.nobodys_secret()
+        with tenant_scope(INSTALLATION):
+            super().save(*args, **kwargs)
+            record(
+                "client.registered",
+                tenant_id=INSTALLATION,
+                actor=Actor("system", "web"),
+                data={
+                    "program": self.called,
+                    "client_id": self.client_id,
+                    "source": self.registration_source,
+                    "redirect_uris": self.redirect_uris,
+                },
+            )
+        return None
 
 
 class Agent(models.Model):
@@ -140,6 +206,7 @@ class Agent(models.Model):
 
 
 class Grant(AbstractGrant):
+    code = HashedCode(max_length=64, unique=True)
     agent = models.ForeignKey(Agent, on_delete=models.CASCADE, null=True)
 
     class Meta(AbstractGrant.Meta):
@@ -161,6 +228,8 @@ class RefreshToken(AbstractRefreshToken):
 
 
 class DeviceGrant(AbstractDeviceGrant):
+    device_code = HashedCode(max_length=64)
+    client_id = models.CharField(max_length=255, db_index=True)  # as long as an application's
     agent = models.ForeignKey(Agent, on_delete=models.CASCADE, null=True)
 
     class Meta(AbstractDeviceGrant.Meta):

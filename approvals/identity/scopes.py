@@ -23,5 +23,14 @@ def allows(held: frozenset[str], needed: str) -> bool:
     return REQUEST in held or needed in held or (needed == REQUEST and any(map(_is_narrowed, held)))
 
 
+def both(one: frozenset[str], other: frozenset[str]) -> frozenset[str]:
+    """What two sets of scopes have in common; of a broad scope and its narrowed one that is the narrowed one."""
+    return frozenset(scope for scope in one | other if _covers(one, scope) and _covers(other, scope))
+
+
+def _covers(held: frozenset[str], scope: str) -> bool:
+    return scope in held or (REQUEST in held and _is_narrowed(scope))
+
+
 def _is_narrowed(scope: str) -> bool:
     return scope.startswith(f"{REQUEST}:")
