@@ -6,6 +6,7 @@ from functools import partial
 import anyio
 from django.core.management.base import BaseCommand, CommandError
 
+from approvals import tracing
 from approvals.errors import CredentialRefused
 from mcp_bridge.server import create
 from mcp_bridge.stdio import Credential, flushed
@@ -25,6 +26,7 @@ class Command(BaseCommand):
             credential.requester()
         except CredentialRefused as refused:
             raise CommandError(str(refused)) from refused
+        tracing.set_up()
         server = create(credential.identify, lifespan=flushed)
         restore_stdout()
         with suppress(KeyboardInterrupt):

@@ -10,12 +10,9 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
-from approvals import judge
-from approvals.audit.events import Actor, record
-from approvals.database import tenant_scope
+from approvals.audit.events import Actor
 from approvals.identity.models import Agent, Application, Membership, Person, Tenant
-from approvals.models import PolicyVersion
-from policies.documents import load, shipped
+from approvals.management.beginning import first_policy
 
 PASSWORD = "demo-countersign"  # noqa: S105 - printed in the banner, refused in production
 
@@ -48,7 +45,7 @@ TENANTS = (
             DemoPerson("Felix Finance (demo)", "felix@acme.example.com", ("finance",)),
             DemoPerson("Otto Owner (demo)", "otto@acme.example.com", ("support_lead",)),
             DemoPerson("Ada Auditor (demo)", "ada@acme.example.com", ("auditor",)),
-            DemoPerson("Opal Operator (demo)", "opal@acme.example.com", ("operator",)),
+            DemoPerson("Opal Operator (demo)", "opal@acme.example.com", ("operator", "platform_operator")),
         ),
         owner="otto@acme.example.com",
         agent="Acme support agent (demo)",
@@ -87,7 +84,7 @@ class Command(BaseCommand):
                 people_shown += [_shown(demo, person) for person in demo.people]
                 agents.append(_agent(tenant, demo, people[demo.owner], known))
                 if is_new:
-                    _first_policy(tenant)
+                    first_policy(tenant, by=Actor("system", "seed"))
         if out:
             out.touch(mode=0o600)
             out.write_text(json.dumps({"people": people_shown, "agents": agents}, indent=2))
@@ -146,24 +143,3 @@ def _agent(tenant: Tenant, demo: DemoTenant, owner: Person, known: dict[str, str
         "scope": "mcp:read mcp:request",
         "owner": demo.owner,
     }
-
-
-def _first_policy(tenant: Tenant) -> None:
-    """The shipped policy as version 1: there is nobody yet who could decide about it."""
-    source = shipped()
-    version = PolicyVersion.objects.create(
-        tenant=tenant,
-        number=1,
-        digest=load(source, judge.signatures()).digest,
-        source=source,
-        is_active=True,
-    )
-    with tenant_scope(tenant.pk):
-        seed = Actor("system", "seed")
-        record("seed.loaded", tenant_id=tenant.pk, actor=seed, data={"tenant": tenant.slug})
-        record(
-            "policy.activated",
-            tenant_id=tenant.pk,
-            actor=seed,
-            data={"number": version.number, "digest": version.digest},
-        )

@@ -1,4 +1,4 @@
-"""The clock: rings for rows that nobody heard, expires what is overdue, seals the trail."""
+"""The clock: holds what a switch stops, expires what is overdue, rings for rows that nobody heard, seals the trail."""
 
 import logging
 import signal
@@ -13,7 +13,7 @@ from uuid import UUID
 from django.core.management.base import BaseCommand
 from django.db import InterfaceError, close_old_connections, connection
 
-from approvals import decide, outbox
+from approvals import bells, decide, outbox, switches
 from approvals.audit.keys import signing_key
 from approvals.audit.seal import seal
 
@@ -81,13 +81,20 @@ class Sweep:
 
     def __init__(self) -> None:
         self._rung: dict[tuple[UUID, int], float] = {}
+        self._clocks = switches.Clocks()
 
     def __call__(self) -> None:
         """A step that fails is logged and does not keep the others from their turn."""
+        attempted("clocks", self.hold)
         for request_id, tenant_id in decide.overdue():
             attempted("expire", partial(decide.expire, request_id, tenant_id))
         attempted("ring", self.ring)
         attempted("seal", self.seal)
+
+    def hold(self) -> None:
+        """Before anything expires: the clocks of what a switch holds stand."""
+        for due in self._clocks.due():
+            attempted("clocks", partial(switches.tend, due))
 
     def seal(self) -> None:
         while seal(signing_key()):
@@ -100,4 +107,4 @@ class Sweep:
         for row in outbox.due():
             if (row.row_id, row.attempts) not in self._rung:
                 self._rung[row.row_id, row.attempts] = now
-                outbox.ring(row.topic, row.row_id, row.tenant_id)
+                bells.ring(row.topic, row.row_id, row.tenant_id)

@@ -1,0 +1,35 @@
+"""`manage.py add_tenant`: a company, with the shipped policy as its first version."""
+
+from argparse import ArgumentParser
+
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError
+from django.core.validators import validate_slug
+from django.db import transaction
+
+from approvals.audit.events import Actor
+from approvals.identity.models import Tenant
+from approvals.management import naming
+from approvals.management.beginning import first_policy
+
+
+class Command(BaseCommand):
+    help = (
+        "Add a tenant. Until its people change it, the policy that comes with Countersign is in force there."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("slug", help="its short name in files, commands and tokens, such as acme")
+        parser.add_argument("name", help="what people read, such as 'Acme Outdoor'")
+
+    def handle(self, *, slug: str, name: str, **_: object) -> None:
+        try:
+            validate_slug(slug)
+        except ValidationError as error:
+            raise CommandError(" ".join(error.messages)) from error
+        if len(slug) > 40 or Tenant.objects.filter(slug=slug).exists():
+            raise CommandError(f"A slug has at most 40 characters, and {slug} must not be there yet.")
+        with transaction.atomic():
+            tenant = Tenant.objects.create(slug=slug, name=naming.text(name, "name", 100))
+            first_policy(tenant, by=Actor("system", "migrator"))
+        self.stdout.write(f"{tenant.name} is there, as {tenant.slug}. Next: manage.py add_person.")

@@ -1,0 +1,77 @@
+"""`manage.py contract`: whether agents that were built against the committed catalogue go on working."""
+
+import asyncio
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from approvals.errors import NotAuthenticated
+from approvals.identity.requester import Requester
+from mcp_bridge.contract.catalogue import COMMITTED, Catalogue, Offer, committed
+from mcp_bridge.contract.findings import Finding, Kind, findings, refrozen, retiring
+from mcp_bridge.contract.offered import offer
+from mcp_bridge.server import create, tools
+
+
+class Command(BaseCommand):
+    help = "Compare the tools, resources and prompts of this code with the committed catalogue, or freeze them anew."
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        verbs = parser.add_subparsers(dest="verb", required=True)
+        check = verbs.add_parser("check", help="fail (exit 1) on a change that agents would notice")
+        write = verbs.add_parser(
+            "write", help="freeze what is offered now; refuses what breaks under its version"
+        )
+        write.add_argument("--retire", action="append", default=[], metavar="tools/NAME", help="may be gone")
+        for verb in (check, write):
+            verb.add_argument(
+                "--catalogue", type=Path, default=COMMITTED, help="another file than the committed one"
+            )
+
+    def handle(self, *_: object, verb: str, catalogue: Path, **more: Any) -> None:
+        frozen = committed(catalogue) if verb == "check" or catalogue.exists() else Catalogue()
+        if verb == "check":
+            self._check(frozen, _now())
+        else:
+            self._write(frozen, _now(), more["retire"], catalogue)
+
+    def _check(self, frozen: Catalogue, now: Offer) -> None:
+        found = findings(frozen, now)
+        self._tell(found)
+        if any(one.kind is not Kind.ALLOWED for one in found):
+            raise CommandError("The offer is not what the catalogue says.")
+        self.stdout.write(
+            "Compatible. Freeze it with manage.py contract write." if found else "As the catalogue says."
+        )
+
+    def _write(self, frozen: Catalogue, now: Offer, retire: list[str], file: Path) -> None:
+        try:
+            frozen = retiring(frozen, retire)
+        except KeyError as unknown:
+            raise CommandError(f"The catalogue offers no {unknown} that could be retired.") from unknown
+        if still := now.entries().keys() & set(retire):
+            raise CommandError(f"Still offered, so not to be retired: {', '.join(sorted(still))}")
+        found = findings(frozen, now)
+        self._tell(found)
+        if any(one.kind is Kind.BREAKS for one in found):
+            raise CommandError("Nothing was written.")
+        file.write_text(refrozen(frozen, now).written(), encoding="utf-8")
+        self.stdout.write("Frozen. Commit the catalogue with the change.")
+
+    def _tell(self, found: list[Finding]) -> None:
+        for one in found:
+            self.stdout.write(f"{one.kind.value:8}{one.path}: {one.said}")
+            if one.to_do:
+                self.stdout.write(f"        {one.to_do}")
+
+
+def _now() -> Offer:
+    return asyncio.run(offer(create(_nobody), {tool.name: tool for tool in tools()}))
+
+
+async def _nobody(_: object) -> Requester:
+    """The server is only asked what it lists; a call would be refused."""
+    raise NotAuthenticated

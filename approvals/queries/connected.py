@@ -1,0 +1,116 @@
+"""What a person has let ask in their name, and which agents there are in a company."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.utils import timezone
+from oauth2_provider.settings import oauth2_settings
+
+from approvals.database import tenant_scope
+from approvals.identity.models import AccessToken, Agent, DeviceGrant, Grant, RefreshToken
+from approvals.identity.requester import Reviewer
+from approvals.queries.paging import ROWS, Page, mark, page, parsed
+
+MOST = 200  # programs of one person in one company; the newest
+
+
+@dataclass(frozen=True)
+class Connected:
+    """A program that somebody let ask in their name.
+
+    `scopes` and `last_token_at` are those of its latest token, () and None where it has none. `is_connected` says
+    whether it holds anything that works: else it has to ask again.
+    """
+
+    id: UUID
+    name: str
+    document_host: str
+    registered_itself: bool
+    first_connected_at: datetime
+    is_connected: bool
+    is_active: bool
+    scopes: tuple[str, ...]
+    last_token_at: datetime | None
+
+
+@dataclass(frozen=True)
+class AgentRow:
+    """An agent of the company. `for_whom` is "" where it acts for itself; `is_connected` as of `Connected`."""
+
+    id: UUID
+    name: str
+    owner: str
+    for_whom: str
+    is_active: bool
+    is_connected: bool
+    added_at: datetime
+
+
+def connected_by(by: Reviewer) -> tuple[Connected, ...]:
+    """The programs that this person let ask in this tenant: first those that are connected, then the newest."""
+    with tenant_scope(by.tenant_id):
+        mine = Agent.objects.filter(tenant_id=by.tenant_id, on_behalf_of_id=by.person_id)
+        agents = list(mine.select_related("application").order_by("-created_at", "id")[:MOST])
+        ids = {agent.pk for agent in agents}
+        latest, alive = _latest_tokens(ids), _alive(ids)
+        shown = [_connected(agent, latest.get(agent.pk), agent.pk in alive) for agent in agents]
+    return tuple(sorted(shown, key=lambda one: not one.is_connected))
+
+
+def agents_in(by: Reviewer, *, after: str = "", rows: int = ROWS) -> Page[AgentRow]:
+    """All agents of the tenant, the newest first; `after` is a page's mark. For operators: the caller checks."""
+    with tenant_scope(by.tenant_id):
+        every = Agent.objects.filter(tenant_id=by.tenant_id).select_related("owner", "on_behalf_of")
+        if place := parsed(after):
+            _, at, last = place
+            every = every.filter(created_at__lte=at).exclude(created_at=at, pk__gte=last)
+        found = list(every.order_by("-created_at", "-id")[: rows + 1])
+        alive = _alive({agent.pk for agent in found})
+        shown = [_row(agent, agent.on_behalf_of_id is None or agent.pk in alive) for agent in found]
+    return page(shown, [mark(agent.created_at, agent.pk) for agent in found], rows)
+
+
+def _latest_tokens(agents: Collection[UUID]) -> dict[UUID, AccessToken]:
+    newest_first = AccessToken.objects.filter(agent__in=agents).order_by("agent_id", "-created", "-id")
+    return {token.agent_id: token for token in newest_first.distinct("agent_id") if token.agent_id}
+
+
+def _alive(agents: Collection[UUID]) -> set[UUID]:
+    """Those that hold a token that works, can be renewed, or is about to be fetched."""
+    now = timezone.now()
+    renewable_since = now - timedelta(seconds=oauth2_settings.REFRESH_TOKEN_EXPIRE_SECONDS)
+    held = (
+        AccessToken.objects.filter(expires__gt=now),
+        RefreshToken.objects.filter(revoked=None, access_token__expires__gt=renewable_since),
+        Grant.objects.filter(expires__gt=now),
+        DeviceGrant.objects.filter(status=DeviceGrant.AUTHORIZED, expires__gt=now),
+    )
+    return {agent for one in held for agent in one.filter(agent__in=agents).values_list("agent", flat=True)}
+
+
+def _connected(agent: Agent, token: AccessToken | None, is_alive: bool) -> Connected:
+    return Connected(
+        id=agent.pk,
+        name=agent.name,
+        document_host=agent.application.document_host,
+        registered_itself=agent.application.registered_itself,
+        first_connected_at=agent.created_at,
+        is_connected=is_alive and agent.is_active,
+        is_active=agent.is_active,
+        scopes=tuple(token.scope.split()) if token else (),
+        last_token_at=token.created if token else None,
+    )
+
+
+def _row(agent: Agent, is_connected: bool) -> AgentRow:
+    return AgentRow(
+        id=agent.pk,
+        name=agent.name,
+        owner=agent.owner.name,
+        for_whom=agent.on_behalf_of.name if agent.on_behalf_of else "",
+        is_active=agent.is_active,
+        is_connected=agent.is_active and is_connected,
+        added_at=agent.created_at,
+    )

@@ -1,0 +1,40 @@
+"""Connected programs: what a person has let ask in their name, and how they take it back. Operators see all agents."""
+
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_safe
+
+from approvals import switches
+from approvals.errors import NotFound
+from approvals.identity.connect import disconnect
+from approvals.identity.models import Person
+from approvals.identity.requester import Reviewer
+from approvals.queries import agents_in, connected_by, denied
+from approvals.views.access import member, show
+from approvals.views.oauth.scopes import in_words
+
+
+@require_safe
+@member
+def agents_page(request: HttpRequest, by: Reviewer) -> HttpResponse:
+    mine = [(one, in_words(one.scopes)) for one in connected_by(by)]
+    every = agents_in(by, after=request.GET.get("after", "")) if switches.may_operate(by) else None
+    return show(request, "agents/agents.html", {"mine": mine, "page": every})
+
+
+@member
+def disconnect_page(request: HttpRequest, by: Reviewer, agent_id: UUID) -> HttpResponse:
+    """Take back what the page has asked to confirm. NotFound, with an event, for what is not this person's."""
+    if request.method != "POST":
+        return redirect("agents")  # somebody signed in again on the way here
+    try:
+        disconnect(agent_id, by=Person.objects.get(pk=by.person_id), tenant_id=by.tenant_id)
+    except NotFound:
+        denied(by, wanted="disconnect", code="not_found", what=str(agent_id))
+        raise
+    messages.success(request, _("Disconnected. Nothing that the program holds works any more."))
+    return redirect("agents")
