@@ -25,13 +25,14 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
-from approvals import notifications, outbox
+from approvals import bells, notifications, outbox
 from approvals.database import tenant_scope
 from approvals.errors import NoAnswer
 from approvals.management import embedded
 from approvals.management.children import Child, Program
 from approvals.models import ApprovalRequest, Outbox
 from tests.notifications.receiving import Receiving, receiving
+from tests.scan.scratch import scratch
 from tests.world import World
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -40,15 +41,17 @@ LIVES = 30  # seconds after which something that should go on has stopped
 
 
 @pytest.fixture(autouse=True)
-def not_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+def ringer(monkeypatch: pytest.MonkeyPatch) -> bells.Ringer:
     """Another test's dead broker is none of this one's."""
-    monkeypatch.setattr(outbox, "_silent_until", 0.0)
+    own = bells.Ringer()
+    monkeypatch.setattr(bells, "_ringer", own)
+    return own
 
 
 @pytest.fixture
 def own_broker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[embedded.Server]:
     """A broker of this test's own, which it may freeze; bells ring there."""
-    with embedded.scratch() as data, embedded.valkey(data, environ={}) as server:
+    with scratch() as data, embedded.valkey(data, environ={}) as server:
         ring_at(server.url, monkeypatch)
         yield server
 
@@ -57,7 +60,7 @@ def ring_at(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     app = Celery("elsewhere", set_as_current=False)
     app.config_from_object("django.conf:settings", namespace="CELERY")
     app.conf.update(broker_url=url)
-    monkeypatch.setattr(outbox, "app", app)
+    monkeypatch.setattr(bells, "app", app)
 
 
 @contextmanager
@@ -71,8 +74,9 @@ def frozen(server: embedded.Server) -> Iterator[None]:
         os.kill(server.pid, signal.SIGCONT)
 
 
-def bells(server: embedded.Server) -> list[Any]:
+def heard(server: embedded.Server) -> list[Any]:
     """The arguments of the messages that wait in the queue."""
+    bells.finish(LIVES)
     with redis.Redis.from_url(server.url) as client:
         messages: Any = client.lrange("celery", 0, -1)
     return [json.loads(b64decode(json.loads(message)["body"]))[0] for message in messages]
@@ -242,11 +246,11 @@ def test_a_receiver_has_a_night_to_come_back() -> None:
 def test_the_bell_rings_after_the_commit_with_ids_alone(world: World, own_broker: embedded.Server) -> None:
     request = world.submit()
     row = only_row(world)
-    assert bells(own_broker) == [[str(row.pk), str(world.tenant.pk)]]
+    assert heard(own_broker) == [[str(row.pk), str(world.tenant.pk)]]
     with world.processes.acting_as("worker"), tenant_scope(world.tenant.pk):
         outbox.put(request, outbox.JUDGE)
-        assert len(bells(own_broker)) == 1
-    assert len(bells(own_broker)) == 2
+        assert len(heard(own_broker)) == 1
+    assert len(heard(own_broker)) == 2
 
 
 def test_what_was_rolled_back_rings_no_bell(world: World, own_broker: embedded.Server) -> None:
@@ -259,7 +263,7 @@ def test_what_was_rolled_back_rings_no_bell(world: World, own_broker: embedded.S
     ):
         outbox.put(request, outbox.JUDGE)
         raise InterruptedError
-    assert len(bells(own_broker)) == 1
+    assert len(heard(own_broker)) == 1
     assert len(rows(world)) == 1
 
 
@@ -268,7 +272,7 @@ def test_a_row_for_later_rings_no_bell_and_is_not_due_yet(world: World, own_brok
     work(world, lambda _: None)
     with world.processes.acting_as("worker"), tenant_scope(world.tenant.pk):
         outbox.put(request, outbox.RECONCILE, wait_seconds=60)
-    assert len(bells(own_broker)) == 1
+    assert len(heard(own_broker)) == 1
     assert due(world) == []
     change(world, not_before=timezone.now())
     (later,) = rows(world, topic=outbox.RECONCILE)
@@ -281,6 +285,7 @@ def test_without_a_broker_a_request_is_filed_and_the_sweeper_finds_its_row(
     with closed_port() as port:
         ring_at(f"redis://127.0.0.1:{port}/0", monkeypatch)
         request = world.submit()
+        bells.finish(LIVES)
     assert world.status(request) == "pending"
     assert due(world) == [only_row(world).pk]
 
@@ -295,28 +300,63 @@ def test_a_frozen_broker_does_not_hold_a_request_up(world: World, own_broker: em
 
 
 @pytest.mark.parametrize("hangs_up", [False, True], ids=["says nothing", "hangs up"])
-def test_after_one_bell_that_failed_the_next_ones_do_not_wait(
-    hangs_up: bool, monkeypatch: pytest.MonkeyPatch
+def test_nobody_waits_for_a_broker_that_does_not_answer(
+    hangs_up: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     with mute_server(hangs_up) as mute:
         # With a password the broker is spoken to, and can fail, while the connection is being made.
         ring_at(f"redis://:demo-password@127.0.0.1:{mute.port}/0", monkeypatch)
         for _ in range(3):
-            outbox.ring("announce", UUID(int=1), UUID(int=2))
-        assert mute.connections == 1
-        sleep(outbox.SILENCE)
-        outbox.ring("announce", UUID(int=1), UUID(int=2))
-        assert mute.connections == 2
+            bells.ring("announce", UUID(int=1), UUID(int=2))
+        bells.finish(LIVES)
+        assert 1 <= mute.connections <= 2  # the first bell, and perhaps those that came meanwhile
+    lost = [record.__dict__["rows"] for record in caplog.records if record.message == "bells not rung"]
+    assert sum(lost) == 3
 
 
-def test_the_bell_rings_again_once_the_broker_is_back(
+def test_the_bell_rings_again_once_the_broker_is_back(own_broker: embedded.Server) -> None:
+    with frozen(own_broker):
+        bells.ring("announce", UUID(int=1), UUID(int=2))
+        bells.finish(LIVES)
+    bells.ring("announce", UUID(int=3), UUID(int=4))
+    assert heard(own_broker) == [[str(UUID(int=3)), str(UUID(int=4))]]
+
+
+def test_bells_that_come_close_together_are_one_message(
     own_broker: embedded.Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(bells, "GATHER", 1.0)
+    bells.ring("announce", UUID(int=1), UUID(int=9))
+    bells.finish(LIVES)
+    for number in (2, 3, 4):
+        bells.ring("announce", UUID(int=number), UUID(int=9))
+    first, *together = reversed(heard(own_broker))
+    assert first == [str(UUID(int=1)), str(UUID(int=9))]
+    assert together == [[[["announce", str(UUID(int=number)), str(UUID(int=9))] for number in (2, 3, 4)]]]
+
+
+def test_more_bells_than_anybody_rings_are_left_to_the_sweeper(
+    own_broker: embedded.Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(bells, "WAITING", 2)
+    monkeypatch.setattr(bells, "_ringer", bells.Ringer())
     with frozen(own_broker):
-        outbox.ring("announce", UUID(int=1), UUID(int=2))
-    sleep(outbox.SILENCE)
-    outbox.ring("announce", UUID(int=3), UUID(int=4))
-    assert bells(own_broker) == [[str(UUID(int=3)), str(UUID(int=4))]]
+        for number in range(9):
+            bells.ring("announce", UUID(int=number), UUID(int=9))
+    assert "bell not rung: too many wait" in caplog.messages
+
+
+def test_a_forked_process_has_a_bell_of_its_own(own_broker: embedded.Server) -> None:
+    """Celery's workers are forks of a process that may have rung before."""
+    bells.ring("announce", UUID(int=1), UUID(int=9))
+    bells.finish(LIVES)
+    child = os.fork()
+    if child == 0:
+        bells.ring("announce", UUID(int=2), UUID(int=9))
+        bells.finish(LIVES)
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert [str(UUID(int=2)), str(UUID(int=9))] in heard(own_broker)
 
 
 def submit_in_thread(world: World) -> str:
@@ -445,9 +485,10 @@ def test_what_no_bell_told_of_is_done_all_the_same(
     with closed_port() as port, monkeypatch.context() as deaf:
         ring_at(f"redis://127.0.0.1:{port}/0", deaf)
         request = world.vote(world.submit(), "approve", "lena")
+        bells.finish(LIVES)
     assert len(due(world)) == 3
     assert world.status(request) == "approved"
-    monkeypatch.setattr(outbox, "_silent_until", 0.0)
+    monkeypatch.setattr(bells, "_ringer", bells.Ringer())
     sweep_until_done(world, request, worker)
     assert len(world.ledger(request)) == 1
 
@@ -456,7 +497,7 @@ def sweep_until_done(world: World, request: ApprovalRequest, worker: Child) -> N
     def swept() -> bool:
         for row in due(world):
             (found,) = rows(world, pk=row)
-            outbox.ring(found.topic, found.pk, found.tenant_id)
+            bells.ring(found.topic, found.pk, found.tenant_id)
         sleep(0.2)
         return world.status(request) == "succeeded"
 
