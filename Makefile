@@ -11,10 +11,10 @@ PIP := .venv/bin/python -m pip install -q --disable-pip-version-check --require-
 PY := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo verify test lint guards shots reset lock
+.PHONY: help run demo verify test lint conformance bench guards shots reset lock
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: .venv/.installed ## start everything on this machine; Ctrl-C stops it
 	@$(PY) manage.py dev $(ARGS)
@@ -28,14 +28,21 @@ test: .venv/.installed-dev ## run the tests; ARGS="-k refund" chooses some
 verify: .venv/.installed ## verify the trail of the run that is live in this checkout
 	@$(PY) manage.py verify_audit $(ARGS)
 
-lint: .venv/.installed-dev ## style, types, and who may import whom
+lint: .venv/.installed-dev ## style, types, who may import whom, and the contract with agents
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy .
 	@.venv/bin/lint-imports
+	@$(PY) manage.py contract check
+
+conformance: .venv/.installed-dev .venv/conformance/.installed ## the official MCP conformance suite against the real door and pages
+	@CONFORMANCE_INSTALLED=.venv/conformance $(PY) -m pytest -s tests/conformance/suite.py $(ARGS)
 
 guards: .venv/.installed-dev ## disable each guard in turn and see that its test fails
 	@$(PY) -m tests.guarantees.guards $(ARGS)
+
+bench: .venv/.installed-dev ## how fast the door is, as ratios within one run; ARGS="--flame flame.svg"
+	@$(PY) -m tests.bench $(ARGS)
 
 shots: .venv/.installed-dev ## a picture of every page, at three widths, in both themes
 	@$(PY) -m tests.shots $(ARGS)
@@ -57,6 +64,13 @@ lock: ## pin what pyproject.toml asks for, with hashes
 .venv/.installed-dev: requirements-dev.lock .venv/.installed
 	@echo "Installing what the tests need into .venv (once, and when requirements-dev.lock changes) ..."
 	@$(PIP) -r requirements-dev.lock
+	@touch $@
+
+.venv/conformance/.installed: tests/conformance/package.json tests/conformance/package-lock.json | .venv/bin/python
+	@command -v npm >/dev/null || { echo "The suite comes by npm: apt-get install nodejs npm"; exit 1; }
+	@echo "Installing the conformance suite and its own Node into .venv/conformance (once, and when it is pinned anew) ..."
+	@mkdir -p .venv/conformance && cp tests/conformance/package.json tests/conformance/package-lock.json .venv/conformance/
+	@cd .venv/conformance && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
 .venv/bin/python:

@@ -10,6 +10,7 @@ ACTS_AS = {
     "dev": "supervisor",
     "demo": "supervisor",
     "check": "supervisor",
+    "contract": "supervisor",
     "states": "supervisor",
     "mcp_stdio": "door",
     "sweeper": "sweeper",

@@ -3,6 +3,7 @@
 Run it with `uvicorn approvals.asgi:application`; COUNTERSIGN_PROCESS says which role it plays.
 """
 
+import asyncio
 import os
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias
@@ -10,6 +11,8 @@ from typing import Any, TypeAlias
 import django
 from django.conf import settings
 from django.core.asgi import get_asgi_application
+
+from approvals import tracing
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -20,13 +23,14 @@ Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 def chosen() -> Application:
     """The application of this process's role. Neither role loads the other's."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "approvals.settings")
+    tracing.set_up()
     if settings.PROCESS != "door":
-        return with_lifespan(get_asgi_application())
+        return flushed(with_lifespan(get_asgi_application()))
     # The tools derive from the registry, which is filled here.
     django.setup(set_prefix=False)
     from mcp_bridge.door import door
 
-    return door()
+    return flushed(door())
 
 
 def with_lifespan(pages: Any) -> Application:
@@ -39,6 +43,20 @@ def with_lifespan(pages: Any) -> Application:
             await send({"type": "lifespan.shutdown.complete"})
         else:
             await pages(scope, receive, send)
+
+    return application
+
+
+def flushed(app: Any) -> Application:
+    """Sends the last spans before the server knows that we are done; it ends by a signal, without exit handlers."""
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        async def told(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "lifespan.shutdown.complete":
+                await asyncio.to_thread(tracing.shut_down)
+            await send(message)
+
+        await app(scope, receive, told if scope["type"] == "lifespan" else send)
 
     return application
 

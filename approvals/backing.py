@@ -12,8 +12,10 @@ from typing import Any, cast
 
 import httpx
 from django.conf import settings
+from opentelemetry.trace import SpanKind
 
 from approvals.errors import BackingRefused, NoAnswer, NothingFound, NotReached, SettingMissing, TryLater
+from approvals.tracing import span, traceparent
 
 Json = dict[str, Any]
 
@@ -44,14 +46,13 @@ class Backing:
 
     def _call(self, method: str, path: str, **kwargs: Any) -> Json:
         headers = {**kwargs.pop("headers", {}), "Authorization": f"Bearer {self._token()}"}
-        try:
-            response = _client().request(method, f"{settings.BACKING_URL}{path}", headers=headers, **kwargs)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            raise NotReached from error
-        except httpx.TransportError as error:
-            raise NoAnswer from error
-        self.last_status = response.status_code
-        return _answer(response)
+        about = {"http.request.method": method, "url.path": path}
+        with span(method, kind=SpanKind.CLIENT, about=about) as call:
+            headers["traceparent"] = traceparent()
+            response = _sent(method, path, headers, kwargs)
+            self.last_status = response.status_code
+            call.set_attribute("http.response.status_code", response.status_code)
+            return _answer(response)
 
     def _token(self) -> str:
         """Read at each call, so that a credential rotates without a restart."""
@@ -68,6 +69,15 @@ def reader(tenant_slug: str) -> Backing:
 
 def writer(tenant_slug: str) -> Backing:
     return Backing(tenant_slug, settings.BACKING_WRITE_CREDENTIALS, "BACKING_WRITE_CREDENTIALS")
+
+
+def _sent(method: str, path: str, headers: Mapping[str, str], content: dict[str, Any]) -> httpx.Response:
+    try:
+        return _client().request(method, f"{settings.BACKING_URL}{path}", headers=headers, **content)
+    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+        raise NotReached from error
+    except httpx.TransportError as error:
+        raise NoAnswer from error
 
 
 @lru_cache(maxsize=1)

@@ -7,6 +7,7 @@ are the only place that sets them. The second half writes the SQL that migration
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -21,6 +22,7 @@ PERSON = "NULLIF(current_setting('countersign.person', true), '')::uuid"
 
 
 SETTINGS = ("countersign.tenant", "countersign.agent", "countersign.person")
+_SCOPE = f"SELECT {', '.join(f'set_config({name!r}, %s, true)' for name in SETTINGS)}"
 
 
 @contextmanager
@@ -45,6 +47,28 @@ def tenant_scope(
             _set(before)
 
 
+def rows_in_scope(
+    sql: str,
+    parameters: Sequence[str | UUID],
+    *,
+    tenant_id: UUID,
+    agent_id: UUID | None = None,
+    person_id: UUID | None = None,
+) -> list[tuple[Any, ...]]:
+    """The rows of one SELECT, in a scope of its own and one round trip: for reads that agents make all day.
+
+    Statements sent as one simple query are one transaction (PostgreSQL, Frontend/Backend Protocol, 55.2.2.1), so the
+    settings end with it, whatever happens. Not for use inside a transaction: RuntimeError, for they would outlive it.
+    """
+    if connection.in_atomic_block:
+        raise RuntimeError("rows_in_scope inside a transaction")
+    wanted = (str(value or "") for value in (tenant_id, agent_id, person_id))
+    with connection.cursor() as cursor:
+        cursor.execute(f"{_SCOPE}; {sql}", [*wanted, *parameters])
+        cursor.nextset()
+        return list(cursor.fetchall())
+
+
 def _current() -> tuple[str, ...]:
     columns = ", ".join(f"coalesce(current_setting('{name}', true), '')" for name in SETTINGS)
     with connection.cursor() as cursor:
@@ -53,9 +77,8 @@ def _current() -> tuple[str, ...]:
 
 
 def _set(values: tuple[str, ...]) -> None:
-    columns = ", ".join(f"set_config('{name}', %s, true)" for name in SETTINGS)
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {columns}", values)
+        cursor.execute(_SCOPE, values)
 
 
 def role(process: str) -> str:

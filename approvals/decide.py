@@ -1,14 +1,15 @@
 """The reviewer's verbs, and those of the clock and of the rules: vote, approve by rule, expire, reopen."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from django.db.models import Q
 from django.utils import timezone
 
-from approvals import backing, judge, outbox
+from approvals import backing, judge, outbox, switches, watching
 from approvals.actions.contract import Facts
+from approvals.audit.decisions import decided
 from approvals.audit.events import Actor, record
 from approvals.database import tenant_scope
 from approvals.errors import (
@@ -24,6 +25,7 @@ from approvals.identity.requester import Reviewer
 from approvals.models import ApprovalRequest, PolicyVersion, Vote
 from approvals.payloads import canonical, digest
 from approvals.states import Status, sources
+from approvals.tracing import span
 from policies.verdicts import EXPIRES_IN, VALID_FOR, AutoApprove, Deny, Require, Verdict, from_json, to_json
 
 COMMENT = (3, 1000)  # characters
@@ -31,6 +33,7 @@ WORKER = Actor("system", "worker")
 SWEEPER = Actor("system", "sweeper")
 
 
+@span("vote")
 def vote(
     request_id: UUID, decision: str, *, by: Reviewer, seen: str, comment: str = "", trace_id: str = ""
 ) -> ApprovalRequest:
@@ -40,49 +43,57 @@ def vote(
     MoveRefused, SelfApproval, NotEntitled, AlreadyVoted, PageOutdated, PolicyForbids,
     RequestAltered, CommentMissing or CommentTooLong; then nothing was decided, and the refusal is on the trail.
     """
-    comment = comment.strip()
+    comment, who = comment.strip(), Actor("person", str(by.person_id))
+    request: ApprovalRequest | None = None
     try:
         with tenant_scope(by.tenant_id):
             request = _locked(request_id)
             _check(request, decision, by, seen, comment)
             _cast(request, decision, by, seen, comment, trace_id)
-            return request
     except Refusal as refusal:
         _record_refusal(refusal, request_id, decision, by, trace_id)
+        _log(decision, request_id, request, who, by.tenant_id, because=refusal.code)
         raise
+    _log(decision, request_id, request, who, by.tenant_id)
+    return request
 
 
 def approve_by_rule(request_id: UUID, tenant_id: UUID) -> None:
     """In a worker: judge again, and approve where the rule in force still asks for nobody.
 
     Where facts or verdict have changed, the request is judged anew as its next revision. Raises NoAnswer, or
-    RequestAltered for a row that contradicts itself.
+    RequestAltered for a row that contradicts itself, and outbox.Postponed while a switch is on.
     """
     with tenant_scope(tenant_id):
         request = ApprovalRequest.objects.select_related("tenant").get(pk=request_id)
-    if request.status != Status.PENDING:
-        return
+        if request.status != Status.PENDING:
+            return
+        switches.check_goes_on(request)
     action, arguments, known = judge.stored(request)
     judge.check_sound(request, action, arguments, known)
     facts = judge.look_up(action, arguments, backing.reader(request.tenant.slug))
     with tenant_scope(tenant_id):
         request = _locked(request_id)
-        if request.status != Status.PENDING or request.expires_at <= timezone.now():
+        switches.check_goes_on(request)
+        if request.status != Status.PENDING or switches.time_is_up(request):
             return
         verdict, version = judge.verdict(action, arguments, facts, judge.asker_in(request), timezone.now())
-        if isinstance(verdict, AutoApprove) and request.facts_sha256 == digest(canonical(facts)):
+        agrees = isinstance(verdict, AutoApprove) and request.facts_sha256 == digest(canonical(facts))
+        if agrees:
             _approve(request, VALID_FOR, WORKER, request.trace_id, {"rule": verdict.rule})
         else:
             _judged_anew(request, verdict, version, facts, "request.rejudged")
+    _log(Vote.APPROVE, request_id, request, WORKER, tenant_id, because=None if agrees else "rule_changed")
 
 
 def expire(request_id: UUID, tenant_id: UUID) -> bool:
-    """The clock's verb: True when the request's time was up and it expired now."""
+    """The clock's verb: True when the request's time was up, no switch held it, and it expired now."""
     now = timezone.now()
     with tenant_scope(tenant_id):
-        won = ApprovalRequest.objects.filter(
-            pk=request_id, status__in=sources(Status.EXPIRED), expires_at__lte=now
-        ).update(status=Status.EXPIRED, finished_at=now)
+        late = ApprovalRequest.objects.filter(
+            pk=request_id, status__in=sources(Status.EXPIRED), expires_at__lte=now, frozen_at=None
+        )
+        won = late.exclude(switches.reached(switches.on())).update(status=Status.EXPIRED, finished_at=now)
         if won == 1:
             request = ApprovalRequest.objects.only("id", "tenant_id", "revision", "trace_id").get(
                 pk=request_id
@@ -95,12 +106,13 @@ def expire(request_id: UUID, tenant_id: UUID) -> bool:
                 trace_id=request.trace_id,
             )
             outbox.announce(request, "request.expired")
+            watching.moved(request)
     return won == 1
 
 
 def overdue(limit: int = 200) -> list[tuple[UUID, UUID]]:
     """Requests of all tenants whose time is up: (id, tenant id)."""
-    late = Q(status__in=sources(Status.EXPIRED), expires_at__lte=timezone.now())
+    late = Q(status__in=sources(Status.EXPIRED), expires_at__lte=timezone.now(), frozen_at=None)
     return list(ApprovalRequest.objects.filter(late).values_list("id", "tenant_id")[:limit])
 
 
@@ -134,7 +146,7 @@ def _locked(request_id: UUID) -> ApprovalRequest:
 def _check(request: ApprovalRequest, decision: str, by: Reviewer, seen: str, comment: str) -> None:
     """Everything that can stand against a vote, in the order in which people should hear of it."""
     wanted = Status.APPROVED if decision == Vote.APPROVE else Status.DENIED
-    if request.status != Status.PENDING or request.expires_at <= timezone.now():
+    if request.status != Status.PENDING or switches.time_is_up(request):
         raise MoveRefused(status=request.status.replace("_", " "), wanted=wanted)
     judge.check_entitled(by, request)
     if changed := judge.changed(seen, request):
@@ -187,7 +199,7 @@ def _approve(
     request: ApprovalRequest, valid_for: timedelta, who: Actor, trace_id: str, data: dict[str, object]
 ) -> None:
     now = timezone.now()
-    _move(request, Status.APPROVED, decided_at=now, expires_at=now + valid_for)
+    _move(request, Status.APPROVED, decided_at=now, **_time_from(now, valid_for, request))
     record(
         "request.approved",
         tenant_id=request.tenant_id,
@@ -218,6 +230,7 @@ def _move(request: ApprovalRequest, new: Status, **changes: object) -> None:
     won = ApprovalRequest.objects.filter(pk=request.pk, status__in=sources(new)).update(status=new, **changes)
     if won != 1:
         raise MoveRefused(status=request.status, wanted=new)
+    watching.moved(request)
     request.refresh_from_db()
 
 
@@ -235,9 +248,10 @@ def _judged_anew(
         "headline": action.headline(arguments, facts)[:300],
         "verdict": to_json(verdict),
         "policy_version": version,
-        "expires_at": now + (verdict.expires_in if isinstance(verdict, Require) else EXPIRES_IN),
+        **_time_from(now, verdict.expires_in if isinstance(verdict, Require) else EXPIRES_IN, request),
     }
     ApprovalRequest.objects.filter(pk=request.pk).update(**changes)
+    watching.moved(request)
     request.refresh_from_db()
     record(
         kind,
@@ -255,6 +269,34 @@ def _judged_anew(
     outbox.announce(request, "request.created")
     if isinstance(verdict, AutoApprove):
         outbox.put(request, outbox.JUDGE)
+
+
+def _time_from(now: datetime, time: timedelta, request: ApprovalRequest) -> dict[str, datetime | None]:
+    """A new deadline. Where a switch holds the request, it holds this one too, from now on."""
+    return {"expires_at": now + time, "frozen_at": now if request.frozen_at else None}
+
+
+def _log(
+    decision: str,
+    request_id: UUID,
+    request: ApprovalRequest | None,
+    who: Actor,
+    tenant_id: UUID,
+    *,
+    because: str | None = None,
+) -> None:
+    """After the commit: allowed unless there is a code `because` of which it was not."""
+    decided(
+        decision,
+        is_allowed=because is None,
+        by=who,
+        tenant_id=tenant_id,
+        request_id=request_id,
+        resource_id=request.resource_id if request else None,
+        action=request.action if request else None,
+        policy_version=request.policy_version_id if request else None,
+        because=because,
+    )
 
 
 def _record_refusal(refusal: Refusal, request_id: UUID, decision: str, by: Reviewer, trace_id: str) -> None:

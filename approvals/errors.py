@@ -35,6 +35,10 @@ class TokenRefused(NotAuthenticated):
     """The access token is not valid here. Ask for a new one for this server and try again."""
 
 
+class IssuerSilent(CountersignError):
+    """Tokens cannot be checked at the moment: their issuer does not publish its keys. Try again in a minute."""
+
+
 class CredentialRefused(NotAuthenticated):
     """The client id or the client secret is wrong, or the agent was switched off.
     Check COUNTERSIGN_CLIENT_ID and COUNTERSIGN_CLIENT_SECRET, or ask the agent's owner."""
@@ -45,8 +49,18 @@ class ScopeMissing(Refusal):
 
 
 class SwitchedOff(Refusal):
-    """{what} was stopped by an operator: {reason} Nothing was done. It stays stopped until an operator lets it go
-    on, so do not repeat the call; tell your user."""
+    """An operator has stopped {what}, and says: "{reason}" Nothing was done{still}.
+    Do not repeat the call: it stays stopped until an operator lets it go on. Tell your user."""
+
+
+class SwitchesUnknown(Refusal):
+    """Whether this was stopped by an operator cannot be read at the moment, so nothing was done, and look-ups
+    go on. Try again in a minute."""
+
+
+class ProgramSwitchedOff(Refusal):
+    """{name} was switched off by an operator, so it cannot be connected. Ask whoever runs Countersign in your
+    company."""
 
 
 class LimitReached(Refusal):
@@ -60,6 +74,11 @@ class LimitsUnknown(Refusal):
 
 class NotFound(Refusal):
     """There is no {thing} {id} here. Check the id; ids of other companies read the same."""
+
+
+class WatchesTooMuch(Refusal):
+    """This is more than can be watched at once: {limit}. Nothing is watched. Watch fewer requests, close a stream that
+    is no longer needed, or ask with get_request_status."""
 
 
 # --- submit -----------------------------------------------------------------------------------------------
@@ -137,6 +156,55 @@ class CommentMissing(Refusal):
 
 class CommentTooLong(Refusal):
     """A comment has at most 1,000 characters. Shorten it, so that nothing of it is cut."""
+
+
+# --- operate ----------------------------------------------------------------------------------------------
+
+
+class OperatorOnly(Refusal):
+    """Only {role}s stop this or let it go on. Your roles here do not include it."""
+
+
+class ReasonMissing(Refusal):
+    """A stop needs a reason of 3 to 300 characters: agents and reviewers are told it."""
+
+
+class StoppedAlready(Refusal):
+    """Exactly this is stopped already. Let it go on first, to stop it in another way."""
+
+
+class WentOnAlready(Refusal):
+    """This was let go on already."""
+
+
+class NoMember(Refusal):
+    """{email} holds no role in {tenant}, so they cannot answer for an agent there.
+    Give them one first: manage.py add_person."""
+
+
+class SubjectTaken(Refusal):
+    """Another agent of this tenant is known as {subject} already. Remove it first, or name another subject."""
+
+
+class AgentRemoved(Refusal):
+    """{name} was removed before, and stays so. Add a new agent instead."""
+
+
+class NoSecret(Refusal):
+    """{name} has no secret here: a person connected it, or another issuer vouches for it."""
+
+
+class WeakPassword(Refusal):
+    """This password was not taken: {why}"""
+
+
+class CodeUnknown(Refusal):
+    """This code is not known here, was answered already, or its time is over.
+    Look at your terminal: it may show a new one."""
+
+
+class TooManyCodes(Refusal):
+    """You have sent too many codes. Come back in ten minutes."""
 
 
 # --- set-up -----------------------------------------------------------------------------------------------

@@ -11,11 +11,12 @@ from datetime import timedelta
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Max
+from django.db.models import Max, QuerySet
 from django.utils import timezone
 
-from approvals import actions, backing, judge, outbox
+from approvals import actions, backing, judge, outbox, switches, watching
 from approvals.actions.contract import Arguments, Facts, Receipt
+from approvals.audit.decisions import decided
 from approvals.audit.events import Actor, record
 from approvals.database import tenant_scope
 from approvals.errors import (
@@ -27,10 +28,11 @@ from approvals.errors import (
     SettingMissing,
     TryLater,
 )
-from approvals.models import ApprovalRequest, Execution
+from approvals.models import ApprovalRequest, Execution, Switch
 from approvals.payloads import canonical, digest
 from approvals.states import Status, sources
-from policies.verdicts import Deny, Require, from_json, stricter
+from approvals.tracing import span
+from policies.verdicts import Deny, Require, Verdict, from_json, stricter
 
 logger = logging.getLogger(__name__)
 WORKER = Actor("system", "worker")
@@ -49,11 +51,13 @@ class LeaseLost(CountersignError):
     """Another worker took this attempt over; its record counts, not ours."""
 
 
+@span("execute")
 def run(request_id: UUID, tenant_id: UUID) -> None:
     """Carry an approved request out, or go on where a dead worker left it.
 
     Raises outbox.Postponed when the attempt has to wait for another turn.
     """
+    _wait_while_held(request_id, tenant_id)
     claim = _claim(request_id, tenant_id)
     if claim is None:
         return
@@ -77,6 +81,7 @@ def run(request_id: UUID, tenant_id: UUID) -> None:
     _call(claim, action, arguments, approved)
 
 
+@span("reconcile")
 def reconcile(request_id: UUID, tenant_id: UUID) -> None:
     """Settle an uncertain request by asking the backing API for our reference; never by trying blindly.
 
@@ -105,7 +110,7 @@ def _never_happened(request: ApprovalRequest) -> None:
     last = Execution.objects.filter(request=request).order_by("number").last()
     if last is not None and last.outcome == "failed":
         _finish(request, Status.FAILED, last.detail, "")
-    elif request.expires_at <= timezone.now():
+    elif switches.time_is_up(request):
         _ran_out(request)
     else:
         _move(request, Status.EXECUTING)
@@ -153,12 +158,12 @@ def _claim(request_id: UUID, tenant_id: UUID) -> Claim | None:
         open_one = Execution.objects.filter(request=request, finished_at=None).first()
         if request.status == Status.EXECUTING and open_one is not None:
             _take_over(request, open_one)
-        elif request.status == Status.APPROVED and request.expires_at > timezone.now():
+        elif request.status == Status.APPROVED and not switches.time_is_up(request):
             _move(request, Status.EXECUTING)
         if request.status != Status.EXECUTING:
             return None
         last = Execution.objects.filter(request=request).aggregate(last=Max("number"))["last"] or 0
-        if request.expires_at <= timezone.now():
+        if switches.time_is_up(request):
             _ran_out(request)
             return None
         execution = Execution(
@@ -197,22 +202,45 @@ def _no_longer(claim: Claim, action: actions.AnyAction, arguments: Arguments, fa
     if digest(canonical(facts)) != request.facts_sha256:
         return "what was looked up has changed since the approval"
     with tenant_scope(request.tenant_id):
-        now, _ = judge.verdict(action, arguments, facts, judge.asker_in(request), timezone.now())
-        wanted = stricter(from_json(request.verdict), now)
-        if isinstance(wanted, Deny):
-            return f"the policy refuses it now: {wanted.because}"
-        if isinstance(wanted, Require) and (open_places := judge.missing(request, wanted)):
-            roles = ", ".join(f"{stage.count} {stage.role}" for stage in open_places)
-            return f"the approvals no longer satisfy the rule: {roles} missing"
-    return ""
+        now, version = judge.verdict(action, arguments, facts, judge.asker_in(request), timezone.now())
+        code, reason = _forbidden(request, stricter(from_json(request.verdict), now))
+    decided(
+        "execute",
+        is_allowed=not code,
+        by=WORKER,
+        tenant_id=request.tenant_id,
+        request_id=request.pk,
+        resource_id=request.resource_id,
+        action=request.action,
+        policy_version=version.pk if version else None,
+        because=code or None,
+    )
+    return reason
+
+
+def _forbidden(request: ApprovalRequest, wanted: Verdict) -> tuple[str, str]:
+    """A code for the log and words for the reviewers; two empty ones when the verdict is satisfied."""
+    if isinstance(wanted, Deny):
+        return "policy_denies", f"the policy refuses it now: {wanted.because}"
+    if isinstance(wanted, Require) and (open_places := judge.missing(request, wanted)):
+        roles = ", ".join(f"{stage.count} {stage.role}" for stage in open_places)
+        return "approvals_missing", f"the approvals no longer satisfy the rule: {roles} missing"
+    return "", ""
 
 
 def _call(claim: Claim, action: actions.AnyAction, arguments: Arguments, facts: Facts) -> None:
     """Commit that it is about to be sent, send it with nothing open, record what came back."""
     request = claim.request
     with tenant_scope(request.tenant_id):
-        _fence(claim, sent_at=timezone.now())
-        _record("execution.sent", request, {"attempt": claim.execution.number, "key": claim.execution.key})
+        switch = switches.in_the_way(request)
+        if switch is not None:
+            _hold(claim, switch)
+        else:
+            _fence(claim, sent_at=timezone.now())
+            about = {"attempt": claim.execution.number, "key": claim.execution.key}
+            _record("execution.sent", request, about)
+    if switch is not None:
+        raise switches.waits(switch)
     try:
         writer = backing.writer(claim.tenant_slug)
         receipt = action.execute(arguments, facts, writer, key=claim.execution.key, reference=str(request.pk))
@@ -228,6 +256,35 @@ def _call(claim: Claim, action: actions.AnyAction, arguments: Arguments, facts: 
         _uncertain(claim, error)
     else:
         _succeeded(claim, receipt, writer.last_status)
+
+
+def _hold(claim: Claim, switch: Switch) -> None:
+    """Nothing was sent: the request is approved again and waits, unless an earlier attempt of it was in doubt."""
+    request, is_news = claim.request, not _held_by(switch, claim.request).exists()
+    _fence(claim, finished_at=timezone.now(), outcome="held", detail=f"{switch.reason} (switch {switch.pk})")
+    if not _was_in_doubt(request):
+        _move(request, Status.APPROVED)
+    if is_news:
+        _record("execution.held", request, {"attempt": claim.execution.number, "switch": str(switch.pk)})
+
+
+def _held_by(switch: Switch, request: ApprovalRequest) -> QuerySet[Execution]:
+    return Execution.objects.filter(request=request, outcome="held", detail__endswith=f"(switch {switch.pk})")
+
+
+def _wait_while_held(request_id: UUID, tenant_id: UUID) -> None:
+    """What a switch was seen to hold waits without another attempt: the trail of a long stop must not grow.
+
+    Raises outbox.Postponed. An attempt that a dead worker left open is settled as ever.
+    """
+    with tenant_scope(tenant_id):
+        request = ApprovalRequest.objects.get(pk=request_id)
+        is_open = Execution.objects.filter(request=request, finished_at=None).exists()
+        if is_open or request.status not in (Status.APPROVED, Status.EXECUTING):
+            return
+        switch = switches.over(request)
+        if switch and _held_by(switch, request).exists():
+            raise switches.waits(switch)
 
 
 def _succeeded(claim: Claim, receipt: Receipt, status: int | None) -> None:
@@ -321,6 +378,7 @@ def _move(request: ApprovalRequest, new: Status, **changes: object) -> None:
     won = ApprovalRequest.objects.filter(pk=request.pk, status__in=sources(new)).update(status=new, **changes)
     if won != 1:
         raise LeaseLost
+    watching.moved(request)
     request.status = new
 
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import ClassVar, Self
 
 from django.db import models
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from approvals.identity.models import Agent, Person, Tenant
@@ -151,6 +152,18 @@ class ApprovalRequest(models.Model):
                 condition=models.Q(status__in=[Status.PENDING, Status.APPROVED]),
                 name="request_deadline",
             ),
+            # What limits count.
+            models.Index(
+                "tenant",
+                Coalesce("agent", "person"),
+                "action",
+                condition=models.Q(status=Status.PENDING),
+                name="request_pending_of",
+            ),
+            models.Index(
+                "tenant", Coalesce("agent", "person"), models.F("created_at").desc(), name="request_day_of"
+            ),
+            models.Index(fields=["tenant", "-created_at"], name="request_day"),
         ]
 
     def __str__(self) -> str:

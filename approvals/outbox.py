@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import partial
-from time import monotonic
 from typing import NamedTuple
 from uuid import UUID, uuid4
 
@@ -19,11 +18,14 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
+from opentelemetry.context import Context
+from opentelemetry.trace import SpanKind
 
-from approvals.celery import app
+from approvals import bells
 from approvals.database import tenant_scope
 from approvals.errors import CountersignError
 from approvals.models import ApprovalRequest, Outbox
+from approvals.tracing import entry, failed, remote, trace_id, traceparent, unknown_span
 
 logger = logging.getLogger(__name__)
 
@@ -36,10 +38,8 @@ DELIVER = "deliver"  # tell one receiver
 
 LAST_DELIVERY = 20  # attempts; with the backoff below, about nine hours
 LONGEST_WAIT = 3600  # seconds
-SILENCE = 1.0  # seconds without ringing, in this process, after the broker did not answer
 
 _dice = secrets.SystemRandom()
-_silent_until = 0.0  # on the monotonic clock
 
 
 class Postponed(Exception):
@@ -93,25 +93,10 @@ def pass_on(announcement: Outbox, receiver_id: UUID) -> None:
 
 
 def _write(row: Outbox, *, is_ready: bool) -> None:
+    row.traceparent = traceparent()
     row.save(force_insert=True)
     if is_ready:
-        transaction.on_commit(partial(ring, row.topic, row.pk, row.tenant_id))
-
-
-def ring(topic: str, row_id: UUID, tenant_id: UUID) -> None:
-    """Tell a worker that a row is ready. A lost bell costs seconds, never an action, so errors are only logged.
-
-    A page that writes three rows must not wait three times for a broker that is down, so after one failure this
-    process stays silent for a while.
-    """
-    global _silent_until
-    if monotonic() < _silent_until:
-        return
-    try:
-        app.send_task(f"approvals.tasks.{topic}", args=[str(row_id), str(tenant_id)], expires=60)
-    except Exception as error:  # the broker is down, frozen or full: the sweeper will find the row
-        _silent_until = monotonic() + SILENCE
-        logger.warning("bell not rung", extra={"topic": topic, "row": str(row_id), "error": repr(error)})
+        transaction.on_commit(partial(bells.ring, row.topic, row.pk, row.tenant_id))
 
 
 class Due(NamedTuple):
@@ -140,18 +125,46 @@ def claimed(row_id: UUID, tenant_id: UUID) -> Iterator[Outbox | None]:
     if row is None:
         yield None
         return
-    try:
-        yield row
-    except Postponed as wanted:
-        _again(row, wanted.seconds, str(wanted))
-    except GaveUp as last:
-        _close(row, gave_up_at=timezone.now(), last_error=str(last)[:500])
-    except Exception as error:
-        _log_failure(row, error)
-        because = str(error) if isinstance(error, CountersignError) else type(error).__name__
-        _again(row, backoff(row.attempts), because)
-    else:
-        _close(row, done_at=timezone.now(), last_error="")
+    parent, link = _trace(row)
+    with entry(
+        f"outbox {row.topic}",
+        kind=SpanKind.CONSUMER,
+        parent=parent,
+        link=link,
+        request_id=str(row.request_id),
+    ) as work:
+        try:
+            yield row
+        except Postponed as wanted:
+            _again(row, wanted.seconds, str(wanted))
+        except GaveUp as last:
+            _close(row, gave_up_at=timezone.now(), last_error=str(last)[:500])
+        except Exception as error:
+            failed(work, type(error).__name__)
+            _log_failure(row, error)
+            because = str(error) if isinstance(error, CountersignError) else type(error).__name__
+            _again(row, backoff(row.attempts), because)
+        else:
+            _close(row, done_at=timezone.now(), last_error="")
+
+
+def _trace(row: Outbox) -> tuple[Context, str]:
+    """The span that the work belongs under, and one of another trace that led to it ("" where there is none).
+
+    All work on a request goes on in the request's own trace. What a person's page wrote carries that page's: it
+    becomes a link, and the work belongs under the span that filed the request.
+    """
+    with tenant_scope(row.tenant_id):
+        own = ApprovalRequest.objects.values_list("trace_id", flat=True).get(pk=row.request_id)
+        if not own or trace_id(remote(row.traceparent)) == own:
+            return remote(row.traceparent), ""
+        first = (
+            Outbox.objects.filter(request_id=row.request_id, traceparent__startswith=f"00-{own}-")
+            .order_by("created_at")
+            .values_list("traceparent", flat=True)
+            .first()
+        )
+    return remote(first) if first else unknown_span(own), row.traceparent
 
 
 def backoff(attempts: int) -> float:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import structlog
 from csp.constants import NONE, SELF
 
+from approvals import logs
 from approvals.errors import SettingMissing
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -111,6 +112,21 @@ CELERY_TASK_TIME_LIMIT = 50
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 EXECUTION_LEASE_SECONDS = 60
 
+# --- how much an agent may ask for ------------------------------------------------------------------------
+
+# 0 is no limit. A tool's is each agent's own. Calls are counted in Redis, requests in PostgreSQL: docs/limits.md.
+LIMIT_AGENT_CALLS_A_MINUTE = int(os.environ.get("LIMIT_AGENT_CALLS_A_MINUTE", "240"))
+LIMIT_TOOL_CALLS_A_MINUTE = int(os.environ.get("LIMIT_TOOL_CALLS_A_MINUTE", "120"))
+LIMIT_TENANT_CALLS_A_MINUTE = int(os.environ.get("LIMIT_TENANT_CALLS_A_MINUTE", "2400"))
+LIMIT_AGENT_PENDING = int(os.environ.get("LIMIT_AGENT_PENDING", "200"))
+LIMIT_TOOL_PENDING = int(os.environ.get("LIMIT_TOOL_PENDING", "100"))
+LIMIT_TENANT_PENDING = int(os.environ.get("LIMIT_TENANT_PENDING", "2000"))
+LIMIT_AGENT_REQUESTS_A_DAY = int(os.environ.get("LIMIT_AGENT_REQUESTS_A_DAY", "1000"))
+LIMIT_TOOL_REQUESTS_A_DAY = int(os.environ.get("LIMIT_TOOL_REQUESTS_A_DAY", "500"))
+LIMIT_TENANT_REQUESTS_A_DAY = int(os.environ.get("LIMIT_TENANT_REQUESTS_A_DAY", "10000"))
+# The same call, refused for the same reason so many times in a row, has to wait; longer each time.
+LIMIT_SAME_REFUSALS = int(os.environ.get("LIMIT_SAME_REFUSALS", "5"))
+
 # --- secrets ----------------------------------------------------------------------------------------------
 
 SECRET_KEY = secret(
@@ -157,6 +173,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "approvals.tracing.TraceMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -216,6 +233,12 @@ ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_SESSION_REMEMBER = False
 ACCOUNT_LOGOUT_ON_GET = False
+# Beyond the library's own: for programs that register themselves, and for device codes (`views/oauth/`).
+ACCOUNT_RATE_LIMITS = {
+    "register_program": "20/h/ip,500/d/key",
+    "begin_device": "300/h/ip",
+    "type_device_code": "20/10m/user",
+}
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
 ACCOUNT_LOGOUT_REDIRECT_URL = "/accounts/login/"
@@ -260,22 +283,36 @@ OAUTH2_PROVIDER_REFRESH_TOKEN_MODEL = "identity.RefreshToken"  # noqa: S105
 OAUTH2_PROVIDER_GRANT_MODEL = "identity.Grant"
 OAUTH2_PROVIDER_ID_TOKEN_MODEL = "identity.IDToken"  # noqa: S105
 OAUTH2_PROVIDER_DEVICE_GRANT_MODEL = "identity.DeviceGrant"
+# Programs may register themselves by RFC 7591: for hosts that know no metadata documents. Anybody may then add rows.
+DYNAMIC_REGISTRATION = os.environ.get("DYNAMIC_REGISTRATION") == "1"
+# Metadata documents of programs may come from this machine: for development and tests.
+ALLOW_PRIVATE_CLIENTS = os.environ.get("ALLOW_PRIVATE_CLIENTS") == "1"
 OAUTH2_PROVIDER = {
     "OAUTH2_VALIDATOR_CLASS": "approvals.identity.validator.Validator",
-    "SCOPES": {
-        "mcp:read": "Look things up and read its own requests",
-        "mcp:request": "File and withdraw approval requests; never approve them",
-    },
-    "DEFAULT_SCOPES": ["mcp:read"],
-    "OAUTH2_GRANT_TYPES_SUPPORTED": ["client_credentials"],
+    "SCOPES_BACKEND_CLASS": "approvals.views.oauth.scopes.Scopes",
+    "OAUTH2_GRANT_TYPES_SUPPORTED": [
+        "authorization_code",
+        "refresh_token",
+        "client_credentials",
+        "urn:ietf:params:oauth:grant-type:device_code",
+    ],
+    "OAUTH_PRE_TOKEN_VALIDATION": [],  # the library's looks a device code up before it asks who sends it
+    "OAUTH_DEVICE_VERIFICATION_URI": f"{PUBLIC_URL}/device/",
+    "OAUTH_DEVICE_VERIFICATION_URI_COMPLETE": f"{PUBLIC_URL}/device/?user_code={{user_code}}",
+    "OAUTH2_TOKEN_ENDPOINT_AUTH_METHODS_SUPPORTED": ["none", "client_secret_basic", "client_secret_post"],
+    "CIMD_ENABLED": True,
+    "CIMD_METADATA_FETCHER": "approvals.views.oauth.documents.DocumentFetcher",
+    "CIMD_REGISTRATION_PERMISSION_CLASSES": ["approvals.views.oauth.documents.OnlyWhereSomebodyAsks"],
+    "DCR_ENABLED": DYNAMIC_REGISTRATION,
     "OAUTH2_RESPONSE_TYPES_SUPPORTED": ["code"],
     "OIDC_ISS_ENDPOINT": PUBLIC_URL,
     "ACCESS_TOKEN_EXPIRE_SECONDS": 900,
+    "AUTHORIZATION_CODE_EXPIRE_SECONDS": 60,
     "REFRESH_TOKEN_EXPIRE_SECONDS": 14 * 24 * 60 * 60,
     "REFRESH_TOKEN_REUSE_PROTECTION": True,
     "REFRESH_TOKEN_GRACE_PERIOD_SECONDS": 0,
     "PKCE_REQUIRED": True,
-    "ALLOWED_REDIRECT_URI_SCHEMES": ["https"],
+    "ALLOWED_REDIRECT_URI_SCHEMES": ["https"],  # and http on loopback: identity/programs.py
     "ALLOWED_SCHEMES": ["https"],
     "COMPLIANT_BCP_RFC9700_IMPLICIT_GRANT": True,
     "COMPLIANT_BCP_RFC9700_PASSWORD_GRANT": True,
@@ -289,7 +326,26 @@ OAUTH2_PROVIDER = {
     "COMPLIANT_BCP_RFC9700_REDIRECT_URI_MATCHING": True,
 }
 
+# --- tokens of another issuer -----------------------------------------------------------------------------
+
+# Where this is set (Keycloak, Entra, Auth0, ...), its tokens open the door and ours do not; our OAuth server is off.
+TOKEN_ISSUER = os.environ.get("TOKEN_ISSUER", "")
+TOKEN_JWKS_URL = os.environ.get("TOKEN_JWKS_URL", "")
+TOKEN_AUDIENCE = os.environ.get("TOKEN_AUDIENCE", DOOR_URL)
+TOKEN_TENANT_CLAIM = os.environ.get("TOKEN_TENANT_CLAIM", "")
+TOKEN_SUBJECT_CLAIM = os.environ.get("TOKEN_SUBJECT_CLAIM", "sub")
+TOKEN_SCOPE_CLAIM = os.environ.get("TOKEN_SCOPE_CLAIM", "scope")
+if TOKEN_ISSUER and not TOKEN_TENANT_CLAIM:
+    raise SettingMissing(name="TOKEN_TENANT_CLAIM", hint="Name the claim that holds a tenant's slug.")
+if TOKEN_ISSUER and not TOKEN_JWKS_URL.startswith("https://" if IN_PRODUCTION else ("https://", "http://")):
+    raise SettingMissing(
+        name="TOKEN_JWKS_URL", hint="Give the https address where TOKEN_ISSUER publishes keys."
+    )
+
 # --- logs -------------------------------------------------------------------------------------------------
+
+# Where spans go (OTLP over HTTP); "" keeps none. The SDK reads this and the rest of its OTEL_ variables by itself.
+OTEL_EXPORTER_OTLP_ENDPOINT = os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", "")
 
 LOGGING = {
     "version": 1,
@@ -306,7 +362,8 @@ LOGGING = {
             ],
             "processors": [
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.format_exc_info,
+                logs.without_objects,
+                structlog.processors.ExceptionRenderer(logs.formatted),
                 structlog.processors.JSONRenderer(),
             ],
         }
@@ -319,6 +376,10 @@ LOGGING = {
         "httpx": {"level": "WARNING"},
         "httpcore": {"level": "WARNING"},
         "httpx2": {"level": "WARNING"},
+        "oauth2_provider.cimd": {"level": "WARNING"},
+        # So does a server's access log, and a query string may hold what somebody put there by mistake.
+        "uvicorn.access": {"level": "WARNING", "handlers": []},
+        "uvicorn": {"handlers": [], "propagate": True},
     },
     "root": {"handlers": ["stderr"], "level": os.environ.get("LOG_LEVEL", "INFO")},
 }

@@ -11,16 +11,26 @@ from uuid import UUID, uuid4
 from django.db import IntegrityError
 from django.utils import timezone
 
-from approvals import actions, backing, judge, outbox
+from approvals import actions, backing, judge, limits, outbox, switches, watching
 from approvals.actions.contract import Arguments, Facts
 from approvals.audit.events import Actor, record
 from approvals.backing import Backing
 from approvals.database import tenant_scope
-from approvals.errors import BackingRefused, Doomed, KeyReused, MoveRefused, NotFound, NothingFound, Refusal
+from approvals.errors import (
+    BackingRefused,
+    Doomed,
+    KeyReused,
+    LimitReached,
+    MoveRefused,
+    NotFound,
+    NothingFound,
+    Refusal,
+)
 from approvals.identity.requester import Requester
 from approvals.models import ApprovalRequest, PolicyVersion
 from approvals.payloads import canonical, digest, redact
 from approvals.states import Status, sources
+from approvals.tracing import span
 from policies.verdicts import EXPIRES_IN, AutoApprove, Deny, Require, Verdict, to_json
 
 
@@ -33,20 +43,24 @@ class Filed:
     backing_status: int | None = None
 
 
+@span("submit")
 def submit(
     action_name: str, arguments: Mapping[str, object], *, by: Requester, key: str | None = None, trace_id: str
 ) -> Filed:
     """File an approval request, born pending.
 
     `arguments` is what the agent claims, `key` its idempotency key (unique per requester). Raises
-    ArgumentsInvalid, KeyReused, Doomed (the policy refuses), NotFound, BackingRefused, or NoAnswer; then no
-    request exists, and the refusal is on the trail.
+    ArgumentsInvalid, KeyReused, Doomed (the policy refuses), LimitReached, LimitsUnknown, SwitchedOff,
+    SwitchesUnknown, NotFound, BackingRefused, or NoAnswer; then no request exists, and the refusal is on the trail.
     """
     action, asked_for = actions.get(action_name), ""
     try:
         parsed = judge.parse(action, arguments)
         asked_for = action.resource_id(parsed)
         return _repeated(action, parsed, by, key, trace_id) or _filed(action, parsed, by, key, trace_id)
+    except limits.LIMITED as refusal:
+        limits.record_limit(refusal, by=by, wanted=action.tool, trace_id=trace_id)
+        raise
     except Refusal as refusal:
         _record_refusal(refusal, action, asked_for, by, trace_id)
         raise
@@ -91,6 +105,7 @@ def _withdrawn(request_id: UUID, by: Requester, trace_id: str) -> ApprovalReques
         "request.withdrawn", tenant_id=by.tenant_id, actor=actor(by), request_id=request.pk, trace_id=trace_id
     )
     outbox.announce(request, "request.withdrawn")
+    watching.moved(request)
     return request
 
 
@@ -125,12 +140,14 @@ def _filed(
     with _scope(by):
         verdict, version = judge.verdict(action, arguments, facts, judge.asker_of(by), timezone.now())
     if isinstance(verdict, Deny):
-        raise Doomed(sentence=verdict.public, rule=verdict.rule)
+        about = {"resource_id": action.resource_id(arguments), "policy_version": version and version.pk}
+        raise Doomed(sentence=verdict.public, rule=verdict.rule, **about)
+    switches.check(by, action.tool)  # after the look-up, which may have taken longer than a stop may take
     try:
         request = _write(action, arguments, facts, verdict, version, by, key, trace_id)
         return Filed(request, repeated=False, backing_status=reader.last_status)
-    except IntegrityError:
-        # Two calls with one key at the same moment: the other one won.
+    except (IntegrityError, LimitReached):
+        # Two calls with one key at the same moment: the other one won, and may have reached the limit.
         repeated = _repeated(action, arguments, by, key, trace_id)
         if repeated is None:
             raise
@@ -185,6 +202,7 @@ def _write(
         trace_id=trace_id,
     )
     with _scope(by):
+        limits.check_filing(by, action.name, action.tool)
         request.save(force_insert=True)
         record(
             "request.created",

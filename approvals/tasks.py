@@ -3,9 +3,28 @@
 from uuid import UUID
 
 from celery import shared_task
+from celery.signals import worker_process_init, worker_process_shutdown
 
-from approvals import decide, execute, notifications
+from approvals import bells, decide, execute, notifications, tracing
+from approvals.bells import Bell
 from approvals.outbox import claimed
+
+
+@worker_process_init.connect
+def begin(**_: object) -> None:
+    """In each process of the pool, after the fork: a thread that sends spans would not live on in it."""
+    tracing.set_up()
+
+
+@worker_process_shutdown.connect
+def end(**_: object) -> None:
+    tracing.shut_down()
+
+
+@shared_task(name="approvals.tasks.each")
+def each(rows: list[list[str]]) -> None:
+    for topic, row_id, tenant_id in rows:
+        bells.send(Bell(topic, UUID(row_id), UUID(tenant_id)))
 
 
 @shared_task(name="approvals.tasks.judge")

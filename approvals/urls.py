@@ -1,12 +1,16 @@
 """Every address of the pages and of the OAuth server. Sign-up and password reset have none: operators invite."""
 
 from allauth.account import views as allauth
+from django.conf import settings
 from django.urls import include, path
 from oauth2_provider import urls as oauth
-from oauth2_provider.views.metadata import OAuthServerMetadataView
 
-from approvals.views import account, auditor, reviewer
-from approvals.views.tokens import RevokeTokenView, TokenView
+from approvals.views import account, agents, auditor, operator, reviewer
+from approvals.views.oauth.authorize import AuthorizationView
+from approvals.views.oauth.device import BeginView, device_answer_page, device_page
+from approvals.views.oauth.metadata import MetadataView
+from approvals.views.oauth.registration import register
+from approvals.views.oauth.tokens import RevokeTokenView, TokenView
 
 accounts = [
     path("login/", allauth.login, name="account_login"),
@@ -15,8 +19,11 @@ accounts = [
     path("inactive/", allauth.account_inactive, name="account_inactive"),
 ]
 
-# Of the library's many endpoints only the two that a headless agent needs.
+# Of the library's many endpoints only those that are used here.
 tokens = [
+    path("authorize/", AuthorizationView.as_view(), name="authorize"),
+    path("register/", register, name="dcr-register"),
+    path("device-authorization/", BeginView.as_view(), name="device-authorization"),
     path("token/", TokenView.as_view(), name="token"),
     path("revoke_token/", RevokeTokenView.as_view(), name="revoke-token"),
 ]
@@ -28,12 +35,24 @@ urlpatterns = [
     path("requests/<uuid:request_id>/trail/", auditor.request_trail_page, name="request_trail"),
     path("decided/", reviewer.decided_page, name="decided"),
     path("trail/", auditor.trail_page, name="trail"),
+    path("switches/", operator.switches_page, name="switches"),
+    path("switches/on/", operator.stop_page, name="switch_on"),
+    path("switches/<uuid:switch_id>/off/", operator.go_on_page, name="switch_off"),
+    path("agents/", agents.agents_page, name="agents"),
+    path("agents/<uuid:agent_id>/disconnect/", agents.disconnect_page, name="disconnect"),
     path("tenant/", account.choose_tenant, name="choose_tenant"),
     path("healthz", account.healthz, name="healthz"),
     path("accounts/", include(accounts)),
-    path("o/", include((tokens, oauth.app_name))),
-    path(".well-known/oauth-authorization-server", OAuthServerMetadataView.as_view()),
 ]
+
+# Where another issuer's tokens open the door, ours is no issuer at all.
+if not settings.TOKEN_ISSUER:
+    urlpatterns += [
+        path("device/", device_page, name="device"),
+        path("device/answer/", device_answer_page, name="device_answer"),
+        path("o/", include((tokens, oauth.app_name))),
+        path(".well-known/oauth-authorization-server", MetadataView.as_view()),
+    ]
 
 handler400 = account.bad_request
 handler403 = account.forbidden

@@ -1,6 +1,7 @@
-"""The door over HTTP: the MCP endpoint behind its guard, its OAuth metadata, and its health.
+"""The door over HTTP: the MCP endpoint behind its checks, its OAuth metadata, and its health.
 
-The order of the checks: Host (421), Origin (403), method (405), content type (415), bearer token (401), size (413).
+The order of the checks: what no host sends (`edge.py`), the bearer token (`bearer.py`), the size, the message, its
+protocol version and its scope (`envelope.py`). Whatever refuses, `turned_away.py` logs and counts it.
 """
 
 import gc
@@ -12,25 +13,36 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.db import Error as DatabaseTrouble
 from django.db import connection
-from mcp.server.transport_security import TransportSecurityMiddleware, TransportSecuritySettings
+from mcp.server.transport_security import RequestBodyLimitMiddleware, TransportSecuritySettings
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 
+from approvals.errors import NotAuthenticated
+from approvals.identity.credentials import requester_of_token
 from approvals.identity.requester import Requester
-from mcp_bridge.bearer import ARRIVAL, RequireBearer, metadata_url, refused, scopes
+from mcp_bridge.bearer import RequireBearer, metadata_url, scopes
+from mcp_bridge.edge import Edge
+from mcp_bridge.envelope import Envelope
 from mcp_bridge.lifecycle import Context
-from mcp_bridge.server import create
+from mcp_bridge.needs import needs
+from mcp_bridge.server import create, tools
+from mcp_bridge.tally import Tally
 from mcp_bridge.threads import quick_hop
+from mcp_bridge.turned_away import TurnedAway
+from mcp_bridge.visit import visit_of
 
 MOST_BYTES = 4 * 1024 * 1024
 
 
 def door() -> Starlette:
     """A new application; the SDK's session manager runs once, so each start needs its own."""
-    server, path, security = create(identify), urlsplit(settings.DOOR_URL).path or "/", _security()
+    server = create(identify, again=identify_again)
+    path, security = urlsplit(settings.DOOR_URL).path or "/", _security()
+    tally = Tally()
     mcp = server.streamable_http_app(
         streamable_http_path=path,
         stateless_http=True,
@@ -41,52 +53,49 @@ def door() -> Starlette:
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with mcp.router.lifespan_context(mcp):
+        async with tally.kept(), mcp.router.lifespan_context(mcp):
             await server.list_tools()
             # What is loaded now stays loaded: looking through it again is most of a slow request's time.
             gc.collect()
             gc.freeze()
             yield
 
-    return Starlette(
+    app = Starlette(
         lifespan=lifespan,
         routes=[
             Route("/healthz", healthz),
             Route("/.well-known/oauth-protected-resource", metadata),
             Route(urlsplit(metadata_url()).path, metadata),
-            Route(path, Guard(RequireBearer(mcp), security)),
+            Route(path, Edge(RequireBearer(_read(mcp, tally)), security)),
         ],
+        middleware=[Middleware(TurnedAway, tally=tally)],
     )
+    # It would lead to wherever the Host header says, before anybody has checked that.
+    app.router.redirect_slashes = False
+    return app
 
 
-async def identify(ctx: Context) -> tuple[Requester, str | None]:
-    """Who `RequireBearer` let in with this request."""
-    arrival: tuple[Requester, str] = ctx.request.scope[ARRIVAL]  # type: ignore[union-attr]
-    return arrival
+def _read(mcp: ASGIApp, tally: Tally) -> ASGIApp:
+    """The body is read when somebody is known to have sent it, and when it is not too long."""
+    return RequestBodyLimitMiddleware(Envelope(mcp, needs(tools()), tally), MOST_BYTES)
 
 
-class Guard:
-    """Refuses what no MCP client of ours sends, before anybody looks at a token."""
+async def identify(ctx: Context) -> Requester:
+    """Who `RequireBearer` let in with this request. The lifecycle reads the trace from the request itself.
 
-    def __init__(self, app: ASGIApp, security: TransportSecuritySettings) -> None:
-        self._app = app
-        self._names = TransportSecurityMiddleware(security)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope)
-        response = await self._names.validate_request(request) or _misuse(request)
-        if response:
-            refused(request, response.status_code, "guard")
-        await (response or self._app)(scope, receive, send)
+    Raises NotAuthenticated where nobody was let in.
+    """
+    visit = visit_of(ctx.request.scope)  # type: ignore[union-attr]
+    if visit.requester is None:
+        raise NotAuthenticated
+    visit.arrived = True
+    return visit.requester
 
 
-def _misuse(request: Request) -> Response | None:
-    if request.method != "POST":
-        return PlainTextResponse("Send a POST", 405, headers={"Allow": "POST"})
-    # The SDK compares a prefix, which application/jsonp has too.
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-        return PlainTextResponse("Send application/json", 415)
-    return None
+async def identify_again(ctx: Context) -> Requester:
+    """The same, asked anew long after the request came. Raises TokenRefused."""
+    token = ctx.request.headers["authorization"].split()[-1]  # type: ignore[union-attr]
+    return await quick_hop(requester_of_token, token)
 
 
 async def healthz(_: Request) -> Response:
@@ -108,7 +117,7 @@ async def metadata(_: Request) -> Response:
     return JSONResponse(
         {
             "resource": settings.DOOR_URL,
-            "authorization_servers": [settings.PUBLIC_URL],
+            "authorization_servers": [settings.TOKEN_ISSUER or settings.PUBLIC_URL],
             "scopes_supported": list(scopes()),
             "bearer_methods_supported": ["header"],
             "resource_name": "Countersign",

@@ -164,7 +164,7 @@ def withdraw_request(arguments: dict[str, Any], call: Call) -> Receipt:
 
 def _receipt(view: queries.AgentView, call: Call, before: str = "") -> Receipt:
     call.line.approval_state = view.status
-    sentence = queries.SENTENCES[view.status].format(outcome=_words(view))
+    sentence = queries.sentence(view.status, is_held=view.is_held).format(outcome=_words(view))
     return Receipt(
         request_id=view.request_id,
         status=view.status,
@@ -219,6 +219,7 @@ def tools() -> list[DoorTool]:
             gives=Progress,
             description="Where one of your requests stands, and what came of it. Poll it every minute or slower.",
             max_bytes=16_000,
+            asks_company=False,
         ),
         reads(
             list_my_requests,
@@ -228,6 +229,7 @@ def tools() -> list[DoorTool]:
             gives=Requests,
             description="Your own requests, newest first. Look here before you file one that you may have filed.",
             max_bytes=128_000,
+            asks_company=False,
         ),
         door_tool(
             withdraw_request,
@@ -239,6 +241,7 @@ def tools() -> list[DoorTool]:
             gives=Receipt,
             scope=REQUEST,
             max_bytes=3_000,
+            asks_company=False,
             annotations=ToolAnnotations(
                 read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=False
             ),

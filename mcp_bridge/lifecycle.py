@@ -1,6 +1,6 @@
-"""The middleware around every call: who calls, on which trace, and one log line when it is over.
+"""The middleware around every message of an agent: who sends it, on which trace, one span, and one log line at its end.
 
-HTTP refusals (401, 403, 405, 413, 421) never get here; `door.py` logs those.
+HTTP refusals (401, 403, 405, 413, 421) never get here; `turned_away.py` logs those.
 """
 
 import logging
@@ -12,76 +12,84 @@ from typing import Any, TypeAlias
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_REQUEST, CallToolResult
-from structlog.contextvars import bound_contextvars
+from mcp_types.methods import SPEC_CLIENT_METHODS, SPEC_CLIENT_NOTIFICATION_METHODS
+from opentelemetry.context import Context as TraceContext
+from opentelemetry.trace import Span, SpanKind
 
 from approvals.errors import NotAuthenticated
 from approvals.identity.requester import Requester
+from approvals.tracing import entry, failed, remote, trace_id
 from mcp_bridge.call import Call, LogLine, enter, leave
 from mcp_bridge.refusals import said
-from mcp_bridge.trace import new_trace, trace_of
 from mcp_bridge.untrusted import plain
 
 logger = logging.getLogger(__name__)
 
 Context: TypeAlias = ServerRequestContext[Any, Any]
-# Who calls, and the trace id that the transport already gave the call, if any. Raises NotAuthenticated.
-Identify: TypeAlias = Callable[[Context], Awaitable[tuple[Requester, str | None]]]
+# Who calls. Raises NotAuthenticated.
+Identify: TypeAlias = Callable[[Context], Awaitable[Requester]]
 
-LOGGED = frozenset({"tools/call", "resources/read", "prompts/get"})
+TASKS = frozenset({"tasks/get", "tasks/update", "tasks/cancel"})
+_NAMED = SPEC_CLIENT_METHODS | SPEC_CLIENT_NOTIFICATION_METHODS | TASKS
 
 
 class Lifecycle:
-    """An MCP `ServerMiddleware`; `identify` is asked again for each call."""
+    """An MCP `ServerMiddleware`, to stand outermost; `identify` is asked again for each message."""
 
     def __init__(self, identify: Identify) -> None:
         self._identify = identify
 
     async def __call__(self, ctx: Context, call_next: CallNext) -> HandlerResult:
-        if ctx.method not in LOGGED:
-            return await call_next(ctx)
         line, started = _line(ctx), time.perf_counter()
-        try:
-            result = await self._answered(ctx, call_next, line)
-            line.is_error = _is_error(result)
-            return result
-        except BaseException:
-            line.is_error = True
-            raise
-        finally:
-            line.latency_ms = round((time.perf_counter() - started) * 1000, 1)
-            logger.info("call", extra=asdict(line))
+        with entry("mcp", kind=SpanKind.SERVER, parent=_came_from(ctx)) as span:
+            line.trace_id = trace_id()
+            try:
+                result = await self._answered(ctx, call_next, line)
+                line.is_error = _is_error(result)
+                return result
+            except BaseException:
+                line.is_error = True
+                raise
+            finally:
+                line.latency_ms = round((time.perf_counter() - started) * 1000, 1)
+                _describe(span, line)
+                logger.info("call", extra=asdict(line))
 
     async def _answered(self, ctx: Context, call_next: CallNext, line: LogLine) -> HandlerResult:
-        call = await self._call(ctx, line)
-        token = enter(call)
+        token = enter(await self._call(ctx, line))
         try:
-            with bound_contextvars(trace_id=call.trace_id):
-                return await call_next(ctx)
+            return await call_next(ctx)
         finally:
             leave(token)
 
     async def _call(self, ctx: Context, line: LogLine) -> Call:
         try:
-            requester, trace = await self._identify(ctx)
+            requester = await self._identify(ctx)
         except NotAuthenticated as refused:
             line.authz_result = "deny"
             raise MCPError(INVALID_REQUEST, said(refused)) from refused
-        line.trace_id = trace_of(_meta(ctx).get("traceparent")) or trace or line.trace_id
         line.mcp_client_id, line.subject_id = requester.client_id, str(requester.id)
         line.tenant_id = str(requester.tenant_id)
         return Call(requester, line.trace_id, line)
 
 
+def _came_from(ctx: Context) -> TraceContext:
+    """The caller's span: what stands in `_meta` wins over the header, which a proxy may have set for itself."""
+    meta: Mapping[str, object] = ctx.meta if isinstance(ctx.meta, Mapping) else {}
+    headers = ctx.request.headers.getlist("traceparent") if ctx.request else []
+    # More than one is none (W3C Trace Context, section 3.2: the header stands once).
+    return remote(meta.get("traceparent"), *(headers if len(headers) == 1 else ()))
+
+
 def _line(ctx: Context) -> LogLine:
     params: Mapping[str, Any] = ctx.params or {}
-    name, uri = params.get("name"), params.get("uri")
     return LogLine(
-        trace_id=new_trace(),
-        method=ctx.method,
+        trace_id="",
+        method=plain(ctx.method, 120),
         host=_host(ctx),
         protocol_version=ctx.protocol_version,
-        tool_name=_short(name),
-        resource_id=_short(uri),
+        tool_name=_short(params.get("name")),
+        resource_id=_short(params.get("uri")),
     )
 
 
@@ -95,11 +103,25 @@ def _host(ctx: Context) -> str | None:
     return plain(f"{client.client_info.name} {client.client_info.version}", 120) if client else None
 
 
-def _meta(ctx: Context) -> Mapping[str, Any]:
-    return ctx.meta if isinstance(ctx.meta, Mapping) else {}
-
-
 def _is_error(result: HandlerResult) -> bool:
     if isinstance(result, CallToolResult):
         return bool(result.is_error)
     return isinstance(result, Mapping) and result.get("isError") is True
+
+
+def _describe(span: Span, line: LogLine) -> None:
+    """Named by what we offer, never by what was sent; attributes as OpenTelemetry's conventions for MCP have them."""
+    if line.method in _NAMED:
+        # Only a tool of ours has a version.
+        span.update_name(f"{line.method} {line.tool_name}" if line.tool_version else line.method)
+    known = {
+        "mcp.method.name": line.method,
+        "mcp.protocol.version": line.protocol_version,
+        "gen_ai.tool.name": line.tool_name,
+        "countersign.tenant_id": line.tenant_id,
+        "countersign.subject_id": line.subject_id,
+        "countersign.resource_id": line.resource_id,
+    }
+    span.set_attributes({name: value for name, value in known.items() if value is not None})
+    if line.is_error:
+        failed(span, "tool_error" if line.tool_version else "error")

@@ -3,10 +3,18 @@
 import re
 from typing import Any
 
+from mcp.server.context import CallNext, HandlerResult
 from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.prompts import Prompt
 from mcp.shared.exceptions import MCPError
-from mcp_types import INVALID_PARAMS
+from mcp_types import INVALID_PARAMS, INVALID_REQUEST
+
+from approvals.identity.scopes import READ
+from mcp_bridge.call import current
+from mcp_bridge.gate import check
+from mcp_bridge.lifecycle import Context
+from mcp_bridge.refusals import TOLD, said
+from mcp_bridge.threads import hop
 
 _STEPS = """Investigate why the refund of payment {payment_id} failed. Only look; change nothing.
 
@@ -28,8 +36,29 @@ def add_to(server: MCPServer[Any]) -> None:
     )
 
 
+async def name_what_is_wrong(ctx: Context, call_next: CallNext) -> HandlerResult:
+    """An MCP `ServerMiddleware`: a prompt that is not there, or told the wrong things, is the caller's mistake.
+
+    The SDK raises ValueError for both, which its newer era calls an internal error; the specification (2026-07-28,
+    server/prompts, "Error Handling") wants invalid params.
+    """
+    try:
+        return await call_next(ctx)
+    except ValueError as error:
+        if ctx.method != "prompts/get":
+            raise
+        sentence = (
+            "There is no such prompt with such arguments: prompts/list names them, and each is a string."
+        )
+        raise MCPError(INVALID_PARAMS, sentence) from error
+
+
 async def investigate_failed_refund(payment_id: str) -> str:
-    """Raises MCPError (invalid params) unless `payment_id` is an id: it becomes part of an instruction."""
+    """Raises MCPError: without the scope, or unless `payment_id` is an id, for it becomes part of an instruction."""
+    try:
+        await hop(check, current(), READ)
+    except TOLD as refusal:
+        raise MCPError(INVALID_REQUEST, said(refusal)) from refusal
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", payment_id):
         raise MCPError(INVALID_PARAMS, "payment_id has to be an id such as pay_10001.")
     return _STEPS.format(payment_id=payment_id)

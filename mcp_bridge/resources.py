@@ -19,8 +19,9 @@ from approvals.errors import NotFound
 from approvals.identity.scopes import READ, allows
 from approvals.models import PolicyVersion
 from mcp_bridge import company, filing
-from mcp_bridge.call import Call, check_scope, current
-from mcp_bridge.refusals import TOLD, backing_status, said
+from mcp_bridge.call import Call, current, note
+from mcp_bridge.gate import check
+from mcp_bridge.refusals import TOLD, said
 from mcp_bridge.threads import hop
 from mcp_bridge.tool import DoorTool
 from policies.documents import load
@@ -76,15 +77,15 @@ async def _read(verb: Callable[..., str], *arguments: str) -> str:
     try:
         return await hop(_allowed, verb, *arguments, call=call)
     except NotFound as missing:
-        call.line.backing_api_status = backing_status(missing)
+        note(call, missing)
         raise ResourceNotFoundError(said(missing)) from missing
     except TOLD as refusal:
-        call.line.backing_api_status = backing_status(refusal)
+        note(call, refusal)
         raise ResourceError(said(refusal)) from refusal
 
 
 def _allowed(verb: Callable[..., str], *arguments: str, call: Call) -> str:
-    check_scope(call, READ)
+    check(call, READ)
     return verb(*arguments, call)
 
 

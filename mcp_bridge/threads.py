@@ -15,8 +15,11 @@ from django.db import close_old_connections
 P = ParamSpec("P")
 T = TypeVar("T")
 
+# Many, for they wait for the company's API most of the time.
 _VERBS = ThreadPoolExecutor(8, thread_name_prefix="verb")
-# Apart from the verbs: they wait for the company's API, and who calls and how we are must be answered meanwhile.
+# Few, for they only ask our own database: more threads would take the interpreter from each other.
+_READS = ThreadPoolExecutor(2, thread_name_prefix="read")
+# Apart from both: who calls and how we are must be answered meanwhile.
 _IDENTITY = ThreadPoolExecutor(2, thread_name_prefix="identity")
 
 
@@ -25,8 +28,13 @@ async def hop(verb: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     return await _run(_VERBS, verb, *args, **kwargs)
 
 
+async def short_hop(verb: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """`hop` for a verb that asks nobody but our own database."""
+    return await _run(_READS, verb, *args, **kwargs)
+
+
 async def quick_hop(verb: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """`hop` for look-ups in our own database that nothing slow may hold up."""
+    """`hop` for who calls and how we are, which nothing slow may hold up."""
     return await _run(_IDENTITY, verb, *args, **kwargs)
 
 

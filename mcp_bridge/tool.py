@@ -16,9 +16,10 @@ from approvals.errors import ArgumentsInvalid
 from approvals.identity.scopes import READ
 from approvals.judge import problems
 from approvals.payloads import canonical, digest
-from mcp_bridge.call import Call, check_scope, current
-from mcp_bridge.refusals import TOLD, backing_status, said
-from mcp_bridge.threads import hop
+from mcp_bridge.call import Call, current, note
+from mcp_bridge.gate import admitted
+from mcp_bridge.refusals import TOLD, said
+from mcp_bridge.threads import hop, short_hop
 
 Verb: TypeAlias = Callable[[dict[str, Any], Call], BaseModel]
 M = TypeVar("M", bound=BaseModel)
@@ -41,25 +42,33 @@ def strictly(model: type[M], arguments: Mapping[str, object]) -> M:
         raise ArgumentsInvalid(problems=f"not JSON: {str(error)[:200]}") from None
 
 
+def content_digest(schema: Mapping[str, object]) -> str:
+    """The first 12 hex digits of the SHA-256 of a schema's canonical form (RFC 8785), words for people included."""
+    return digest(canonical(schema))[:12]
+
+
 class DoorTool(Tool):
     """Runs `fn(arguments, call)` on a thread, for a caller who has the scope.
 
-    `max_bytes` is how long the serialised result can get; a test holds it against the worst that the company's API
-    can answer.
+    `version` counts up when calls that were right would no longer be, or would mean something else; `output_version`
+    when answers would no longer be as callers know them. `max_bytes` is how long the serialised result can get; a
+    test holds it against the worst that the company's API can answer. `asks_company` says whether it asks that API.
     """
 
     scope: str
     version: int
+    output_version: int
     max_bytes: int
+    asks_company: bool
 
     @cached_property
-    def input_digest(self) -> str:
-        """The version of the input schema: what identifies it is its content."""
-        return digest(canonical(self.parameters))[:12]
+    def input_schema_version(self) -> str:
+        """The number that people raise, and a digest of the content, such as `1+65de9cce2b1f`: as in the catalogue."""
+        return f"{self.version}+{content_digest(self.parameters)}"
 
     @cached_property
-    def output_digest(self) -> str:
-        return digest(canonical(self.output_schema or {}))[:12]
+    def output_schema_version(self) -> str:
+        return f"{self.output_version}+{content_digest(self.output_schema or {})}"
 
     async def run(
         self,
@@ -71,13 +80,13 @@ class DoorTool(Tool):
         call = current()
         call.line.tool_version = self.version
         call.line.input_schema_version, call.line.output_schema_version = (
-            self.input_digest,
-            self.output_digest,
+            self.input_schema_version,
+            self.output_schema_version,
         )
         try:
-            result = await hop(self._perform, arguments, call)
+            result = await (hop if self.asks_company else short_hop)(self._perform, arguments, call)
         except TOLD as refusal:
-            call.line.backing_api_status = backing_status(refusal)
+            note(call, refusal)
             raise ToolError(said(refusal)) from refusal
         except Exception as error:
             raise UnexpectedToolError(
@@ -86,9 +95,9 @@ class DoorTool(Tool):
         return self.fn_metadata.convert_result(result) if convert_result else result
 
     def _perform(self, arguments: dict[str, Any], call: Call) -> BaseModel:
-        check_scope(call, self.scope)
-        result: BaseModel = self.fn(arguments, call)
-        return result
+        with admitted(call, self.name, self.scope, arguments):
+            result: BaseModel = self.fn(arguments, call)
+            return result
 
 
 def door_tool(
@@ -102,7 +111,9 @@ def door_tool(
     scope: str,
     max_bytes: int,
     annotations: ToolAnnotations,
+    asks_company: bool = True,
     version: int = 1,
+    output_version: int = 1,
 ) -> DoorTool:
     """`takes` is what tools/list shows as input; the verb checks it again, and `gives` is what comes back."""
     return DoorTool(
@@ -118,7 +129,9 @@ def door_tool(
         annotations=annotations,
         scope=scope,
         version=version,
+        output_version=output_version,
         max_bytes=max_bytes,
+        asks_company=asks_company,
     )
 
 
@@ -131,6 +144,9 @@ def reads(
     takes: type[M],
     gives: type[BaseModel],
     max_bytes: int,
+    asks_company: bool = True,
+    version: int = 1,
+    output_version: int = 1,
 ) -> DoorTool:
     """A tool that changes nothing."""
 
@@ -149,4 +165,7 @@ def reads(
         annotations=ToolAnnotations(
             read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False
         ),
+        asks_company=asks_company,
+        version=version,
+        output_version=output_version,
     )

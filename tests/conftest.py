@@ -24,17 +24,32 @@ import pytest
 from cryptography.fernet import Fernet
 from django.conf import settings
 from django.core.management import call_command
+from opentelemetry.context import Context, attach
 from pytest_django import DjangoDbBlocker
+from structlog.contextvars import clear_contextvars
 
 from approvals.celery import app
 from approvals.management import embedded, roles
+from tests.scan import issued
+from tests.scan.known import secret
+from tests.scan.scratch import scratch
 from tests.shop.running import RunningShop, running
 from tests.world import Processes, World, credentials_folder
+
+# Reads, at the end of a run, what all its processes have written.
+pytest_plugins = ["tests.scan.plugin"]
+
+
+@pytest.fixture(autouse=True)
+def no_trace_yet() -> None:
+    """A test may leave a span open, as a worker that dies does; the next one is not part of that trace."""
+    attach(Context())
+    clear_contextvars()
 
 
 @pytest.fixture(scope="session")
 def data() -> Iterator[Path]:
-    with embedded.scratch() as folder:
+    with scratch() as folder:
         yield folder
 
 
@@ -50,13 +65,17 @@ def processes(database_server: embedded.Server, django_db_blocker: DjangoDbBlock
     """A migrated database, and how to act in it as each process: with its role and its secrets."""
     prefix = settings.DATABASE_ROLE_PREFIX
     passwords = {process: f"demo-{uuid4().hex}" for process in roles.PROCESSES}
+    for process, password in passwords.items():
+        secret(f"the database password of the {process}", password)
     urls = roles.provision(database_server.url, database=prefix, prefix=prefix, passwords=passwords)
     acting = Processes(urls, database_server.url, database=prefix, prefix=prefix)
     with django_db_blocker.unblock():
         acting.connect("migrator")
         call_command("migrate", verbosity=0)
+        issued.remember(acting.inside_url)
         yield acting
         acting.disconnect()
+        issued.collect(acting.inside_url)
     roles.drop(database_server.url, database=prefix, prefix=prefix)
 
 

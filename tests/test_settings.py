@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 
+from tests.scan import known, output
+
 ROOT = Path(__file__).resolve().parents[1]
 PRODUCTION = {
     "COUNTERSIGN_ENV": "production",
@@ -32,7 +34,8 @@ def manage(*arguments: str, **changes: str | None) -> subprocess.CompletedProces
     """`manage.py` as a production process; a change to None takes a variable away."""
     wanted = {**PRODUCTION, **changes}
     environment = {"PATH": os.environ["PATH"], **{name: value for name, value in wanted.items() if value}}
-    return subprocess.run(
+    known.environment("manage.py", environment)
+    done = subprocess.run(
         [sys.executable, "-W", "error::RuntimeWarning", "manage.py", *arguments],
         cwd=ROOT,
         env=environment,
@@ -40,6 +43,8 @@ def manage(*arguments: str, **changes: str | None) -> subprocess.CompletedProces
         text=True,
         check=False,
     )
+    output.told("manage", done.stdout, done.stderr)
+    return done
 
 
 @pytest.mark.parametrize("process", ["web", "door", "worker", "sweeper"])
@@ -71,6 +76,30 @@ def test_production_refuses_to_start_with_demo_secrets(name: str, value: str, pr
     assert refused.returncode != 0
     assert "demo secret" in refused.stderr
     assert value not in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("changes", "missing"),
+    [
+        ({"TOKEN_JWKS_URL": None}, "TOKEN_JWKS_URL"),
+        ({"TOKEN_JWKS_URL": "http://sso.example.com/certs"}, "TOKEN_JWKS_URL"),
+        ({"TOKEN_JWKS_URL": "file:///etc/passwd"}, "TOKEN_JWKS_URL"),
+        ({"TOKEN_TENANT_CLAIM": None}, "TOKEN_TENANT_CLAIM"),
+    ],
+)
+def test_another_issuer_is_named_whole_or_nothing_starts(
+    changes: dict[str, str | None], missing: str
+) -> None:
+    issuer: dict[str, str | None] = {
+        "TOKEN_ISSUER": "https://sso.example.com",
+        "TOKEN_JWKS_URL": "https://sso.example.com/certs",
+        "TOKEN_TENANT_CLAIM": "tenant",
+        "COUNTERSIGN_PROCESS": "door",
+    }
+    assert manage("check", **issuer).returncode == 0
+    refused = manage("check", **(issuer | changes))
+    assert refused.returncode != 0
+    assert f"The setting {missing} is missing" in refused.stderr
 
 
 def test_production_refuses_the_demo_people() -> None:

@@ -18,6 +18,7 @@ from django.utils import timezone
 from approvals.audit.models import Checkpoint
 from approvals.database import tenant_scope
 from approvals.models import ApprovalRequest
+from tests.scan import known, output
 from tests.world import World
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -25,7 +26,7 @@ Start = Callable[[], subprocess.Popen[str]]
 
 
 @pytest.fixture
-def start(world: World, broker: str) -> Iterator[Start]:
+def start(world: World, broker: str, tmp_path: Path) -> Iterator[Start]:
     """Start a sweeper process, with its role and its secrets."""
     seed = base64.b64encode(Ed25519PrivateKey.generate().private_bytes_raw()).decode()
     environment = {
@@ -38,16 +39,22 @@ def start(world: World, broker: str) -> Iterator[Start]:
         "SECRET_KEY": "a-key-for-this-test",
         "AUDIT_SIGNING_KEY": seed,
     }
+    known.environment("the sweeper", environment)
+    log = tmp_path / "sweeper"
+    log.touch()
+    output.keep(log)
     started: list[subprocess.Popen[str]] = []
 
     def one() -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, "manage.py", "sweeper", "--every", "0.2"],
-            cwd=ROOT,
-            env=environment,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        with log.open("a") as errors:
+            process = subprocess.Popen(
+                [sys.executable, "manage.py", "sweeper", "--every", "0.2"],
+                cwd=ROOT,
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
         started.append(process)
         assert process.stdout is not None
         assert process.stdout.readline() == "sweeper ready\n"
@@ -56,7 +63,8 @@ def start(world: World, broker: str) -> Iterator[Start]:
     yield one
     for process in started:
         process.kill()
-        process.communicate()
+        said, _ = process.communicate()
+        output.told("sweeper", said)
 
 
 def within(seconds: float, holds: Callable[[], Any]) -> bool:

@@ -72,11 +72,15 @@ class Processes:
         finally:
             self.connect(before or "migrator")
 
+    @property
+    def inside_url(self) -> str:
+        """The server's administrator, in this database."""
+        return urlsplit(self.admin_url)._replace(path=f"/{self.database}").geturl()
+
     @contextmanager
     def cursor(self, process: str) -> Iterator[psycopg.Cursor[Any]]:
         """A shell as the role of a process, or as the server's administrator ("admin")."""
-        url = self.urls.get(process) or urlsplit(self.admin_url)._replace(path=f"/{self.database}").geturl()
-        with psycopg.connect(url) as own, own.cursor() as cursor:
+        with psycopg.connect(self.urls.get(process, self.inside_url)) as own, own.cursor() as cursor:
             yield cursor
             own.rollback() if process != "admin" else own.commit()
 
@@ -95,7 +99,8 @@ class World:
 
     @classmethod
     def make(cls, processes: Processes, shop: RunningShop) -> "World":
-        """lena, mara (support leads), felix (finance), otto (agent's owner and support lead), ada (auditor)."""
+        """lena, mara (support leads), felix (finance), otto (agent's owner and support lead), ada (auditor),
+        opal (operator)."""
         tenant, other = _tenant("north"), _tenant("south")
         world = cls(processes, shop, tenant, other)
         for name, held in {
@@ -104,6 +109,7 @@ class World:
             "felix": ("finance",),
             "otto": ("support_lead", "finance"),
             "ada": ("auditor",),
+            "opal": ("operator",),
         }.items():
             world.people[name] = _person(name, tenant, *held)
         world.people["gus"] = _person("gus", other, "support_lead", "finance")
@@ -126,6 +132,11 @@ class World:
         arguments = {**(REFUND if action == "refund_payment" else {}), **changes}
         with self.processes.acting_as("door"):
             return submit.submit(action, arguments, by=self.agent, key=key, trace_id=TRACE).request
+
+    def another_agent(self) -> Requester:
+        """A second agent of the tenant."""
+        with self.processes.acting_as("migrator"):
+            return _agent(self.tenant, self.people["otto"])
 
     def vote(
         self,

@@ -13,6 +13,7 @@ from django.db import connection
 from approvals.audit.format import SALT_BYTES, check_text, commitment, event_text, leaf
 from approvals.audit.kinds import check_kind
 from approvals.audit.models import Event, Personal
+from approvals.tracing import trace_id as current_trace
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
 # The trail of what belongs to no tenant: who knocked at the door unknown, what was stopped for everybody.
@@ -41,7 +42,7 @@ def record(
     data: Mapping[str, object] = NOTHING,
     personal: Mapping[str, str] = NOTHING,
 ) -> UUID:
-    """Write one event and return its id; its time is now.
+    """Write one event and return its id; its time is now, and its trace the current one unless another is named.
 
     What identifies a person goes into `personal`, where it can be erased; `data` can never be. Raises
     OutsideTransaction, UnknownKind, or Unrecordable (see `format.event_text`); the database refuses another
@@ -50,6 +51,7 @@ def record(
     if not connection.in_atomic_block:
         raise OutsideTransaction(f"{kind} must be recorded in the transaction of what it records.")
     check_kind(kind)
+    trace_id = trace_id or current_trace()
     for field, value in personal.items():
         check_text(f"personal.{field}", value)
     event_id, at = uuid4(), datetime.now(UTC)

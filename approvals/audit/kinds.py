@@ -35,7 +35,10 @@ KINDS: dict[str, str] = {
     "limit.reached": "An agent reached a limit and was told when to come back; counted, once a minute.",
     "session.signed_in": "A person signed in.",
     "session.sign_in_failed": "A sign-in was refused.",
+    "person.added": "An operator added a person, or gave one a role.",
     "agent.added": "An operator added an agent.",
+    "agent.secret_renewed": "An operator gave an agent a new secret; the old one and its tokens are worth nothing.",
+    "agent.removed": "An operator removed an agent; its tokens are revoked.",
     "agent.connected": "A person let a program ask in their name.",
     "agent.disconnected": "A person took back what they had let a program do; its tokens are revoked.",
     "client.registered": "A program made itself known to the OAuth server. It may not do anything yet.",
@@ -100,7 +103,17 @@ KINDS_OF: dict[str, frozenset[str]] = {
     ),
     "sweeper": frozenset({"request.expired", "request.extended"}),
     "migrator": frozenset(
-        {"seed.loaded", "policy.activated", "agent.added", "switch.turned_on", "switch.turned_off"}
+        {
+            "seed.loaded",
+            "policy.activated",
+            "person.added",
+            "agent.added",
+            "agent.secret_renewed",
+            "agent.removed",
+            "client.registered",
+            "switch.turned_on",
+            "switch.turned_off",
+        }
     ),
 }
 

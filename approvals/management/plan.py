@@ -58,6 +58,7 @@ def environments(ground: Ground) -> dict[str, dict[str, str]]:
     shared = {
         "COUNTERSIGN_ENV": "development",
         "ALLOW_PRIVATE_RECEIVERS": "1",  # somebody who tries webhooks has their receiver on this machine
+        "ALLOW_PRIVATE_CLIENTS": "1",  # and somebody who writes a host has its metadata document here
         "COUNTERSIGN_DATA": str(ground.data),
         "DATABASE_ROLE_PREFIX": ground.role_prefix,
         "REDIS_URL": ground.redis_url,
@@ -150,8 +151,8 @@ def _python(
 def _uvicorn(host: str, port: int) -> tuple[str, ...]:
     # An open event stream would otherwise hold the shutdown up for ever.
     grace = ("--timeout-graceful-shutdown", "3")
-    # A query string may hold a secret that somebody put there by mistake.
-    quiet = ("--no-access-log",)
+    # A query string may hold a secret that somebody put there by mistake; and what we are built from is our business.
+    quiet = ("--no-access-log", "--no-server-header")
     return (
         "-m",
         "uvicorn",

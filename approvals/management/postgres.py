@@ -112,6 +112,9 @@ def _program(chosen: Binaries, cluster: Path, port: int, url: str, durable: bool
         "fsync": "on" if durable else "off",
         "synchronous_commit": "on" if durable else "off",
         "full_page_writes": "on" if durable else "off",
+        # Of a row that it refuses, it would quote everything, and the statement with its values.
+        "log_error_verbosity": "terse",
+        "log_min_error_statement": "panic",
     }
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
     return Program(

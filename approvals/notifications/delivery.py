@@ -7,6 +7,8 @@ event, a log line nor `last_error` ever holds a receiver's URL or secret.
 import json
 import logging
 
+from opentelemetry.trace import SpanKind
+
 from approvals import outbox
 from approvals.audit.events import Actor, record
 from approvals.database import tenant_scope
@@ -15,6 +17,7 @@ from approvals.notifications import slack, webhook
 from approvals.notifications.message import Message, message
 from approvals.notifications.post import Answer, post
 from approvals.payloads import unseal
+from approvals.tracing import span
 
 logger = logging.getLogger(__name__)
 WORKER = Actor("system", "worker")
@@ -66,6 +69,15 @@ def _sent(receiver: Receiver, row: Outbox) -> Answer:
 
 
 def _post(receiver: Receiver, about: Message) -> Answer:
+    """The span names the kind of receiver; whoever it is hears nothing of our traces."""
+    with span(f"tell {receiver.kind}", kind=SpanKind.CLIENT) as telling:
+        answer = _answered(receiver, about)
+        if answer.status is not None:
+            telling.set_attribute("http.response.status_code", answer.status)
+        return answer
+
+
+def _answered(receiver: Receiver, about: Message) -> Answer:
     url = unseal(receiver.sealed_url)
     if receiver.kind == Receiver.SLACK:
         return post(url, json.dumps(slack.card(about)), {})

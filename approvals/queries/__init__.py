@@ -10,24 +10,36 @@ from approvals.queries.agent import (
     request_of_agent,
     requests_of_agent,
     review_url,
+    sentence,
+    standings,
 )
+from approvals.queries.connected import AgentRow, Connected, agents_in, connected_by
 from approvals.queries.decided import Decided, decided
 from approvals.queries.paging import Page
 from approvals.queries.queue import QueueRow, queue
 from approvals.queries.request import RequestView, request_view
+from approvals.queries.switches import AgentChoice, Stop, agents_of, stopped, went_on
 from approvals.queries.tenants import TenantChoice, tenants_of
-from approvals.queries.trail import TrailLine, denied, request_trail, tenant_trail
+from approvals.queries.trail import TrailLine, allowed, denied, request_trail, tenant_trail
 
 __all__ = [
     "SENTENCES",
+    "AgentChoice",
+    "AgentRow",
     "AgentView",
+    "Connected",
     "Decided",
     "Page",
     "QueueRow",
     "RequestView",
+    "Stop",
     "TenantChoice",
     "TrailLine",
     "agent_view",
+    "agents_in",
+    "agents_of",
+    "allowed",
+    "connected_by",
     "decided",
     "denied",
     "queue",
@@ -36,6 +48,10 @@ __all__ = [
     "request_view",
     "requests_of_agent",
     "review_url",
+    "sentence",
+    "standings",
+    "stopped",
     "tenant_trail",
     "tenants_of",
+    "went_on",
 ]

@@ -1,13 +1,15 @@
 """What an agent may know: its own requests, in words that give no policy internals away."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from django.conf import settings
 
+from approvals import switches
 from approvals.audit.events import Actor, record
-from approvals.database import tenant_scope
+from approvals.database import rows_in_scope, tenant_scope
 from approvals.errors import NotFound
 from approvals.identity.requester import Requester
 from approvals.models import ApprovalRequest
@@ -24,8 +26,32 @@ SENTENCES = {
     Status.SUCCEEDED: "Done: {outcome}",
     Status.FAILED: "Approved, but it could not be done: {outcome}",
     Status.DENIED: "Denied: {outcome}",
-    Status.EXPIRED: "Nobody decided in time, so nothing was done. File a new request if it is still needed.",
+    # Also of one that was approved and not carried out in time.
+    Status.EXPIRED: "Its time ran out before it was decided and carried out, so nothing was done. File a new request "
+    "if it is still needed.",
     Status.WITHDRAWN: "Withdrawn; nothing was done.",
+}
+HELD = "An operator has stopped this for now: its deadline is held, and it is carried out only when they let it go on."
+
+# What `agent_view` reads. Agents ask where a request stands all day: so it is one statement, and no more columns.
+# In the model's order, which is that of `from_db`.
+_SHOWN = (
+    "id",
+    "status",
+    "action",
+    "headline",
+    "facts_read_at",
+    "created_at",
+    "expires_at",
+    "frozen_at",
+    "decided_at",
+    "finished_at",
+    "outcome",
+    "backing_reference",
+)
+_MINE = {
+    kind: f"SELECT {', '.join(_SHOWN)} FROM approval_request WHERE id = %s AND {kind}_id = %s"  # noqa: S608
+    for kind in ("agent", "person")
 }
 
 
@@ -42,12 +68,21 @@ class AgentView:
     backing_reference: str
     review_url: str
     created_at: datetime
-    expires_at: datetime
+    expires_at: datetime  # if it is held: were it to go on now
+    is_held: bool  # by an operator's switch
+    changed_at: datetime
 
 
 def review_url(request_id: UUID) -> str:
     """Where people decide on it. The link gives nobody any right."""
     return f"{settings.PUBLIC_URL}/requests/{request_id}/"
+
+
+def sentence(status: Status, *, is_held: bool) -> str:
+    """What the status means to the agent, with {outcome} still open."""
+    if not is_held or status in {Status.EXECUTING, Status.UNCERTAIN}:  # what was sent is settled as ever
+        return SENTENCES[status]
+    return f"Approved. {HELD}" if status is Status.APPROVED else f"{SENTENCES[status]} {HELD}"
 
 
 def agent_view(request: ApprovalRequest) -> AgentView:
@@ -59,21 +94,37 @@ def agent_view(request: ApprovalRequest) -> AgentView:
         action=request.action,
         headline=request.headline,
         status=status,
-        sentence=SENTENCES[status].format(outcome=outcome or "no reason was given."),
+        sentence=sentence(status, is_held=switches.is_held(request)).format(
+            outcome=outcome or "no reason was given."
+        ),
         outcome=outcome,
         backing_reference=request.backing_reference,
         review_url=review_url(request.pk),
         created_at=request.created_at,
-        expires_at=request.expires_at,
+        expires_at=switches.deadline(request),
+        is_held=switches.is_held(request),
+        changed_at=_changed_at(request),
     )
+
+
+def _changed_at(request: ApprovalRequest) -> datetime:
+    """The latest of the times that a request keeps; being carried out, or in doubt, leaves none on it."""
+    kept = (request.created_at, request.facts_read_at, request.decided_at, request.finished_at)
+    return max(time for time in kept if time is not None)
 
 
 def request_of_agent(request_id: UUID, by: Requester, *, trace_id: str) -> AgentView:
     """One of the agent's own requests. Raises NotFound for any other, worded alike; the trail has the attempt."""
+    found = rows_in_scope(
+        _MINE[by.kind],
+        [request_id, by.id],
+        tenant_id=by.tenant_id,
+        agent_id=by.agent_id,
+        person_id=by.person_id,
+    )
+    if found:
+        return agent_view(ApprovalRequest.from_db(None, _SHOWN, found[0]))
     with tenant_scope(by.tenant_id, agent_id=by.agent_id, person_id=by.person_id):
-        request = ApprovalRequest.objects.filed_by(by).filter(pk=request_id).first()
-        if request is not None:
-            return agent_view(request)
         record(
             "access.denied",
             tenant_id=by.tenant_id,
@@ -82,6 +133,16 @@ def request_of_agent(request_id: UUID, by: Requester, *, trace_id: str) -> Agent
             data={"code": "not_found", "wanted": "read", "id": str(request_id)},
         )
     raise NotFound(thing="request", id=request_id)
+
+
+def standings(request_ids: Iterable[UUID], by: Requester) -> dict[UUID, tuple[Status, int]]:
+    """Status and revision of those that are this agent's own; others are left out, and leave no event."""
+    with tenant_scope(by.tenant_id, agent_id=by.agent_id, person_id=by.person_id):
+        mine = ApprovalRequest.objects.filed_by(by).filter(pk__in=list(request_ids))
+        return {
+            pk: (Status(status), revision)
+            for pk, status, revision in mine.values_list("pk", "status", "revision")
+        }
 
 
 def requests_of_agent(

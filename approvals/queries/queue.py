@@ -7,6 +7,7 @@ from uuid import UUID
 from django.db.models import Case, IntegerField, Q, Value, When
 from django.utils import timezone
 
+from approvals import switches
 from approvals.database import tenant_scope
 from approvals.errors import Refusal
 from approvals.identity.requester import Reviewer
@@ -35,7 +36,8 @@ class QueueRow:
     amount: Amount | None
     requester: str
     asked_at: datetime
-    expires_at: datetime
+    expires_at: datetime  # if it is held: were it to go on now
+    is_held: bool  # by a switch
     places: tuple[Places, ...]
     is_forbidden: bool  # by the policy as it now is: it can only be denied
     refusal: Refusal | None
@@ -44,9 +46,8 @@ class QueueRow:
 def queue(by: Reviewer, *, after: str = "", rows: int = ROWS) -> Page[QueueRow]:
     """The pending requests of the reviewer's tenant, by risk, then by deadline; `after` is a page's mark."""
     with tenant_scope(by.tenant_id):
-        waiting = ApprovalRequest.objects.filter(
-            status=Status.PENDING, expires_at__gt=timezone.now()
-        ).annotate(rank=BY_RISK)
+        in_time = Q(expires_at__gt=timezone.now()) | Q(frozen_at__isnull=False)
+        waiting = ApprovalRequest.objects.filter(in_time, status=Status.PENDING).annotate(rank=BY_RISK)
         if place := parsed(after):
             waiting = waiting.filter(_behind(*place))
         found = list(waiting.order_by("rank", "expires_at", "id")[: rows + 1])
@@ -70,7 +71,8 @@ def _row(by: Reviewer, request: ApprovalRequest, votes: list[Cast], roles: dict[
         amount=amount(request.amount_minor, request.currency),
         requester=request.requester_name,
         asked_at=request.created_at,
-        expires_at=request.expires_at,
+        expires_at=switches.deadline(request),
+        is_held=switches.is_held(request),
         places=places(request, votes, roles),
         is_forbidden=request.verdict.get("kind") == "deny",
         refusal=why_not(by, request, votes),

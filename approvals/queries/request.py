@@ -4,9 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from django.utils import timezone
-
-from approvals import actions, judge
+from approvals import actions, judge, switches
 from approvals.actions.contract import NotReversible
 from approvals.database import tenant_scope
 from approvals.errors import NotFound, Refusal
@@ -15,7 +13,7 @@ from approvals.models import ApprovalRequest, Execution
 from approvals.queries.fields import Amount, Field, amount, compared, fields
 from approvals.queries.standing import Cast, Places, places, roles_of, votes_on, why_not
 from approvals.queries.trail import denied
-from approvals.states import Status
+from approvals.states import Status, sources
 from policies.verdicts import from_json
 
 REASON = "reason"  # shown by itself, as the agent's own words
@@ -70,7 +68,8 @@ class RequestView:
     owner: str
     on_behalf_of: str
     created_at: datetime
-    expires_at: datetime
+    expires_at: datetime  # if it is held: were it to go on now
+    held_since: datetime | None  # by a switch; None where no time can run out any more
     decided_at: datetime | None
     finished_at: datetime | None
     reason: str
@@ -127,7 +126,8 @@ def _view(request: ApprovalRequest, by: Reviewer) -> RequestView:
         owner=request.owner.name,
         on_behalf_of=request.on_behalf_of.name if request.on_behalf_of else "",
         created_at=request.created_at,
-        expires_at=request.expires_at,
+        expires_at=switches.deadline(request),
+        held_since=request.frozen_at if request.status in sources(Status.EXPIRED) else None,
         decided_at=request.decided_at,
         finished_at=request.finished_at,
         reason=next((claim.value for claim in claimed if claim.name == REASON), ""),
@@ -144,7 +144,7 @@ def _view(request: ApprovalRequest, by: Reviewer) -> RequestView:
         backing_reference=request.backing_reference,
         seen=judge.seen(request),
         refusal=why_not(by, request, votes),
-        overdue=request.expires_at <= timezone.now(),
+        overdue=switches.time_is_up(request),
     )
 
 

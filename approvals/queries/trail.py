@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from approvals.audit import queries as audit
+from approvals.audit.decisions import decided
 from approvals.audit.events import Actor, record
 from approvals.audit.queries import TrailEntry
 from approvals.database import tenant_scope
@@ -55,13 +56,21 @@ def tenant_trail(by: Reviewer, *, after: str = "", rows: int = ROWS) -> Page[Tra
 
 def denied(by: Reviewer, *, wanted: str, code: str, what: str = "") -> None:
     """Leave an event of an access that this person was denied. `what` is the id they named, if any."""
+    who = Actor("person", str(by.person_id))
     with tenant_scope(by.tenant_id):
         record(
             "access.denied",
             tenant_id=by.tenant_id,
-            actor=Actor("person", str(by.person_id)),
+            actor=who,
             data={"code": code, "wanted": wanted, "id": what},
         )
+    decided(wanted, is_allowed=False, by=who, tenant_id=by.tenant_id, resource_id=what or None, because=code)
+
+
+def allowed(by: Reviewer, *, wanted: str, what: str = "") -> None:
+    """Log that this person was allowed what others are denied. `what` is the id they named, if any."""
+    who = Actor("person", str(by.person_id))
+    decided(wanted, is_allowed=True, by=who, tenant_id=by.tenant_id, resource_id=what or None)
 
 
 def _lines(tenant_id: UUID, entries: Sequence[TrailEntry]) -> tuple[TrailLine, ...]:

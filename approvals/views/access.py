@@ -10,9 +10,12 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 
+from approvals import switches
+from approvals.audit.decisions import decided
+from approvals.audit.events import Actor
 from approvals.errors import NotFound, Refusal
 from approvals.identity.requester import Reviewer
-from approvals.queries import tenants_of
+from approvals.queries import stopped, tenants_of
 from approvals.queries.trail import AUDITOR
 
 P = ParamSpec("P")
@@ -29,6 +32,8 @@ def member(
     def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         by = reviewer_of(request)
         if by is None:
+            nobody = Actor("person", str(request.user.pk))
+            decided("page", is_allowed=False, by=nobody, tenant_id=None, because="no_tenant")
             return render(request, "account/no_tenant.html", status=403)
         try:
             return view(request, by, *args, **kwargs)
@@ -65,6 +70,8 @@ def _frame(by: Reviewer | None) -> dict[str, Any]:
         "tenants": tenants,
         "tenant": _name(by.tenant_id, {tenant.id: tenant.name for tenant in tenants}),
         "may_audit": AUDITOR in by.roles,
+        "may_operate": switches.may_operate(by),
+        "stopped": stopped(by),
     }
 
 

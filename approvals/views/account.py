@@ -10,7 +10,7 @@ from django.views.decorators.http import require_safe
 
 from approvals.errors import NotFound
 from approvals.identity.requester import Reviewer
-from approvals.queries import denied, tenants_of
+from approvals.queries import allowed, denied, tenants_of
 from approvals.views.access import member, show
 
 
@@ -20,9 +20,10 @@ def choose_tenant(request: HttpRequest, by: Reviewer) -> HttpResponse:
     if request.method == "POST":
         wanted = request.POST.get("tenant", "")[:36]
         if wanted not in {str(tenant.id) for tenant in tenants_of(by.person_id)}:
-            denied(by, wanted="switch", code="not_found", what=_as_id(wanted))
+            denied(by, wanted="switch", code="not_found", what=as_id(wanted))
             raise NotFound(thing="company", id=wanted)
         request.session["tenant"] = wanted
+        allowed(by, wanted="switch", what=wanted)
     return redirect("queue")
 
 
@@ -55,7 +56,8 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:  # noq
     return render(request, "403_csrf.html", status=403)
 
 
-def _as_id(text: str) -> str:
+def as_id(text: str) -> str:
+    """The text where it is a UUID, for the trail; "" for whatever else somebody sent."""
     try:
         return str(UUID(text))
     except ValueError:

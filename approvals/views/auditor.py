@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from approvals.identity.requester import Reviewer
-from approvals.queries import denied, request_trail, tenant_trail
+from approvals.queries import allowed, denied, request_trail, tenant_trail
 from approvals.queries.trail import AUDITOR
 from approvals.views.access import member, show
 
@@ -16,7 +16,9 @@ from approvals.views.access import member, show
 @require_safe
 @member
 def request_trail_page(request: HttpRequest, by: Reviewer, request_id: UUID) -> HttpResponse:
-    return show(request, "auditor/request_trail.html", {"trail": request_trail(request_id, by)})
+    trail = request_trail(request_id, by)
+    allowed(by, wanted="trail", what=str(request_id))
+    return show(request, "auditor/request_trail.html", {"trail": trail})
 
 
 @require_safe
@@ -26,4 +28,5 @@ def trail_page(request: HttpRequest, by: Reviewer) -> HttpResponse:
     if AUDITOR not in by.roles:
         denied(by, wanted="trail", code="role_missing")
         raise PermissionDenied(_("The whole trail is for auditors. Your roles here do not include auditor."))
+    allowed(by, wanted="trail")
     return show(request, "auditor/trail.html", {"page": tenant_trail(by, after=request.GET.get("after", ""))})

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
-from approvals import decide
+from approvals import decide, switches
 from approvals.errors import (
     AlreadyVoted,
     CommentMissing,
@@ -98,7 +98,8 @@ def decide_page(request: HttpRequest, by: Reviewer, request_id: UUID) -> HttpRes
     except Refusal as refusal:
         status = STATUS_OF[type(refusal)]
         return _page(request, by, request_id, comment=choice["comment"], problem=str(refusal), status=status)
-    messages.success(request, _said(choice["decision"], Status(decided_one.status)))
+    is_held = switches.is_held(decided_one)
+    messages.success(request, _said(choice["decision"], Status(decided_one.status), is_held=is_held))
     return redirect("request", request_id)
 
 
@@ -124,9 +125,14 @@ def _page(
     return show(request, "reviewer/request.html", context, status=status)
 
 
-def _said(decision: str, status: Status) -> str:
+def _said(decision: str, status: Status, *, is_held: bool) -> str:
     if decision == Vote.DENY:
         return _("You denied this request. The agent is told your reason; nothing is done.")
+    if status == Status.APPROVED and is_held:
+        return _(
+            "You approved this request. That was the last approval it needed: a worker carries it out once an "
+            "operator lets it go on."
+        )
     if status == Status.APPROVED:
         return _(
             "You approved this request. That was the last approval it needed: a worker carries it out next."

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.test import Client
 
 from approvals import actions, execute
+from mcp_bridge.contract.catalogue import COMMITTED, committed
 from mcp_bridge.server import tools
 from tests.world import World
 
@@ -49,6 +51,16 @@ def asked(world: World) -> dict[str, Any]:
 def test_one_file_makes_the_tool_appear(fifth: actions.AnyAction) -> None:
     (tool,) = [tool for tool in tools() if tool.name == "request_store_credit_reversal"]
     assert {"customer_id", "operation_id", "reason", "idempotency_key"} <= set(tool.parameters["properties"])
+
+
+def test_a_new_action_is_no_break_of_the_contract_and_is_frozen_by_one_command(
+    fifth: actions.AnyAction, tmp_path: Path
+) -> None:
+    file = tmp_path / "catalogue.json"
+    file.write_bytes(COMMITTED.read_bytes())
+    call_command("contract", "check", catalogue=file)
+    call_command("contract", "write", catalogue=file)
+    assert committed(file).offered.tools.keys() - committed().offered.tools.keys() == {fifth.tool}
 
 
 def test_one_file_makes_its_page_appear(world: World, fifth: actions.AnyAction) -> None:

@@ -88,6 +88,8 @@ def test_the_door_can_file_nothing_for_another_agent_or_tenant(world: World) -> 
         "SELECT * FROM django_session",
         "INSERT INTO identity_accesstoken (token) VALUES ('x')",
         "UPDATE identity_agent SET is_active = true",
+        "INSERT INTO switch (id) VALUES (gen_random_uuid())",
+        "UPDATE switch SET turned_off_at = now()",
     ],
 )
 def test_a_door_taken_over_whole_can_not(world: World, statement: str) -> None:
@@ -118,6 +120,8 @@ def test_a_door_taken_over_whole_can_not(world: World, statement: str) -> None:
         "INSERT INTO identity_membership (role) VALUES ('finance')",
         "UPDATE identity_membership SET role = 'finance'",
         "UPDATE identity_agent SET owner_id = id",
+        "UPDATE switch SET reason = 'x'",
+        "DELETE FROM switch",
     ],
 )
 def test_a_web_process_taken_over_whole_can_not(world: World, statement: str) -> None:
@@ -147,6 +151,8 @@ def test_a_web_process_taken_over_whole_can_not(world: World, statement: str) ->
         "SELECT * FROM django_session",
         "DELETE FROM outbox",
         "UPDATE receiver SET is_active = false",
+        "INSERT INTO switch (id) VALUES (gen_random_uuid())",
+        "UPDATE switch SET turned_off_at = now()",
     ],
 )
 def test_a_worker_taken_over_whole_can_not(world: World, statement: str) -> None:
@@ -174,6 +180,7 @@ def test_a_worker_taken_over_whole_can_not(world: World, statement: str) -> None
         "DELETE FROM audit_checkpoint",
         "SELECT * FROM identity_person",
         "SELECT * FROM identity_accesstoken",
+        "UPDATE switch SET turned_off_at = now()",
     ],
 )
 def test_a_sweeper_taken_over_whole_can_not(world: World, statement: str) -> None:

@@ -3,9 +3,13 @@
 from dataclasses import dataclass
 from typing import Any
 
+from django.test import Client
+
 from approvals import execute
-from approvals.identity.models import Membership
+from approvals.identity.connect import disconnect
+from approvals.identity.models import Agent, Membership
 from approvals.models import ApprovalRequest
+from tests.oauth.programs import Program
 from tests.world import World
 
 # A right-to-left override, zero-width characters and tag characters: the eye reads other words than the machine.
@@ -34,6 +38,8 @@ class Scene:
     done: ApprovalRequest
     failed: ApprovalRequest
     doubt: ApprovalRequest
+    asks: str  # the address of a program that wants to be connected
+    asks_hostile: str
 
     @property
     def pages(self) -> dict[str, tuple[str, str]]:
@@ -51,6 +57,14 @@ class Scene:
             "decided-empty": ("felix", "/decided/"),
             "request-trail": ("lena", f"/requests/{self.done.pk}/trail/"),
             "trail": ("ada", "/trail/"),
+            "switches": ("opal", "/switches/"),
+            "programs": ("lena", "/agents/"),
+            "programs-none": ("felix", "/agents/"),
+            "programs-operator": ("opal", "/agents/"),
+            "device": ("lena", "/device/?user_code=WDJB-MJHT"),
+            "consent": ("lena", self.asks),
+            "consent-two-companies": ("mara", self.asks_hostile),
+            "consent-refused": ("lena", "/o/authorize/?client_id=nobody"),
             "sign-out": ("lena", "/accounts/logout/"),
             "forbidden": ("lena", "/trail/"),
             "missing": ("lena", f"/requests/{self.usual.tenant_id}/"),
@@ -67,6 +81,7 @@ def at_work(world: World) -> Scene:
         Membership.objects.create(tenant=world.other, person=world.people["mara"], role="auditor")
     half = world.submit(payment_id="pay_10008", amount_minor=74900)
     world.vote(half, "approve", "lena", comment="The kayak came with a crack; half of it is fair.")
+    _connect_programs(world)
     denied = world.submit(payment_id="pay_10012", amount_minor=1600, currency="JPY")
     world.vote(denied, "deny", "lena", comment="The cups were delivered; ask the carrier first.")
     return Scene(
@@ -85,7 +100,27 @@ def at_work(world: World) -> Scene:
         doubt=_executed(
             world, fault="drop_after_commit", payment_id="pay_10007", amount_minor=18400, currency="JPY"
         ),
+        asks=Program.registered(world).asks(resource=None),
+        asks_hostile=Program.registered(
+            world,
+            name="Countersign\u202e rotcennoC\u202c\u200b",
+            redirects="https://desk.example/oauth/callback",
+        ).asks(resource=None, scope="mcp:read mcp:request:refund_payment mcp:request:cancel_order"),
     )
+
+
+def _connect_programs(world: World) -> None:
+    """Lena has three programs: one that works, one that hides something in its name, and one she took back."""
+    with world.processes.acting_as("web"):
+        lena = Client()
+        lena.force_login(world.people["lena"])
+        Program.registered(world).connected(lena, world.tenant.pk)
+        hostile = Program.registered(world, name="Support\u202e tnegA")
+        hostile.connected(lena, world.tenant.pk, scope="mcp:read mcp:request:refund_payment")
+        past = Program.registered(world, name="Old helper")
+        past.connected(lena, world.tenant.pk)
+        gone = Agent.objects.get(application__client_id=past.client_id)
+        disconnect(gone.pk, by=world.people["lena"], tenant_id=world.tenant.pk)
 
 
 def _executed(world: World, fault: str = "", **arguments: Any) -> ApprovalRequest:

@@ -17,6 +17,7 @@ from cryptography.fernet import Fernet
 from django.conf import settings
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, StorageState
 
+from tests.scan import known, output
 from tests.world import World
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -89,6 +90,7 @@ def launch(playwright: Playwright) -> Browser:
 
 
 def give_passwords(world: World) -> None:
+    known.secret("a person's password", PASSWORD)
     with world.processes.acting_as("migrator"):
         for person in world.people.values():
             person.set_password(PASSWORD)
@@ -96,16 +98,19 @@ def give_passwords(world: World) -> None:
 
 
 @contextmanager
-def serving(world: World, log: Path) -> Iterator[str]:
-    """The web process of the product, with its role and its secrets alone; yields its URL."""
+def serving(world: World, log: Path, **more: str) -> Iterator[str]:
+    """The web process of the product, with its role, its secrets alone and `more` settings; yields its URL."""
     # Bound here and handed over, so that nobody can take the port in between.
     with socket.create_server(("127.0.0.1", 0)) as listener, log.open("w") as out:
+        output.keep(log)
         url = f"http://localhost:{listener.getsockname()[1]}"
         command = [sys.executable, "-m", "uvicorn", "approvals.asgi:application"]
+        environment = _environment(world, url) | more
+        known.environment("the pages", environment)
         process = subprocess.Popen(
             [*command, "--fd", str(listener.fileno()), "--log-level", "warning"],
             cwd=ROOT,
-            env=_environment(world, url),
+            env=environment,
             pass_fds=[listener.fileno()],
             stdout=out,
             stderr=out,

@@ -6,6 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.scan import output
+from tests.scan.scratch import hand_over
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -20,6 +23,8 @@ def test_the_demo_tells_the_whole_story_and_exits_clean(tmp_path: Path) -> None:
         check=False,
         timeout=150,
     )
+    hand_over(tmp_path / "data")
+    output.told("demo", told.stdout, told.stderr)
     assert told.returncode == 0, told.stdout + told.stderr
     for step in (
         r"sees \d+ tools, none of which approves anything",
@@ -51,6 +56,10 @@ def test_after_the_demo_the_product_starts_in_the_same_folder_and_can_be_reset(t
             check=False,
             timeout=150,
         )
+        if command != ["dev", "--reset"]:
+            hand_over(data)
+        # The standard output of `dev` is for the person at the terminal, and shows them the demo's passwords.
+        output.told("dev", done.stderr)
         assert done.returncode == 0, done.stdout + done.stderr
     assert not list(data.iterdir())
 

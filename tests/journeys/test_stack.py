@@ -19,10 +19,12 @@ import psycopg
 import pytest
 from standardwebhooks import Webhook
 
-from approvals.management import embedded
 from approvals.management.banner import banner, token_command
 from approvals.management.development import Stack, stack
 from tests.management import proc
+from tests.scan import issued, output
+from tests.scan.known import secret
+from tests.scan.scratch import scratch
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -30,13 +32,15 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture(scope="module")
 def live() -> Iterator[Stack]:
     environ = {name: value for name, value in os.environ.items() if name != "COUNTERSIGN_ENV"}
-    with embedded.scratch() as data, stack(data, quiet=True, environ=environ) as running:
+    with scratch() as data, stack(data, quiet=True, environ=environ) as running:
+        issued.remember(running.env["migrator"]["DATABASE_URL"])
         yield running
+        issued.collect(running.env["migrator"]["DATABASE_URL"])
 
 
 def manage(live: Stack, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
     """`manage.py` in another shell, which was told nothing but where the run lives."""
-    return subprocess.run(
+    done = subprocess.run(
         [sys.executable, "manage.py", *arguments],
         cwd=ROOT,
         env={"PATH": os.environ["PATH"], "COUNTERSIGN_DATA": str(live.ground.data)},
@@ -45,6 +49,9 @@ def manage(live: Stack, *arguments: str, stdin: str = "") -> subprocess.Complete
         text=True,
         check=False,
     )
+    # Standard output answers whoever typed the command: that of add_receiver is a secret, told this once.
+    output.told("manage", done.stderr)
+    return done
 
 
 def within(seconds: float, holds: Callable[[], Any]) -> bool:
@@ -143,7 +150,7 @@ def receiving() -> Iterator[Receiver]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    receiver.url = f"http://127.0.0.1:{server.server_port}/hook"
+    receiver.url = secret("a receiver's URL", f"http://127.0.0.1:{server.server_port}/hook")
     try:
         yield receiver
     finally:

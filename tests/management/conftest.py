@@ -10,8 +10,9 @@ from textwrap import dedent
 
 import pytest
 
-from approvals.management import embedded
 from approvals.management.development import Stack, stack
+from tests.scan import output
+from tests.scan.scratch import scratch
 
 # What a person may have in their shell: none of it is for the processes.
 EXPORTED = {
@@ -65,13 +66,13 @@ _STAND_IN = {
 
 @pytest.fixture
 def data() -> Iterator[Path]:
-    with embedded.scratch() as folder:
+    with scratch() as folder:
         yield folder
 
 
 @pytest.fixture(scope="module")
 def module_data() -> Iterator[Path]:
-    with embedded.scratch() as folder:
+    with scratch() as folder:
         yield folder
 
 
@@ -112,6 +113,7 @@ class Run:
         for line in self.process.stdout:
             lines.append(line)
             if words in line:
+                output.told("run", *lines)
                 return lines
         pytest.fail(f"{words!r} was not said in:\n{''.join(lines)}")
 
@@ -119,6 +121,7 @@ class Run:
         """Send the signal and wait; the exit code and what was said until then."""
         self.process.send_signal(number)
         said, _ = self.process.communicate(timeout=30)
+        output.told("run", said)
         return self.process.returncode, said
 
 

@@ -12,6 +12,7 @@ import psycopg
 from approvals.management import embedded
 from tests.management import proc
 from tests.management.conftest import Run
+from tests.scan.scratch import scratch
 
 ORDER = ["sweeper", "worker", "door", "web", "shop", "broker", "database"]
 
@@ -70,8 +71,8 @@ def test_kill_9_leaves_nothing_and_the_next_run_starts(run: type[Run], module_da
 def test_two_runs_started_at_once_work_beside_each_other(run: type[Run], data: Path) -> None:
     """One of them on a database server that is not its own, with names that are."""
     with (
-        embedded.scratch() as theirs,
-        embedded.scratch() as elsewhere,
+        scratch() as theirs,
+        scratch() as elsewhere,
         embedded.postgres(elsewhere) as server,
     ):
         both = [run(data), run(theirs, DATABASE_URL=server.url)]  # type: ignore[call-arg]

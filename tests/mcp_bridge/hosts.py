@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -16,12 +16,15 @@ import httpx
 import httpx2
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from mcp import Client, StdioServerParameters, stdio_client
+from mcp.client.extension import ClientExtension
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import CallToolResult, GetPromptResult, Implementation, TextContent, TextResourceContents, Tool
 
+from tests.scan import known, output
+
 ROOT = Path(__file__).resolve().parents[2]
 MODERN, LEGACY = "2026-07-28", "2025-11-25"
-MODE = {MODERN: MODERN, LEGACY: "legacy"}
+MODE = {MODERN: MODERN, LEGACY: "legacy", "auto": "auto"}
 NAME = Implementation(name="test-host", version="1.0")
 
 
@@ -66,8 +69,15 @@ def text(answer: CallToolResult) -> str:
 
 
 @contextmanager
-def connected(server: Any, era: str = MODERN) -> Iterator[Host]:
-    client = Client(server, mode=MODE[era], client_info=NAME, read_timeout_seconds=30, cache=None)
+def connected(server: Any, era: str = MODERN, extensions: Sequence[ClientExtension] = ()) -> Iterator[Host]:
+    client = Client(
+        server,
+        mode=MODE[era],
+        client_info=NAME,
+        read_timeout_seconds=30,
+        cache=None,
+        extensions=extensions,
+    )
     with start_blocking_portal() as portal, portal.wrap_async_context_manager(client):
         yield Host(portal, client)
 
@@ -80,10 +90,12 @@ class RunningDoor:
     log_file: Path
 
     @contextmanager
-    def host(self, token: str, era: str = MODERN, **headers: str) -> Iterator[Host]:
+    def host(
+        self, token: str, era: str = MODERN, extensions: Sequence[ClientExtension] = (), **headers: str
+    ) -> Iterator[Host]:
         headers["Authorization"] = f"Bearer {token}"
         http = httpx2.AsyncClient(headers=headers, trust_env=False, timeout=30)
-        with connected(streamable_http_client(self.url, http_client=http), era) as host:
+        with connected(streamable_http_client(self.url, http_client=http), era, extensions) as host:
             yield host
 
     def send(self, method: str = "POST", path: str = "/mcp", **how: Any) -> httpx.Response:
@@ -103,8 +115,10 @@ def running_door(
 ) -> Iterator[RunningDoor]:
     """`uvicorn approvals.asgi:application` as the door, from when its health is as expected."""
     command = [sys.executable, "-m", "uvicorn", "approvals.asgi:application"]
-    command += ["--host", "127.0.0.1", "--port", str(port), "--no-access-log"]
+    command += ["--host", "127.0.0.1", "--port", str(port), "--no-access-log", "--no-server-header"]
+    known.environment("the door", environment)
     with log_file.open("w") as log:
+        output.keep(log_file)
         process = subprocess.Popen(command, cwd=ROOT, env=bare(environment), stdout=log, stderr=log)
     door = RunningDoor(f"http://127.0.0.1:{port}/mcp", log_file)
     try:
@@ -134,6 +148,9 @@ def over_stdio(
     server = StdioServerParameters(
         command=sys.executable, args=[program, *arguments], env=dict(environment), cwd=str(ROOT)
     )
+    known.environment("a stdio host", environment)
+    log_file.touch()
+    output.keep(log_file)
     with log_file.open("w") as log, connected(stdio_client(server, errlog=log), era) as host:
         yield host
 

@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from cryptography.fernet import Fernet
+from mcp.shared.exceptions import MCPError
 
 from tests.mcp_bridge.conftest import Environment
 from tests.mcp_bridge.hosts import LEGACY, MODERN, RunningDoor, running_door
@@ -47,4 +48,5 @@ def test_a_token_of_the_pages_opens_the_door_and_nothing_more_than_its_scope(
     )
     with door.host(answer.raise_for_status().json()["access_token"], era) as host:
         assert host.ask("lookup_order", order_id="ord_10001")["status"] == "paid"
-        assert host.refusal("request_refund", **REFUND).startswith("[scope_missing]")
+        with pytest.raises(MCPError, match="scope_missing"):
+            host.call("request_refund", **REFUND)

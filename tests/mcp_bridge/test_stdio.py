@@ -14,6 +14,7 @@ from mcp_bridge import stdio
 from mcp_bridge.stdio import Credential
 from tests.mcp_bridge.conftest import Environment
 from tests.mcp_bridge.hosts import LEGACY, MODERN, ROOT, Host, bare, over_stdio
+from tests.scan import output
 from tests.world import REFUND, SECRET, World
 
 FIFTH = ("tests/mcp_bridge/with_a_fifth_action.py", "mcp_stdio")
@@ -40,6 +41,8 @@ def test_an_agent_asks_and_follows_over_stdio(stdio_host: Host, known: World) ->
 def test_a_wrong_credential_ends_the_process_with_a_sentence(
     change: dict[str, str], stdio_environment: Environment
 ) -> None:
+    """MCP 2026-07-28, authorization, "Protocol Requirements": over stdio the credential is in the environment, and no
+    OAuth takes its place; "stdio", transports: whatever is not the protocol goes to stderr."""
     ended = subprocess.run(
         [sys.executable, "manage.py", "mcp_stdio"],
         cwd=ROOT,
@@ -50,6 +53,7 @@ def test_a_wrong_credential_ends_the_process_with_a_sentence(
         stdin=subprocess.DEVNULL,
         check=False,
     )
+    output.told("stdio", ended.stdout, ended.stderr)
     assert (ended.returncode, ended.stdout) == (1, "")
     assert "The client id or the client secret is wrong" in ended.stderr
     assert "Traceback" not in ended.stderr
@@ -89,10 +93,10 @@ def test_every_byte_on_stdout_is_the_protocols(stdio_environment: Environment) -
         env=bare(stdio_environment),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
         text=True,
     )
-    assert process.stdin and process.stdout
+    assert process.stdin and process.stdout and process.stderr
     with process:
         lines = []
         for message, answered in ((hello, True), (ready, False), (call, True)):
@@ -101,6 +105,7 @@ def test_every_byte_on_stdout_is_the_protocols(stdio_environment: Environment) -
             lines += [process.stdout.readline()] if answered else []
         process.stdin.close()
         rest = process.stdout.read()
+        output.told("stdio", *lines, rest, process.stderr.read())
     assert process.returncode == 0
     assert all(line.startswith('{"jsonrpc":"2.0"') for line in lines)
     assert "pending" in lines[-1]

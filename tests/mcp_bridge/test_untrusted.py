@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 
+from approvals.identity.requester import Requester
 from mcp_bridge.lifecycle import Context
 from mcp_bridge.server import create, tools
 from mcp_bridge.untrusted import LONGEST, plain, untrusted
@@ -102,8 +103,8 @@ def inside(request: pytest.FixtureRequest, world: World, monkeypatch: pytest.Mon
     Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.setattr(settings, "BACKING_URL", f"http://127.0.0.1:{server.server_port}")
 
-    async def identify(_: Context) -> tuple[Any, None]:
-        return world.agent, None
+    async def identify(_: Context) -> Requester:
+        return world.agent
 
     with world.processes.acting_as("door"), connected(create(identify)) as host:
         yield host
@@ -137,8 +138,8 @@ def test_what_is_left_out_is_counted(inside: Host) -> None:
 
 
 def test_no_answer_about_requests_is_larger_than_its_limit(world: World) -> None:
-    async def identify(_: Context) -> tuple[Any, None]:
-        return world.agent, None
+    async def identify(_: Context) -> Requester:
+        return world.agent
 
     requests = [world.submit() for _ in range(50)]
     world.vote(requests[0], "deny", "lena", comment=WORST[:1000])

@@ -1,11 +1,19 @@
 """What the door has no hinge for."""
 
+import tomllib
+from dataclasses import replace
+from uuid import uuid4
+
 import grimp
 import pytest
+from mcp.shared.exceptions import MCPError
 
+from approvals.identity.requester import Requester
 from approvals.identity.scopes import BROAD
-from mcp_bridge.server import tools
-from tests.mcp_bridge.hosts import Host
+from mcp_bridge.lifecycle import Context
+from mcp_bridge.server import VERSION, create, tools
+from tests.mcp_bridge.hosts import LEGACY, MODERN, ROOT, Host, connected
+from tests.world import World
 
 
 @pytest.fixture(scope="module")
@@ -28,3 +36,25 @@ def test_nothing_that_an_agent_can_reach_decides(host: Host) -> None:
     names |= {resource.uri for resource in host.portal.call(host.client.list_resources).resources}
     for name in names:
         assert not any(word in name for word in ("approve", "deny", "decide", "vote", "execute")), name
+
+
+@pytest.mark.parametrize("era", [MODERN, LEGACY])
+def test_every_tool_resource_and_prompt_checks_its_scope_itself(era: str, known: World) -> None:
+    """With nothing in front of the server: what refuses before a call is a courtesy, the authority is inside."""
+    nothing = replace(known.agent, scopes=frozenset())
+
+    async def identify(_: Context) -> Requester:
+        return nothing
+
+    with known.processes.acting_as("door"), connected(create(identify), era) as host:
+        for tool in host.tools():
+            assert host.refusal(tool.name).startswith("[scope_missing]"), tool.name
+        for uri in ("agent://me", "policy://refunds", f"approval://{uuid4()}", "customer://cus_1"):
+            with pytest.raises(MCPError, match="scope_missing"):
+                host.read(uri)
+        with pytest.raises(MCPError, match="scope_missing"):
+            host.prompt("investigate_failed_refund", payment_id="pay_10001")
+
+
+def test_the_version_that_hosts_are_shown_is_the_projects() -> None:
+    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"] == VERSION

@@ -10,6 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ssl import SSLContext
 from typing import Any, TypeAlias
 
+from tests.scan.known import secret
+
 Reply: TypeAlias = Callable[[BaseHTTPRequestHandler], None]
 PATH = "/hooks/T0PLANTED0SECRET0PATH"  # what nobody but sender and receiver may know
 
@@ -68,6 +70,7 @@ def receiving(tls: SSLContext | None = None, host: str = "127.0.0.1") -> Iterato
     if tls:
         server.socket = tls.wrap_socket(server.socket, server_side=True)
     office.url = f"{'https' if tls else 'http'}://{host}:{server.server_port}{PATH}"
+    secret("a receiver's URL", PATH)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:

@@ -12,6 +12,9 @@ from typing import Any
 
 import httpx
 
+from tests.scan import output
+from tests.scan.known import secret
+
 ROOT = Path(__file__).resolve().parents[2]
 
 ACME_READ = "acme-read-token"
@@ -114,6 +117,10 @@ def code(response: httpx.Response) -> str:
 def running(folder: Path) -> Iterator[RunningShop]:
     """Start the shop on a free port with its data in `folder`; it is stopped at the end in any case."""
     folder.mkdir(parents=True, exist_ok=True)
+    for tenant, tokens in CREDENTIALS["tenants"].items():  # type: ignore[attr-defined]
+        for may, token in tokens.items():
+            secret(f"the credential of {tenant} that can {may}", token)
+    secret("the shop's control token", CONTROL)
     credentials = folder / "credentials.json"
     credentials.write_text(json.dumps(CREDENTIALS))
     data, port_file, log_file = folder / "data", folder / "port", folder / "log"
@@ -135,6 +142,7 @@ def start(*arguments: str | Path, log: Path) -> subprocess.Popen[str]:
     """`python -m deploy.shop --port 0` with these arguments, from the root of the repository."""
     command = [sys.executable, "-m", "deploy.shop", "--port", "0", *map(str, arguments)]
     with log.open("a") as stderr:
+        output.keep(log)
         return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=stderr, text=True)
 
 

@@ -1,5 +1,6 @@
 """Who gets to see which page."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
@@ -22,6 +23,8 @@ OPEN = {
     "/accounts/signup/",
     "/accounts/inactive/",
     "/healthz",
+    "/o/device-authorization/",
+    "/o/register/",
     "/o/token/",
     "/o/revoke_token/",
     "/.well-known/oauth-authorization-server",
@@ -39,7 +42,7 @@ def addresses(patterns: list[Any], prefix: str = "/") -> Iterator[str]:
 
 def all_addresses() -> list[str]:
     known = str(uuid4())
-    return [path.replace("<uuid:request_id>", known) for path in addresses(get_resolver().url_patterns)]
+    return [re.sub("<uuid:[a-z_]+>", known, path) for path in addresses(get_resolver().url_patterns)]
 
 
 def test_every_page_asks_a_stranger_to_sign_in(web: World) -> None:
@@ -55,7 +58,13 @@ def test_every_page_asks_a_stranger_to_sign_in(web: World) -> None:
 
 
 def test_no_other_endpoint_of_the_libraries_is_served(web: World) -> None:
-    for path in ("/accounts/password/reset/", "/accounts/email/", "/o/authorize/", "/o/applications/"):
+    for path in (
+        "/accounts/password/reset/",
+        "/accounts/email/",
+        "/o/introspect/",
+        "/o/device/",
+        "/o/applications/",
+    ):
         assert Client().get(path).status_code == 404, path
 
 
