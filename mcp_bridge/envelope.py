@@ -23,9 +23,8 @@ from mcp_bridge.call import denied
 from mcp_bridge.refusals import said
 from mcp_bridge.tally import Tally
 from mcp_bridge.threads import quick_hop
-from mcp_bridge.untrusted import plain
 from mcp_bridge.versions import id_of, version_refused
-from mcp_bridge.visit import LONGEST_NAME, Visit, refuse, visit_of
+from mcp_bridge.visit import Visit, refuse, visit_of
 
 logger = logging.getLogger(__name__)
 
@@ -64,8 +63,8 @@ class Envelope:
     async def _scope_refused(self, request: Request, message: Body) -> Response | None:
         visit = visit_of(request.scope)
         params = message.get("params") or {}
-        visit.wanted = _wanted(message, params)
         needed = self._needs(message.get("method", ""), params)
+        visit.wanted = _wanted(message, params, needed)
         if needed is None or visit.requester is None or allows(visit.requester.scopes, needed):
             return None
         await self._remember(visit, visit.requester, needed)
@@ -75,11 +74,10 @@ class Envelope:
 
     async def _remember(self, visit: Visit, by: Requester, needed: str) -> None:
         """The first of a minute has an event of its own; a loop's other ones are counted."""
-        wanted = plain(visit.wanted, LONGEST_NAME)
-        if not self._tally.first(by.agent_id, wanted):
+        if not self._tally.first(by.agent_id, visit.wanted):
             return
         try:
-            await quick_hop(denied, by, scope=needed, wanted=wanted, trace_id=visit.trace_id)
+            await quick_hop(denied, by, scope=needed, wanted=visit.wanted, trace_id=visit.trace_id)
         except DatabaseTrouble:
             logger.exception("a refused access is not on the trail")
 
@@ -94,9 +92,11 @@ def _is_message(message: object) -> bool:
     return is_call != is_answer
 
 
-def _wanted(message: Body, params: Body) -> str:
-    name = params.get("name")
-    return name if isinstance(name, str) and name else str(message.get("method", ""))
+def _wanted(message: Body, params: Body, needed: str | None) -> str:
+    """A tool or a method of ours, else "": a caller's own words have no place on the trail, nor a say in its size."""
+    if needed is None:
+        return ""
+    return str(params["name"] if message["method"] == "tools/call" else message["method"])
 
 
 def _again(body: bytes, receive: Receive) -> Receive:

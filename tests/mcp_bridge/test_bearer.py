@@ -24,7 +24,7 @@ from mcp_bridge.bearer import insufficient_scope
 from mcp_bridge.known import FRESH_SECONDS
 from tests.mcp_bridge.conftest import Environment, Token
 from tests.mcp_bridge.hosts import LEGACY, MODERN, RunningDoor
-from tests.mcp_bridge.sending import CALL, JSON, PARENT, ask, bearer, error, modern, on_the_wire
+from tests.mcp_bridge.sending import CALL, JSON, PARENT, ask, bearer, described, error, modern, on_the_wire
 from tests.world import REFUND, World
 
 ASK = CALL | {"params": {"name": "request_refund", "arguments": REFUND}}
@@ -301,6 +301,17 @@ def test_a_refused_scope_is_an_event_and_a_loop_of_them_is_one(
     for _ in range(20):
         assert door.send(json=ASK, headers=bearer(raw)).status_code == 403
     assert known.events() == ["access.denied"]
+
+
+def test_who_names_another_thing_in_each_refused_call_leaves_one_event_and_none_of_the_names(
+    door: RunningDoor, token: Token, known: World
+) -> None:
+    raw = token(scope="mcp:request")
+    for number in range(20):
+        asked = modern("prompts/get", name=f"planted-{number}@example.org")
+        assert door.send(json=asked, headers=bearer(raw, **described(asked))).status_code == 403
+    assert known.events() == ["access.denied"]
+    assert "planted-" not in door.log_file.read_text()
 
 
 def test_a_challenge_carries_no_scope_of_others_and_nothing_that_could_end_its_quotes() -> None:
