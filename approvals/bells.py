@@ -91,7 +91,7 @@ def _sent(together: list[Bell]) -> bool:
         else:
             _message("each", [[bell.topic, str(bell.row_id), str(bell.tenant_id)] for bell in together])
     except Exception as error:  # the broker is down, frozen or full: the sweeper will find the rows
-        logger.warning("bells not rung", extra={"rows": len(together), "error": repr(error)})
+        logger.warning("bells not rung", extra={"rows": len(together), "error": type(error).__name__})
         return False
     return True
 

@@ -48,7 +48,7 @@ async def heard() -> AsyncIterator[UUID]:
                     for request_id in _read(message["data"]):
                         yield request_id
         except (redis.RedisError, OSError) as error:
-            logger.warning("not listening for moves", extra={"error": repr(error)})
+            logger.warning("not listening for moves", extra={"error": type(error).__name__})
         await asyncio.sleep(AGAIN)
 
 
@@ -73,7 +73,7 @@ def _ring(request_id: UUID) -> None:
         _client(settings.REDIS_URL).publish(_channel(), str(request_id))
     except Exception as error:  # Redis is down, frozen or full: whoever listens will look
         _silent_until = monotonic() + SILENCE
-        logger.warning("move not told", extra={"request_id": str(request_id), "error": repr(error)})
+        logger.warning("move not told", extra={"request_id": str(request_id), "error": type(error).__name__})
 
 
 @lru_cache(maxsize=1)
