@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import httpx
@@ -11,6 +12,7 @@ from django.conf import settings
 
 from approvals.identity import agents
 from approvals.management.ports import any_free
+from mcp_bridge.known import FRESH_SECONDS
 from tests.identity.issuing import ISSUER, Issuer, issuing
 from tests.journeys.site import PASSWORD, give_passwords, serving
 from tests.mcp_bridge.hosts import RunningDoor, running_door
@@ -83,6 +85,7 @@ def test_its_token_opens_the_door_until_its_agent_is_removed(company: Company) -
     world = company.world
     with world.processes.acting_as("migrator"):
         agents.remove_agent(company.agent.agent)
+    sleep(FRESH_SECONDS)
     refused = company.status(token)
     assert (refused.status_code, "invalid_token" in refused.headers["WWW-Authenticate"]) == (401, True)
     for log in ("web.log", "door.log"):

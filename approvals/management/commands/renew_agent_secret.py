@@ -11,7 +11,7 @@ from approvals.management import naming
 
 
 class Command(BaseCommand):
-    help = "Give an agent a new secret, shown only now. The old one, and every token it got, stop working at once."
+    help = "Give an agent a new secret, shown only now. The old one, and every token it got, stop working in seconds."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--tenant", required=True, help="the tenant's slug, such as acme")
