@@ -36,5 +36,5 @@ def disconnect_page(request: HttpRequest, by: Reviewer, agent_id: UUID) -> HttpR
     except NotFound:
         denied(by, wanted="disconnect", code="not_found", what=str(agent_id))
         raise
-    messages.success(request, _("Disconnected. Nothing that the program holds works any more."))
+    messages.success(request, _("Disconnected. What the program holds stops working within two seconds."))
     return redirect("agents")

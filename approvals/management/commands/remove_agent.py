@@ -25,4 +25,4 @@ class Command(BaseCommand):
             remove_agent(agent)
         except Refusal as refusal:
             raise CommandError(str(refusal)) from refusal
-        self.stdout.write(f"{agent.name} was removed; nothing that it holds works any more.")
+        self.stdout.write(f"{agent.name} was removed; what it holds stops working within seconds.")
