@@ -60,7 +60,7 @@ def _line(scope: Scope, visit: Visit) -> dict[str, object]:
         "trace_id": visit.trace_id,
         "http_method": plain(scope["method"], 20),
         "path": plain(scope["path"], LONGEST_NAME),
-        "wanted": plain(visit.wanted, LONGEST_NAME) or None,
+        "wanted": visit.wanted or None,
         "subject_id": str(visit.agent_id) if visit.agent_id else None,
         "tenant_id": str(visit.tenant_id) if visit.tenant_id else None,
         "authz_result": "deny",

@@ -23,7 +23,7 @@ class Visit:
     # Known also where the token was one of ours and no longer good.
     tenant_id: UUID | None = None
     agent_id: UUID | None = None
-    # The tool or method that was asked for, once the body was read, as it was sent: not fit to be shown.
+    # The tool or method of ours that was asked for, once the body was read.
     wanted: str = ""
     # True once the call is inside: then its own log line tells what became of it.
     arrived: bool = False
