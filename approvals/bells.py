@@ -18,12 +18,13 @@ from approvals.celery import app
 
 logger = logging.getLogger(__name__)
 
-GATHER = 0.02  # seconds between two messages
+GATHER = 0.1  # seconds between two messages
 SILENCE = 1.0  # seconds without ringing after the broker did not answer
 MOST = 200  # bells in a message
 WAITING = 10_000  # bells; what comes on top is not rung
 LAST = 1.0  # seconds that a process waits for its bells when it ends
 EXPIRES = 60  # seconds; by then the sweeper has rung
+_LOOK = 0.01  # seconds between two looks at whether all were rung
 
 
 class Bell(NamedTuple):
@@ -54,7 +55,7 @@ class Ringer:
         """Wait until every bell was rung, or could not be; `seconds` at most."""
         until = monotonic() + seconds
         while self._bells.unfinished_tasks and monotonic() < until:
-            sleep(GATHER / 2)
+            sleep(_LOOK)
 
     def _start(self) -> None:
         with self._lock:

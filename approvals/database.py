@@ -5,8 +5,8 @@ that holds a tenant's rows, compares a row with settings that live for one trans
 are the only place that sets them. The second half writes the SQL that migrations run.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any
 from uuid import UUID
 
@@ -27,17 +27,22 @@ _SCOPE = f"SELECT {', '.join(f'set_config({name!r}, %s, true)' for name in SETTI
 
 @contextmanager
 def tenant_scope(
-    tenant_id: UUID | None, *, agent_id: UUID | None = None, person_id: UUID | None = None
+    tenant_id: UUID | None,
+    *,
+    agent_id: UUID | None = None,
+    person_id: UUID | None = None,
+    together: bool = False,
 ) -> Iterator[None]:
     """One transaction whose queries see and write only this tenant's rows.
 
     `agent_id` narrows the door to the rows of one agent; `person_id` lets a person see their own memberships
     before a tenant is known. A scope inside another must be of the same tenant, or RuntimeError is raised;
-    when it ends, the outer scope's settings hold again.
+    when it ends, the outer scope's settings hold again. `together` sends what is written in it in one message
+    (see `_Gathered`): what the database refuses is then raised at the end.
     """
     wanted = tuple(str(value or "") for value in (tenant_id, agent_id, person_id))
     nested = connection.in_atomic_block
-    with transaction.atomic():
+    with transaction.atomic(), _gathering() if together else nullcontext():
         before = _current() if nested else ("", "", "")
         if before[0] not in ("", wanted[0]):
             raise RuntimeError(f"A scope of tenant {wanted[0]} was opened inside one of tenant {before[0]}.")
@@ -49,7 +54,7 @@ def tenant_scope(
 
 def rows_in_scope(
     sql: str,
-    parameters: Sequence[str | UUID],
+    parameters: Sequence[str | UUID | None],
     *,
     tenant_id: UUID,
     agent_id: UUID | None = None,
@@ -67,6 +72,43 @@ def rows_in_scope(
         cursor.execute(f"{_SCOPE}; {sql}", [*wanted, *parameters])
         cursor.nextset()
         return list(cursor.fetchall())
+
+
+class _Gathered:
+    """INSERTs that wait to be sent as one message: each would cost a round trip, which costs more than its work.
+
+    A wrapper for Django's `execute_wrapper`. What asks for rows is executed at once, after what waits: the database
+    sees every statement in its order.
+    """
+
+    def __init__(self) -> None:
+        self._statements: list[str] = []
+
+    def __call__(
+        self, execute: Callable[..., Any], sql: str, params: Sequence[Any], many: bool, context: dict[str, Any]
+    ) -> Any:
+        if not many and sql.startswith(("INSERT INTO ", _SCOPE)) and " RETURNING " not in sql:
+            # Each by itself: psycopg remembers how to read a statement, unless it has very many parameters.
+            self._statements.append(context["cursor"].mogrify(sql, params))
+            return None
+        if waiting := self.taken():
+            execute(waiting, None, False, context)
+        return execute(sql, params, many, context)
+
+    def taken(self) -> str:
+        """Everything that waits, as one text; from then on nothing waits."""
+        statements, self._statements = self._statements, []
+        return "; ".join(statements)
+
+
+@contextmanager
+def _gathering() -> Iterator[None]:
+    gathered = _Gathered()
+    with connection.execute_wrapper(gathered):
+        yield
+    if waiting := gathered.taken():
+        with connection.cursor() as cursor:
+            cursor.execute(waiting)
 
 
 def _current() -> tuple[str, ...]:

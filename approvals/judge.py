@@ -90,10 +90,22 @@ def check_sound(
 def verdict(
     action: actions.AnyAction, arguments: Arguments, facts: Facts, asker: Asker, at: datetime
 ) -> tuple[Verdict, PolicyVersion | None]:
-    """What the tenant's policy in force says; needs a scope of that tenant. A human decides when it cannot be read."""
+    """What the tenant's policy in force says, and which one that is; needs a scope of that tenant."""
     version = PolicyVersion.objects.filter(is_active=True).first()
+    return verdict_of(version, action, arguments, facts, asker, at), version
+
+
+def verdict_of(
+    version: PolicyVersion | None,
+    action: actions.AnyAction,
+    arguments: Arguments,
+    facts: Facts,
+    asker: Asker,
+    at: datetime,
+) -> Verdict:
+    """What this version of a policy says. A human decides when there is none, or when it cannot be read."""
     context = Context(arguments.model_dump(), facts.model_dump(), asker, at)
-    return judge(_document(version), action.name, context, fallback_role=action.owner), version
+    return judge(_document(version), action.name, context, fallback_role=action.owner)
 
 
 def asker_of(requester: Requester) -> Asker:

@@ -15,7 +15,7 @@ from approvals import actions, backing, judge, limits, outbox, switches, watchin
 from approvals.actions.contract import Arguments, Facts
 from approvals.audit.events import Actor, record
 from approvals.backing import Backing
-from approvals.database import tenant_scope
+from approvals.database import rows_in_scope, tenant_scope
 from approvals.errors import (
     BackingRefused,
     Doomed,
@@ -57,7 +57,10 @@ def submit(
     try:
         parsed = judge.parse(action, arguments)
         asked_for = action.resource_id(parsed)
-        return _repeated(action, parsed, by, key, trace_id) or _filed(action, parsed, by, key, trace_id)
+        is_known, version = _before(by, key)
+        if is_known and (repeated := _repeated(action, parsed, by, key, trace_id)):
+            return repeated
+        return _filed(action, parsed, version, by, key, trace_id)
     except limits.LIMITED as refusal:
         limits.record_limit(refusal, by=by, wanted=action.tool, trace_id=trace_id)
         raise
@@ -72,14 +75,9 @@ def withdraw(request_id: UUID, *, by: Requester, trace_id: str) -> ApprovalReque
         with _scope(by):
             return _withdrawn(request_id, by, trace_id)
     except Refusal as refusal:
-        with _scope(by):
-            record(
-                "access.denied" if isinstance(refusal, NotFound) else "request.refused",
-                tenant_id=by.tenant_id,
-                actor=actor(by),
-                trace_id=trace_id,
-                data={"code": refusal.code, "wanted": "withdraw", "id": str(request_id)},
-            )
+        kind = "access.denied" if isinstance(refusal, NotFound) else "request.refused"
+        data = {"code": refusal.code, "wanted": "withdraw", "id": str(request_id)}
+        limits.record_sparingly(kind, by=by, trace_id=trace_id, data=data)
         raise
 
 
@@ -87,8 +85,8 @@ def actor(by: Requester) -> Actor:
     return Actor(by.kind, str(by.id))
 
 
-def _scope(by: Requester) -> AbstractContextManager[None]:
-    return tenant_scope(by.tenant_id, agent_id=by.agent_id, person_id=by.person_id)
+def _scope(by: Requester, *, together: bool = False) -> AbstractContextManager[None]:
+    return tenant_scope(by.tenant_id, agent_id=by.agent_id, person_id=by.person_id, together=together)
 
 
 def _withdrawn(request_id: UUID, by: Requester, trace_id: str) -> ApprovalRequest:
@@ -109,6 +107,25 @@ def _withdrawn(request_id: UUID, by: Requester, trace_id: str) -> ApprovalReques
     return request
 
 
+_BEFORE = {
+    mine: f"""
+        SELECT version.id, version.digest, version.source, EXISTS (
+            SELECT FROM approval_request
+            WHERE {mine}_id = %s AND {nobody}_id IS NULL AND idempotency_key = %s
+        )
+        FROM (VALUES (1)) AS always LEFT JOIN policy_version AS version ON version.is_active
+        """  # noqa: S608
+    for mine, nobody in (("agent", "person"), ("person", "agent"))
+}
+
+
+def _before(by: Requester, key: str | None) -> tuple[bool, PolicyVersion | None]:
+    """Whether something was filed under this key, and the policy in force: in one round trip, for every call asks."""
+    scope = {"tenant_id": by.tenant_id, "agent_id": by.agent_id, "person_id": by.person_id}
+    ((*found, is_known),) = rows_in_scope(_BEFORE[by.kind], (by.id, key), **scope)
+    return is_known, PolicyVersion.from_db(None, ("id", "digest", "source"), found) if found[0] else None
+
+
 def _repeated(
     action: actions.AnyAction, arguments: Arguments, by: Requester, key: str | None, trace_id: str
 ) -> Filed | None:
@@ -122,27 +139,24 @@ def _repeated(
         same = request.action == action.name and request.arguments_sha256 == digest(canonical(arguments))
         if not same:
             raise KeyReused(key=key, request_id=request.pk)
-        record(
-            "request.repeated",
-            tenant_id=by.tenant_id,
-            actor=actor(by),
-            request_id=request.pk,
-            trace_id=trace_id,
-        )
-        return Filed(request, repeated=True)
+    limits.record_sparingly("request.repeated", by=by, trace_id=trace_id, request_id=request.pk)
+    return Filed(request, repeated=True)
 
 
 def _filed(
-    action: actions.AnyAction, arguments: Arguments, by: Requester, key: str | None, trace_id: str
+    action: actions.AnyAction,
+    arguments: Arguments,
+    version: PolicyVersion | None,
+    by: Requester,
+    key: str | None,
+    trace_id: str,
 ) -> Filed:
     reader = backing.reader(by.tenant_slug)
     facts = _looked_up(action, arguments, reader)
-    with _scope(by):
-        verdict, version = judge.verdict(action, arguments, facts, judge.asker_of(by), timezone.now())
+    verdict = judge.verdict_of(version, action, arguments, facts, judge.asker_of(by), timezone.now())
     if isinstance(verdict, Deny):
         about = {"resource_id": action.resource_id(arguments), "policy_version": version and version.pk}
         raise Doomed(sentence=verdict.public, rule=verdict.rule, **about)
-    switches.check(by, action.tool)  # after the look-up, which may have taken longer than a stop may take
     try:
         request = _write(action, arguments, facts, verdict, version, by, key, trace_id)
         return Filed(request, repeated=False, backing_status=reader.last_status)
@@ -175,6 +189,7 @@ def _write(
 ) -> ApprovalRequest:
     """Request, event and outbox rows, in one transaction."""
     now, money = timezone.now(), action.amount(arguments)
+    claimed, computed = canonical(arguments), canonical(facts)
     request = ApprovalRequest(
         tenant_id=by.tenant_id,
         agent_id=by.agent_id,
@@ -185,15 +200,15 @@ def _write(
         idempotency_key=key or f"none:{uuid4()}",
         action=action.name,
         action_version=action.version,
-        arguments=canonical(arguments),
-        arguments_sha256=digest(canonical(arguments)),
+        arguments=claimed,
+        arguments_sha256=digest(claimed),
         resource_id=action.resource_id(arguments),
         headline=action.headline(arguments, facts)[:300],
         risk=action.risk,
         amount_minor=money.minor if money else None,
         currency=money.currency if money else "",
-        facts=canonical(facts),
-        facts_sha256=digest(canonical(facts)),
+        facts=computed,
+        facts_sha256=digest(computed),
         facts_read_at=now,
         verdict=to_json(verdict),
         policy_version=version,
@@ -201,8 +216,10 @@ def _write(
         expires_at=now + (verdict.expires_in if isinstance(verdict, Require) else EXPIRES_IN),
         trace_id=trace_id,
     )
-    with _scope(by):
+    with _scope(by, together=True):
         limits.check_filing(by, action.name, action.tool)
+        # Again, after the look-up and the wait for a turn, which may have taken longer than a stop may take.
+        switches.check(by, action.tool)
         request.save(force_insert=True)
         record(
             "request.created",
@@ -210,7 +227,7 @@ def _write(
             actor=actor(by),
             request_id=request.pk,
             trace_id=trace_id,
-            data=_created(request, action, version),
+            data=_created(request, action, arguments, version),
             personal={"reason": arguments.reason},
         )
         outbox.announce(request, "request.created")
@@ -220,10 +237,10 @@ def _write(
 
 
 def _created(
-    request: ApprovalRequest, action: actions.AnyAction, version: PolicyVersion | None
+    request: ApprovalRequest, action: actions.AnyAction, arguments: Arguments, version: PolicyVersion | None
 ) -> dict[str, object]:
     """What the trail keeps of a request for ever: digests and identifiers, no sensitive field."""
-    claimed = action.arguments.model_validate_json(request.arguments).model_dump(mode="json")
+    claimed = arguments.model_dump(mode="json")
     kept = redact(claimed, action.sensitive | {"reason"})  # the reason is personal, and can be erased
     return {
         "action": action.name,

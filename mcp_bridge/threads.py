@@ -6,11 +6,13 @@ on forty: both are wrong for a pool of database connections, so the door brings 
 
 import asyncio
 import contextvars
+import select
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
-from django.db import close_old_connections
+import psycopg
+from django.db import close_old_connections, connection
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -42,10 +44,26 @@ async def _run(pool: ThreadPoolExecutor, verb: Callable[P, T], *args: P.args, **
     context = contextvars.copy_context()
 
     def connected() -> T:
-        close_old_connections()
+        _connect_again_if_need_be()
         try:
             return verb(*args, **kwargs)
         finally:
             close_old_connections()
 
     return await asyncio.get_running_loop().run_in_executor(pool, context.run, connected)
+
+
+def _connect_again_if_need_be() -> None:
+    """What Django's health check finds out by asking the server, without asking: a round trip for each call."""
+    close_old_connections()
+    if connection.connection is not None:
+        if _has_ended(connection.connection):
+            connection.close()
+        connection.health_check_done = True
+
+
+def _has_ended(open_connection: psycopg.Connection) -> bool:
+    """A server that ends an idle connection says so, or hangs up: either way there is something to read."""
+    waiting = select.poll()
+    waiting.register(open_connection.fileno(), select.POLLIN)
+    return bool(waiting.poll(0))

@@ -41,11 +41,12 @@ LIVES = 30  # seconds after which something that should go on has stopped
 
 
 @pytest.fixture(autouse=True)
-def ringer(monkeypatch: pytest.MonkeyPatch) -> bells.Ringer:
-    """Another test's dead broker is none of this one's."""
+def ringer(monkeypatch: pytest.MonkeyPatch) -> Iterator[bells.Ringer]:
+    """Another test's dead broker is none of this one's, nor are its bells that are still being rung."""
     own = bells.Ringer()
     monkeypatch.setattr(bells, "_ringer", own)
-    return own
+    yield own
+    own.finish(LIVES)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from time import monotonic
 from uuid import UUID
 
-from approvals.audit.events import Actor, record
+from approvals.audit.events import NOTHING, Actor, record
 from approvals.audit.kinds import actor_kind_of
 from approvals.database import tenant_scope
 from approvals.errors import Refusal
@@ -23,16 +23,24 @@ return {times}
 """)
 
 # While Redis is away each process counts for itself: when it told of whom, and how often it has not since.
-_told: dict[tuple[str, UUID], tuple[float, int]] = {}
+_told: dict[tuple[object, ...], tuple[float, int]] = {}
 _MOST_TOLD = 10_000
 
 
-def record_sparingly(kind: str, *, by: Requester, trace_id: str, data: Mapping[str, object]) -> None:
-    """Record an event about what the door refused this agent, unless one of its kind is less than a minute old.
+def record_sparingly(
+    kind: str,
+    *,
+    by: Requester,
+    trace_id: str,
+    data: Mapping[str, object] = NOTHING,
+    request_id: UUID | None = None,
+) -> None:
+    """Record an event about what this agent did in vain, unless one like it is less than a minute old.
 
-    The event's `refused` is how many calls were since the event before. Opens its own transaction.
+    Like it are those of the same kind and code, and of the same request where there is one. The event's `refused`
+    is how many calls were since the event before. Opens its own transaction.
     """
-    times = _times(kind, by.id)
+    times = _times(kind, by.id, request_id or data.get("code", ""))
     if not times:
         return
     system = actor_kind_of("door", kind) == "system"
@@ -41,6 +49,7 @@ def record_sparingly(kind: str, *, by: Requester, trace_id: str, data: Mapping[s
             kind,
             tenant_id=by.tenant_id,
             actor=Actor("system", "door") if system else Actor(by.kind, str(by.id)),
+            request_id=request_id,
             trace_id=trace_id,
             data={by.kind: str(by.id), **data, "refused": times},
         )
@@ -53,21 +62,21 @@ def record_limit(refusal: Refusal, *, by: Requester, wanted: str, trace_id: str)
     record_sparingly("limit.reached", by=by, trace_id=trace_id, data=data)
 
 
-def _times(kind: str, of: UUID) -> int:
+def _times(*what: object) -> int:
     """How often it happened since it was told; 0 when it was told within the minute."""
     try:
-        (times,) = _TIMES([key("told", kind, of), key("untold", kind, of)], [PAUSE, KEPT])
+        (times,) = _TIMES([key("told", *what), key("untold", *what)], [PAUSE, KEPT])
         return times
     except Unreachable:
-        return _times_here(kind, of)
+        return _times_here(*what)
 
 
-def _times_here(kind: str, of: UUID) -> int:
-    told_at, untold = _told.get((kind, of), (-PAUSE, 0))
+def _times_here(*what: object) -> int:
+    told_at, untold = _told.get(what, (-PAUSE, 0))
     if monotonic() - told_at < PAUSE / 1000:
-        _told[kind, of] = told_at, untold + 1
+        _told[what] = told_at, untold + 1
         return 0
     if len(_told) >= _MOST_TOLD:
         _told.clear()
-    _told[kind, of] = monotonic(), 0
+    _told[what] = monotonic(), 0
     return untold + 1

@@ -7,8 +7,7 @@ from uuid import UUID
 
 from django.conf import settings
 
-from approvals import switches
-from approvals.audit.events import Actor, record
+from approvals import limits, switches
 from approvals.database import rows_in_scope, tenant_scope
 from approvals.errors import NotFound
 from approvals.identity.requester import Requester
@@ -124,15 +123,10 @@ def request_of_agent(request_id: UUID, by: Requester, *, trace_id: str) -> Agent
     )
     if found:
         return agent_view(ApprovalRequest.from_db(None, _SHOWN, found[0]))
-    with tenant_scope(by.tenant_id, agent_id=by.agent_id, person_id=by.person_id):
-        record(
-            "access.denied",
-            tenant_id=by.tenant_id,
-            actor=Actor("agent" if by.agent_id else "person", str(by.id)),
-            trace_id=trace_id,
-            data={"code": "not_found", "wanted": "read", "id": str(request_id)},
-        )
-    raise NotFound(thing="request", id=request_id)
+    unseen = NotFound(thing="request", id=request_id)
+    data = {"code": unseen.code, "wanted": "read", "id": str(request_id)}
+    limits.record_sparingly("access.denied", by=by, trace_id=trace_id, data=data)
+    raise unseen
 
 
 def standings(request_ids: Iterable[UUID], by: Requester) -> dict[UUID, tuple[Status, int]]:

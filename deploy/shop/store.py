@@ -3,7 +3,7 @@
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 from . import seed
@@ -26,6 +26,7 @@ class Store:
         folder.mkdir(parents=True, exist_ok=True)
         self._path = folder / "shop.sqlite3"
         self._one_writer = threading.Lock()
+        self._readers = threading.local()
         # Open for the life of the process: closing the last connection would checkpoint and drop the WAL.
         self._writer = self._connect()
         self._writer.execute("PRAGMA journal_mode = WAL")
@@ -37,10 +38,11 @@ class Store:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """A connection that sees committed data only and refuses to write."""
-        with closing(self._connect()) as db:
-            db.execute("PRAGMA query_only = ON")
-            yield db
+        """A connection that sees committed data only and refuses to write; each thread keeps its own."""
+        if not hasattr(self._readers, "db"):
+            self._readers.db = self._connect()
+            self._readers.db.execute("PRAGMA query_only = ON")
+        yield self._readers.db
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:

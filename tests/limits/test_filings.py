@@ -240,7 +240,7 @@ def test_a_loop_at_a_limit_leaves_one_event_a_minute_with_a_count(
     assert event["data"]["refused"] == 1
     assert world.events() == ["request.created", "limit.reached"]
     # A minute later:
-    redis_server.delete(counters.key("told", "limit.reached", world.agent.id))
+    redis_server.delete(counters.key("told", "limit.reached", world.agent.id, "limit_reached"))
     with pytest.raises(LimitReached):
         world.submit()
     assert [event["data"]["refused"] for event in told(world)] == [1, 5]
