@@ -77,23 +77,35 @@ def rows_in_scope(
 class _Gathered:
     """INSERTs that wait to be sent as one message: each would cost a round trip, which costs more than its work.
 
-    A wrapper for Django's `execute_wrapper`. What asks for rows is executed at once, after what waits: the database
-    sees every statement in its order.
+    A wrapper for Django's `execute_wrapper`. What asks for rows is sent at once, behind what waits: the database sees
+    every statement in its order.
     """
 
     def __init__(self) -> None:
         self._statements: list[str] = []
 
     def __call__(
-        self, execute: Callable[..., Any], sql: str, params: Sequence[Any], many: bool, context: dict[str, Any]
+        self,
+        execute: Callable[..., Any],
+        sql: str,
+        params: Sequence[Any],
+        many: bool,
+        context: dict[str, Any],
     ) -> Any:
+        cursor = context["cursor"]
         if not many and sql.startswith(("INSERT INTO ", _SCOPE)) and " RETURNING " not in sql:
             # Each by itself: psycopg remembers how to read a statement, unless it has very many parameters.
-            self._statements.append(context["cursor"].mogrify(sql, params))
+            self._statements.append(cursor.mogrify(sql, params))
             return None
-        if waiting := self.taken():
-            execute(waiting, None, False, context)
-        return execute(sql, params, many, context)
+        if many and self._statements:
+            execute(self.taken(), None, False, context)
+        if not self._statements:
+            return execute(sql, params, many, context)
+        self._statements.append(cursor.mogrify(sql, params))
+        answer = execute(self.taken(), None, False, context)
+        while cursor.nextset():  # to the rows that were asked for
+            pass
+        return answer
 
     def taken(self) -> str:
         """Everything that waits, as one text; from then on nothing waits."""

@@ -1,0 +1,184 @@
+"""The company's API: a read may be asked twice, a write is sent once, and the credential goes nowhere else."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+from approvals import backing
+from approvals.backing import Backing
+from approvals.errors import NoAnswer, NotReached, SettingMissing, TryLater
+from approvals.management.ports import any_free
+
+TOKEN = "demo-token-of-acme"
+
+
+@dataclass
+class Company:
+    """An API over HTTP/1.1 that keeps connections, and drops those whose path says so."""
+
+    url: str
+    # One entry a request: the number of its connection, its method and its path.
+    came: list[tuple[int, str, str]] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
+    connections: int = 0
+
+
+@contextmanager
+def company() -> Iterator[Company]:
+    class Answering(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def setup(self) -> None:
+            super().setup()
+            found.connections += 1
+            self.number = found.connections
+
+        def handle_any(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            found.came.append((self.number, self.command, self.path))
+            found.headers.append(dict(self.headers))
+            first = [path for _, _, path in found.came].count(self.path) == 1
+            if self.path == "/dropped" or (self.path == "/dropped-once" and first):
+                self.close_connection = True
+                return
+            status = {"/moved": 302, "/busy": 429}.get(self.path, 200)
+            body = b'{"ok": true}'
+            self.send_response(status)
+            self.send_header("Location", f"{found.url}/elsewhere")
+            self.send_header("Retry-After", "7")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+            # As a server does that has waited long enough: it closes, and had not said so.
+            self.close_connection = self.path == "/closed-after"
+
+        do_GET = do_POST = handle_any  # noqa: N815 - the names that http.server calls
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answering) as server:
+        server.daemon_threads = True
+        found = Company(f"http://127.0.0.1:{server.server_address[1]}")
+        serving = threading.Thread(target=server.serve_forever, daemon=True)
+        serving.start()
+        try:
+            yield found
+        finally:
+            server.shutdown()
+            serving.join()
+
+
+@pytest.fixture
+def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Company]:
+    (tmp_path / "acme").write_text(f"{TOKEN}\n")
+    backing._kept.cache_clear()
+    with company() as found:
+        monkeypatch.setattr(settings, "BACKING_URL", found.url)
+        monkeypatch.setattr(settings, "BACKING_READ_CREDENTIALS", str(tmp_path))
+        monkeypatch.setattr(settings, "BACKING_WRITE_CREDENTIALS", str(tmp_path))
+        yield found
+    backing._kept().clear()
+
+
+@pytest.fixture
+def reader(api: Company) -> Backing:
+    return backing.reader("acme")
+
+
+@pytest.fixture
+def writer(api: Company) -> Backing:
+    return backing.writer("acme")
+
+
+def test_reads_share_a_connection(api: Company, reader: Backing) -> None:
+    for _ in range(3):
+        assert reader.get("/v1/orders/ord_1") == {"ok": True}
+    assert [number for number, _, _ in api.came] == [1, 1, 1]
+
+
+def test_a_kept_connection_that_was_closed_meanwhile_costs_a_read_nothing(
+    api: Company, reader: Backing
+) -> None:
+    assert reader.get("/closed-after") == {"ok": True}
+    assert reader.get("/v1/orders/ord_1") == {"ok": True}
+    assert api.connections == 2
+
+
+def test_a_read_whose_answer_got_lost_is_asked_once_more(api: Company, reader: Backing) -> None:
+    assert reader.get("/dropped-once") == {"ok": True}
+    with pytest.raises(NoAnswer):
+        reader.get("/dropped")
+    assert [path for _, _, path in api.came] == ["/dropped-once"] * 2 + ["/dropped"] * 2
+
+
+def test_a_write_whose_answer_got_lost_is_sent_once(api: Company, writer: Backing) -> None:
+    for path in ("/dropped", "/dropped-once"):
+        with pytest.raises(NoAnswer):
+            writer.write("POST", path, {}, key="k")
+    assert [path for _, _, path in api.came] == ["/dropped", "/dropped-once"]
+
+
+def test_a_write_opens_a_connection_of_its_own_and_leaves_none(
+    api: Company, reader: Backing, writer: Backing
+) -> None:
+    reader.get("/v1/orders/ord_1")
+    for _ in range(2):
+        assert writer.write("POST", "/v1/refunds", {"amount_minor": 1}, key="k") == {"ok": True}
+    assert [number for number, _, _ in api.came] == [1, 2, 3]
+    assert [one.get("Connection") for one in api.headers] == [None, "close", "close"]
+    assert api.headers[-1]["Idempotency-Key"] == "k"
+
+
+def test_the_credential_follows_no_redirect(api: Company, reader: Backing, writer: Backing) -> None:
+    with pytest.raises(NoAnswer):
+        reader.get("/moved")
+    with pytest.raises(NoAnswer):
+        writer.write("POST", "/moved", {}, key="k")
+    assert [path for _, _, path in api.came] == ["/moved", "/moved"]
+
+
+def test_the_credential_goes_to_no_proxy_of_the_environment(
+    api: Company, reader: Backing, writer: Backing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with company() as proxy:
+        for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY", "all_proxy"):
+            monkeypatch.setenv(name, proxy.url)
+        assert reader.get("/v1/orders/ord_1") == {"ok": True}
+        assert writer.write("POST", "/v1/refunds", {}, key="k") == {"ok": True}
+        assert proxy.came == []
+    assert [one["Authorization"] for one in api.headers] == [f"Bearer {TOKEN}"] * 2
+
+
+def test_nobody_listens_is_not_the_same_as_no_answer(
+    reader: Backing, writer: Backing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "BACKING_URL", f"http://127.0.0.1:{any_free()}")
+    with pytest.raises(NotReached):
+        reader.get("/v1/orders/ord_1")
+    with pytest.raises(NotReached):
+        writer.write("POST", "/v1/refunds", {}, key="k")
+
+
+def test_an_api_that_asks_to_wait_says_how_long(reader: Backing) -> None:
+    with pytest.raises(TryLater) as asked:
+        reader.get("/busy")
+    assert asked.value.details["seconds"] == 7
+    assert reader.last_status == 429
+
+
+def test_a_credential_is_read_anew_for_each_call(api: Company, reader: Backing, tmp_path: Path) -> None:
+    reader.get("/v1/orders/ord_1")
+    (tmp_path / "acme").write_text("demo-renewed")
+    reader.get("/v1/orders/ord_1")
+    assert api.headers[-1]["Authorization"] == "Bearer demo-renewed"
+    (tmp_path / "acme").unlink()
+    with pytest.raises(SettingMissing):
+        reader.get("/v1/orders/ord_1")
+    assert len(api.came) == 2
