@@ -121,8 +121,13 @@ _BEFORE = {
 
 def _before(by: Requester, key: str | None) -> tuple[bool, PolicyVersion | None]:
     """Whether something was filed under this key, and the policy in force: in one round trip, for every call asks."""
-    scope = {"tenant_id": by.tenant_id, "agent_id": by.agent_id, "person_id": by.person_id}
-    ((*found, is_known),) = rows_in_scope(_BEFORE[by.kind], (by.id, key), **scope)
+    ((*found, is_known),) = rows_in_scope(
+        _BEFORE[by.kind],
+        (by.id, key),
+        tenant_id=by.tenant_id,
+        agent_id=by.agent_id,
+        person_id=by.person_id,
+    )
     return is_known, PolicyVersion.from_db(None, ("id", "digest", "source"), found) if found[0] else None
 
 

@@ -59,7 +59,7 @@ def _connect_again_if_need_be() -> None:
     if connection.connection is not None:
         if _has_ended(connection.connection):
             connection.close()
-        connection.health_check_done = True
+        connection.health_check_done = True  # type: ignore[attr-defined]
 
 
 def _has_ended(open_connection: psycopg.Connection) -> bool:

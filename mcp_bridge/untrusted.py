@@ -18,6 +18,8 @@ _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 def plain(text: str, longest: int) -> str:
     """One line of at most `longest` characters, each of them visible; what was hidden shows as U+FFFD."""
     one_line = " ".join(text[: longest * 4].split())
+    if one_line.isascii() and one_line.isprintable():  # as nearly all of it is
+        return one_line[:longest]
     return "".join(_REPLACEMENT if is_hidden(char) else char for char in one_line)[:longest]
 
 

@@ -1,7 +1,6 @@
 """Exactly what was approved, exactly once: counted in the shop's own ledger."""
 
 import time
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -215,12 +214,9 @@ def test_an_error_that_hid_nothing_is_uncertain_until_the_provider_says_it_never
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """The backing API is given half a second to answer."""
     monkeypatch.setattr(settings, "BACKING_TIMEOUT_SECONDS", 0.5)
-    backing._client.cache_clear()
-    yield
-    backing._client.cache_clear()
 
 
 def test_what_may_still_be_under_way_is_not_tried_again(
