@@ -383,6 +383,8 @@ LOGGING = {
         "mcp.server.transport_security": {"level": "ERROR"},
         # So does a server's access log, and a query string may hold what somebody put there by mistake.
         "uvicorn.access": {"level": "WARNING", "handlers": []},
+        # The page that is shown then leaves a line of its own.
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
         "uvicorn": {"handlers": [], "propagate": True},
     },
     "root": {"handlers": ["stderr"], "level": os.environ.get("LOG_LEVEL", "INFO")},
