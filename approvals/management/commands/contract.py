@@ -16,6 +16,7 @@ from mcp_bridge.contract.findings import Finding, Kind, findings, refrozen, reti
 from mcp_bridge.contract.offered import offer
 from mcp_bridge.server import create, tools
 
+_RETIRE = "let this name be gone, such as tools/NAME or prompts/NAME; can be given again"
 _RELEASE = (
     f"Name a catalogue with --catalogue, or leave it out for the committed one. That of a release is "
     f"`git show TAG:{COMMITTED.relative_to(settings.BASE_DIR)}`; a damaged one comes back with `git checkout`."
@@ -32,7 +33,7 @@ class Command(BaseCommand):
         write = verbs.add_parser(
             "write", help="freeze what is offered now; refuses what breaks under its version"
         )
-        write.add_argument("--retire", action="append", default=[], metavar="tools/NAME", help="may be gone")
+        write.add_argument("--retire", action="append", default=[], metavar="tools/NAME", help=_RETIRE)
         for verb in (check, write):
             verb.add_argument(
                 "--catalogue", type=Path, default=COMMITTED, help="another file than the committed one"
