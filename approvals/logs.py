@@ -1,4 +1,5 @@
-"""What the JSON log leaves out: the words of errors that are not ours, and objects that somebody hung on a line."""
+"""What the JSON log leaves out: the words of errors that are not ours, what the MCP SDK quotes of a caller, and objects
+that somebody hung on a line."""
 
 import traceback
 from typing import Any
@@ -16,6 +17,13 @@ def without_objects(_logger: WrappedLogger, _method: str, line: EventDict) -> Ev
     line.pop("color_message", None)
     if trace := getattr(line.pop("request", None), "trace_id", ""):
         line.setdefault("trace_id", trace)
+    return line
+
+
+def without_quotes(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
+    """A structlog processor. The MCP SDK quotes what an agent sent, as it was sent: its sentence stays, without it."""
+    if str(line.get("logger")).startswith("mcp."):
+        line["event"] = str(line["_record"].msg)
     return line
 
 

@@ -361,6 +361,7 @@ LOGGING = {
                 structlog.processors.TimeStamper(fmt="iso", utc=True),
             ],
             "processors": [
+                logs.without_quotes,
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 logs.without_objects,
                 structlog.processors.ExceptionRenderer(logs.formatted),
@@ -377,8 +378,13 @@ LOGGING = {
         "httpcore": {"level": "WARNING"},
         "httpx2": {"level": "WARNING"},
         "oauth2_provider.cimd": {"level": "WARNING"},
+        # The SDK writes down what an agent sent, at any length; the line of the call says what became of it.
+        "mcp": {"level": "WARNING"},
+        "mcp.server.transport_security": {"level": "ERROR"},
         # So does a server's access log, and a query string may hold what somebody put there by mistake.
         "uvicorn.access": {"level": "WARNING", "handlers": []},
+        # The page that is shown then leaves a line of its own.
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
         "uvicorn": {"handlers": [], "propagate": True},
     },
     "root": {"handlers": ["stderr"], "level": os.environ.get("LOG_LEVEL", "INFO")},

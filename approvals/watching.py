@@ -7,26 +7,21 @@ looks at the row from time to time anyway (`mcp_bridge/subscriptions.py`), and P
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from functools import lru_cache, partial
-from time import monotonic
+from contextlib import suppress
+from functools import partial
 from uuid import UUID
 
 import redis
 from django.conf import settings
 from django.db import transaction
 from redis.asyncio import Redis as Listener
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from approvals.models import ApprovalRequest
+from approvals.quick_redis import Unreachable, ask
 
 logger = logging.getLogger(__name__)
 
-SILENCE = 1.0  # seconds without ringing, in this process, after Redis did not answer
 AGAIN = 1.0  # seconds before a listener that lost Redis tries again
-_TIMEOUT = 0.5  # seconds, of connecting and of sending
-
-_silent_until = 0.0  # on the monotonic clock
 
 
 def moved(request: ApprovalRequest) -> None:
@@ -66,22 +61,6 @@ def _channel() -> str:
 
 
 def _ring(request_id: UUID) -> None:
-    global _silent_until
-    if not settings.REDIS_URL or monotonic() < _silent_until:
-        return
-    try:
-        _client(settings.REDIS_URL).publish(_channel(), str(request_id))
-    except Exception as error:  # Redis is down, frozen or full: whoever listens will look
-        _silent_until = monotonic() + SILENCE
-        logger.warning("move not told", extra={"request_id": str(request_id), "error": type(error).__name__})
-
-
-@lru_cache(maxsize=1)
-def _client(url: str) -> redis.Redis:
-    """One pool a process. No retries: their waits would be the page's."""
-    return redis.Redis.from_url(
-        url,
-        socket_timeout=_TIMEOUT,
-        socket_connect_timeout=_TIMEOUT,
-        retry=Retry(NoBackoff(), 0),
-    )
+    if settings.REDIS_URL:
+        with suppress(Unreachable):  # down, frozen or full: whoever listens will look
+            ask(lambda client: client.publish(_channel(), str(request_id)))

@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 # RFC 6750, section 2.1: `Bearer`, in any case (RFC 9110, section 11.1), and a token of these characters.
 _SCHEME = re.compile(r"bearer( |$)", re.IGNORECASE)
 _CREDENTIALS = re.compile(r"bearer +([A-Za-z0-9\-._~+/]+=*)", re.IGNORECASE)
+_NO_TOKEN = "Send an access token for this server. The header WWW-Authenticate says where to get one."  # noqa: S105
 _OURS = re.compile(rf"{READ}|{REQUEST}(:[a-z_]+)?")
 
 
@@ -69,7 +70,7 @@ def challenge(scope: Scope, refusal: TokenRefused, *, token_sent: bool) -> Respo
     said = {"error": "invalid_token", "error_description": str(refusal)} if token_sent else {}
     header = _bearer(**said, resource_metadata=metadata_url(), scope=" ".join(scopes()))
     because = str(refusal.details.get("because", "unknown"))
-    return refuse(scope, 401, because, str(refusal), headers=header)
+    return refuse(scope, 401, because, str(refusal) if token_sent else _NO_TOKEN, headers=header)
 
 
 def bad_request(scope: Scope, because: str, sentence: str) -> Response:

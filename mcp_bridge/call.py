@@ -14,7 +14,10 @@ from mcp_bridge.refusals import backing_status
 
 @dataclass
 class LogLine:
-    """The one log line of a call. None is "unknown" or "does not apply"; payloads and tokens have no field here."""
+    """The one log line of a call, in our own words (`named.py`): payloads and tokens have no field here.
+
+    None is what nobody said or what does not apply; "unknown" was named and is not ours.
+    """
 
     trace_id: str
     method: str

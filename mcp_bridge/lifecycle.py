@@ -12,16 +12,16 @@ from typing import Any, TypeAlias
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_REQUEST, CallToolResult
-from mcp_types.methods import SPEC_CLIENT_METHODS, SPEC_CLIENT_NOTIFICATION_METHODS
 from opentelemetry.context import Context as TraceContext
 from opentelemetry.trace import Span, SpanKind
 
 from approvals.errors import NotAuthenticated
 from approvals.identity.requester import Requester
 from approvals.tracing import entry, failed, remote, trace_id
+from mcp_bridge import named
 from mcp_bridge.call import Call, LogLine, enter, leave
+from mcp_bridge.named import Named
 from mcp_bridge.refusals import said
-from mcp_bridge.untrusted import plain
 
 logger = logging.getLogger(__name__)
 
@@ -29,18 +29,16 @@ Context: TypeAlias = ServerRequestContext[Any, Any]
 # Who calls. Raises NotAuthenticated.
 Identify: TypeAlias = Callable[[Context], Awaitable[Requester]]
 
-TASKS = frozenset({"tasks/get", "tasks/update", "tasks/cancel"})
-_NAMED = SPEC_CLIENT_METHODS | SPEC_CLIENT_NOTIFICATION_METHODS | TASKS
-
 
 class Lifecycle:
     """An MCP `ServerMiddleware`, to stand outermost; `identify` is asked again for each message."""
 
-    def __init__(self, identify: Identify) -> None:
+    def __init__(self, identify: Identify, ours: Named) -> None:
         self._identify = identify
+        self._ours = ours
 
     async def __call__(self, ctx: Context, call_next: CallNext) -> HandlerResult:
-        line, started = _line(ctx), time.perf_counter()
+        line, started = _line(ctx, self._ours), time.perf_counter()
         with entry("mcp", kind=SpanKind.SERVER, parent=_came_from(ctx)) as span:
             line.trace_id = trace_id()
             try:
@@ -81,26 +79,22 @@ def _came_from(ctx: Context) -> TraceContext:
     return remote(meta.get("traceparent"), *(headers if len(headers) == 1 else ()))
 
 
-def _line(ctx: Context) -> LogLine:
+def _line(ctx: Context, ours: Named) -> LogLine:
     params: Mapping[str, Any] = ctx.params or {}
     return LogLine(
         trace_id="",
-        method=plain(ctx.method, 120),
+        method=named.method(ctx.method),
         host=_host(ctx),
-        protocol_version=ctx.protocol_version,
-        tool_name=_short(params.get("name")),
-        resource_id=_short(params.get("uri")),
+        protocol_version=named.version(ctx.protocol_version),
+        tool_name=ours.name(ctx.method, params),
+        resource_id=ours.resource(ctx.method, params),
     )
-
-
-def _short(text: object) -> str | None:
-    return plain(text, 120) if isinstance(text, str) else None
 
 
 def _host(ctx: Context) -> str | None:
     """The program that the agent runs in, as it calls itself; None where a stateless request does not say."""
     client = ctx.session.client_params
-    return plain(f"{client.client_info.name} {client.client_info.version}", 120) if client else None
+    return named.program(client.client_info.name, client.client_info.version) if client else None
 
 
 def _is_error(result: HandlerResult) -> bool:
@@ -111,7 +105,7 @@ def _is_error(result: HandlerResult) -> bool:
 
 def _describe(span: Span, line: LogLine) -> None:
     """Named by what we offer, never by what was sent; attributes as OpenTelemetry's conventions for MCP have them."""
-    if line.method in _NAMED:
+    if line.method != named.UNKNOWN:
         # Only a tool of ours has a version.
         span.update_name(f"{line.method} {line.tool_name}" if line.tool_version else line.method)
     known = {

@@ -1,7 +1,7 @@
 """What an agent can read besides calling tools."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,17 @@ from policies.errors import PolicyError
 from policies.rules import Denial
 
 RUNBOOK = Path(__file__).with_name("failed_refund.md")
+POLICY, ORDER, ME, FAILED_REFUND = (
+    "policy://refunds",
+    "schema://order",
+    "agent://me",
+    "runbook://failed-refund",
+)
+URIS = (POLICY, ORDER, ME, FAILED_REFUND)
 JSON, MARKDOWN = "application/json", "text/markdown"
+IDENTIFIER: TypeAdapter[str] = TypeAdapter(Identifier)
+# What the URI of each template begins with, and what an identifier behind it is. Raises ValueError.
+IDS: Mapping[str, Callable[[str], object]] = {"customer://": IDENTIFIER.validate_python, "approval://": UUID}
 
 _REFUNDS = """# Refunds
 
@@ -48,10 +58,10 @@ Everything else is read by people, next to what was looked up about the payment.
 def add_to(server: MCPServer[Any], tools: list[DoorTool]) -> None:
     """Register every resource; `tools` are those that an agent may be told of."""
     for uri, title, mime_type, read in (
-        ("policy://refunds", "The refund policy, as an agent may know it", MARKDOWN, refund_policy),
-        ("schema://order", "What lookup_order returns, as JSON Schema", JSON, order_schema),
-        ("agent://me", "Who you are here and what you may do", JSON, partial(me, tools)),
-        ("runbook://failed-refund", "What to do when a refund failed", MARKDOWN, runbook),
+        (POLICY, "The refund policy, as an agent may know it", MARKDOWN, refund_policy),
+        (ORDER, "What lookup_order returns, as JSON Schema", JSON, order_schema),
+        (ME, "Who you are here and what you may do", JSON, partial(me, tools)),
+        (FAILED_REFUND, "What to do when a refund failed", MARKDOWN, runbook),
     ):
         reader = partial(_read, read)
         server.add_resource(
@@ -135,7 +145,7 @@ def runbook(_: Call) -> str:
 
 def customer_profile(customer_id: str, call: Call) -> str:
     try:
-        identifier = TypeAdapter(Identifier).validate_python(customer_id)
+        identifier = IDENTIFIER.validate_python(customer_id)
     except ValidationError:
         raise NotFound(thing="customer", id=customer_id[:64]) from None
     return company.customer(identifier, call).model_dump_json(indent=1)

@@ -11,6 +11,7 @@ from approvals import actions
 from mcp_bridge import company, filing, prompts, resources
 from mcp_bridge.counting import CountTheRest
 from mcp_bridge.lifecycle import Identify, Lifecycle
+from mcp_bridge.named import Named
 from mcp_bridge.streams import Streams
 from mcp_bridge.subscriptions import Listening, OwnBus
 from mcp_bridge.tasks import Tasks
@@ -41,6 +42,15 @@ def tools() -> list[DoorTool]:
     return sorted([*company.tools(), *filing.tools()], key=lambda tool: tool.name)
 
 
+def _named(offered: list[DoorTool]) -> Named:
+    return Named(
+        tools=(tool.name for tool in offered),
+        prompts=prompts.NAMES,
+        uris=resources.URIS,
+        ids=resources.IDS,
+    )
+
+
 def create(identify: Identify, *, again: Identify | None = None, lifespan: Lifespan | None = None) -> Server:
     """A server for one transport. Call it after `django.setup()`: the registry is read here, and its logging kept.
 
@@ -64,7 +74,7 @@ def create(identify: Identify, *, again: Identify | None = None, lifespan: Lifes
         subscriptions=OwnBus(),
     )
     # Outermost, in the place of the SDK's own span, whose name and words are as they were sent.
-    server.middleware[0] = Lifecycle(identify)
+    server.middleware[0] = Lifecycle(identify, _named(offered))
     resources.add_to(server, offered)
     prompts.add_to(server)
     return server

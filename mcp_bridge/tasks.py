@@ -127,9 +127,10 @@ async def _answered(ctx: Context, params: TaskParams, verb: Callable[[UUID, Call
     """Raises MCPError: -32021 for a client that did not declare the extension, -32602 for an unknown task."""
     require_client_extension(ctx, EXTENSION)
     call = current()
-    call.line.resource_id = params.task_id[:64]
     try:
-        return {"resultType": "complete", **await hop(verb, _request_id(params.task_id), call)}
+        request_id = _request_id(params.task_id)
+        call.line.resource_id = str(request_id)
+        return {"resultType": "complete", **await hop(verb, request_id, call)}
     except NotFound as missing:
         raise MCPError(INVALID_PARAMS, said(missing)) from missing
     except TOLD as refusal:

@@ -4,14 +4,16 @@ It sees the status of the answer, so a refusal of the SDK's or of the router's i
 """
 
 import logging
+from http import HTTPMethod
 
 from starlette.datastructures import Headers
+from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from mcp_bridge.named import UNKNOWN
 from mcp_bridge.tally import Tally
 from mcp_bridge.trace import new_trace, trace_of
-from mcp_bridge.untrusted import plain
-from mcp_bridge.visit import LONGEST_NAME, Visit, begin
+from mcp_bridge.visit import Visit, begin
 
 logger = logging.getLogger(__name__)
 
@@ -55,13 +57,18 @@ def _is_refusal(visit: Visit, status: int) -> bool:
 
 
 def _line(scope: Scope, visit: Visit) -> dict[str, object]:
-    """No query string, no header, no body: they may hold a token."""
+    """No query string, no header, no body, no path that is not ours: they may hold a token."""
     return {
         "trace_id": visit.trace_id,
-        "http_method": plain(scope["method"], 20),
-        "path": plain(scope["path"], LONGEST_NAME),
+        "http_method": scope["method"] if scope["method"] in HTTPMethod.__members__ else UNKNOWN,
+        "path": scope["path"] if scope["path"] in _paths(scope) else UNKNOWN,
         "wanted": visit.wanted or None,
         "subject_id": str(visit.agent_id) if visit.agent_id else None,
         "tenant_id": str(visit.tenant_id) if visit.tenant_id else None,
         "authz_result": "deny",
     }
+
+
+def _paths(scope: Scope) -> list[str]:
+    """Those that are served here."""
+    return [route.path for route in scope["app"].routes if isinstance(route, Route)]

@@ -9,7 +9,6 @@ from starlette.types import Scope
 
 from approvals.identity.requester import Requester
 
-LONGEST_NAME = 120
 _PLACE = "countersign.visit"
 
 

@@ -14,7 +14,7 @@ from anyio.from_thread import start_blocking_portal
 from django.conf import settings
 from django.db import transaction
 
-from approvals import decide, outbox, switches, watching
+from approvals import decide, outbox, quick_redis, switches, watching
 from approvals.management import embedded
 from approvals.models import ApprovalRequest
 from approvals.states import MOVES, Status
@@ -37,7 +37,7 @@ OF_NO_VERB = {
 @pytest.fixture(autouse=True)
 def not_silent(monkeypatch: pytest.MonkeyPatch) -> None:
     """Another test's dead Redis is none of this one's."""
-    monkeypatch.setattr(watching, "_silent_until", 0.0)
+    monkeypatch.setattr(quick_redis, "_silent_until", 0.0)
 
 
 @pytest.fixture
@@ -180,7 +180,7 @@ def test_a_verb_does_not_care_whether_anybody_can_be_told(
         monkeypatch.setattr(settings, "REDIS_URL", url)
         assert courses.approve(world, request).status == "approved"
         # Silent for a while, so that a page which moves three requests does not wait three times.
-        assert (watching._silent_until > monotonic()) == (kind != "none")
+        assert (quick_redis._silent_until > monotonic()) == (kind != "none")
 
 
 def test_a_listener_goes_on_after_redis_was_away_and_through_what_it_can_not_read(

@@ -1,28 +1,14 @@
-"""Redis as every process here asks it: one script, one round trip, and never for long.
+"""Scripts in Redis, for what all door processes count together."""
 
-A Redis that does not answer is remembered for a second, so that a thousand calls do not wait for it one by one.
-"""
-
-import logging
 from collections.abc import Sequence
 from functools import lru_cache
-from time import monotonic
 
 import redis
 from django.conf import settings
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
-logger = logging.getLogger(__name__)
+from approvals.quick_redis import Unreachable, ask
 
-TIMEOUT = 0.4  # seconds, to connect and to answer: a call waits less than one second for a frozen Redis
-SILENCE = 1.0  # seconds without asking, in this process, after no answer came
-
-_silent_until = 0.0  # on the monotonic clock
-
-
-class Unreachable(Exception):
-    """Redis did not answer, or refused."""
+__all__ = ["Script", "Unreachable", "key"]
 
 
 class Script:
@@ -32,22 +18,12 @@ class Script:
         self._lua = lua
 
     def __call__(self, keys: Sequence[str], arguments: Sequence[int | str]) -> list[int]:
-        """What the script returns. Raises Unreachable: within a second, and at once in the second after that."""
-        global _silent_until
-        if monotonic() < _silent_until:
-            raise Unreachable
-        if _silent_until:
-            _silent_until = monotonic() + SILENCE  # this one finds out; the others do not wait with it
-        try:
-            ask = _registered(settings.REDIS_URL, self._lua)
-            answer = [int(number) for number in ask(keys=keys, args=arguments)]
-        except (redis.RedisError, ValueError, OSError) as error:
-            _silent_until = monotonic() + SILENCE
-            # Its name alone: a text may quote the URL, and with it the password.
-            logger.warning("the counters cannot be reached", extra={"error": type(error).__name__})
-            raise Unreachable from error
-        _silent_until = 0.0
-        return answer
+        """What the script returns, after one round trip. Raises Unreachable, see `quick_redis.ask`."""
+
+        def run(client: "redis.Redis") -> list[int]:
+            return [int(number) for number in _registered(client, self._lua)(keys=keys, args=arguments)]
+
+        return ask(run)
 
 
 def key(*parts: object) -> str:
@@ -56,13 +32,5 @@ def key(*parts: object) -> str:
 
 
 @lru_cache(maxsize=16)
-def _registered(url: str, lua: str) -> "redis.commands.core.Script":
-    return _client(url).register_script(lua)
-
-
-@lru_cache(maxsize=4)
-def _client(url: str) -> "redis.Redis":
-    """One pool of connections a process. No retries: they would wait for a frozen Redis again."""
-    return redis.Redis.from_url(
-        url, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT, retry=Retry(NoBackoff(), 0)
-    )
+def _registered(client: "redis.Redis", lua: str) -> "redis.commands.core.Script":
+    return client.register_script(lua)

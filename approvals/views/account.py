@@ -2,9 +2,12 @@
 
 from uuid import UUID
 
+from django.conf import settings
+from django.core.exceptions import DisallowedHost
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.log import log_response
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
@@ -35,8 +38,20 @@ def healthz(_request: HttpRequest) -> HttpResponse:
     return HttpResponse("ok", content_type="text/plain")
 
 
-def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001 - Django's signature
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if isinstance(exception, DisallowedHost):
+        return _other_name(request)
     return render(request, "400.html", status=400)
+
+
+def _other_name(request: HttpRequest) -> HttpResponse:
+    """Not sent on to our address: a page of another site that resolves to us would be, too (DNS rebinding).
+
+    Django's own line is off (settings.LOGGING): it quotes the name, with a traceback.
+    """
+    response = render(request, "other_name.html", {"address": settings.PUBLIC_URL}, status=400)
+    log_response("asked under a name that is not in ALLOWED_HOSTS", response=response, request=request)
+    return response
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:

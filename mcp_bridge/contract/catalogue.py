@@ -77,5 +77,5 @@ class Catalogue(Frozen):
 
 
 def committed(file: Path = COMMITTED) -> Catalogue:
-    """Raises FileNotFoundError, and pydantic.ValidationError for a file that is no catalogue."""
+    """Raises OSError, and ValueError for a file that is no catalogue."""
     return Catalogue.model_validate_json(file.read_text(encoding="utf-8"))

@@ -174,6 +174,14 @@ def test_the_banner_says_where_to_go_who_to_be_and_how_to_connect(live: Stack) -
     assert "grant_type=client_credentials" in printed
 
 
+def test_who_types_the_address_in_numbers_is_told_the_name(live: Stack) -> None:
+    """What a server prints when it starts is easily taken for its address."""
+    public = live.addresses.public_url
+    answer = httpx.get(public.replace("localhost", "127.0.0.1"), trust_env=False)
+    assert answer.status_code == 400
+    assert f'This service answers at <a href="{public}/">{public}</a>' in answer.text
+
+
 def test_an_agent_connects_with_what_the_banner_prints(live: Stack) -> None:
     order = call(live, "lookup_order", order_id="ord_10001")
     assert order["structuredContent"]["currency"] == "USD"

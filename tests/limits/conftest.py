@@ -8,9 +8,10 @@ import pytest
 import redis
 from django.conf import settings
 
+from approvals import quick_redis
 from approvals.audit.models import Event
 from approvals.database import tenant_scope
-from approvals.limits import counters, sparingly
+from approvals.limits import sparingly
 from approvals.management import embedded
 from tests.scan.scratch import scratch
 from tests.world import World
@@ -24,7 +25,7 @@ A_DAY = ("LIMIT_AGENT_REQUESTS_A_DAY", "LIMIT_TOOL_REQUESTS_A_DAY", "LIMIT_TENAN
 @pytest.fixture(autouse=True)
 def _listening(monkeypatch: pytest.MonkeyPatch) -> None:
     """What another test's dead Redis left behind is forgotten."""
-    monkeypatch.setattr(counters, "_silent_until", 0.0)
+    monkeypatch.setattr(quick_redis, "_silent_until", 0.0)
     sparingly._told.clear()
 
 

@@ -11,7 +11,7 @@ import pytest
 import redis
 from django.conf import settings
 
-from approvals import limits
+from approvals import limits, quick_redis
 from approvals.errors import Doomed, LimitReached, LimitsUnknown, NotFound
 from approvals.identity.requester import Requester
 from approvals.limits import calls, counters, sparingly
@@ -214,19 +214,19 @@ def test_a_frozen_redis_is_asked_by_one_call_a_second_and_the_others_do_not_wait
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(counters, "SILENCE", 3600.0)
+    monkeypatch.setattr(quick_redis, "SILENCE", 3600.0)
     with stopped(own_redis):
         for _ in range(50):
             with pytest.raises(LimitsUnknown):
                 limits.check_call(world.agent, TOOL)
-    assert [record.message for record in caplog.records] == ["the counters cannot be reached"]
+    assert [record.message for record in caplog.records] == ["Redis cannot be reached"]
     assert own_redis.url not in caplog.text
 
 
 def test_when_redis_answers_again_calls_are_counted_again(
     world: World, own_redis: embedded.Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(counters, "SILENCE", 0.0)
+    monkeypatch.setattr(quick_redis, "SILENCE", 0.0)
     monkeypatch.setattr(settings, "LIMIT_AGENT_CALLS_A_MINUTE", 1)
     with stopped(own_redis), pytest.raises(LimitsUnknown):
         limits.check_call(world.agent)

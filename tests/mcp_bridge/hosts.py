@@ -69,7 +69,10 @@ def text(answer: CallToolResult) -> str:
 
 
 @contextmanager
-def connected(server: Any, era: str = MODERN, extensions: Sequence[ClientExtension] = ()) -> Iterator[Host]:
+def connected(
+    server: Any, era: str = MODERN, extensions: Sequence[ClientExtension] = (), **can: Any
+) -> Iterator[Host]:
+    """`can` is what else the client is able to do, such as answering questions."""
     client = Client(
         server,
         mode=MODE[era],
@@ -77,6 +80,7 @@ def connected(server: Any, era: str = MODERN, extensions: Sequence[ClientExtensi
         read_timeout_seconds=30,
         cache=None,
         extensions=extensions,
+        **can,
     )
     with start_blocking_portal() as portal, portal.wrap_async_context_manager(client):
         yield Host(portal, client)

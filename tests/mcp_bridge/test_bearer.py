@@ -75,6 +75,7 @@ def test_rfc_6750_without_a_token_the_challenge_names_where_and_what_and_no_erro
     answer = door.send(json=CALL, headers=headers)
     base = door.url.removesuffix("/mcp")
     assert answer.status_code == 401
+    assert error(answer)["message"].startswith("Send an access token for this server.")
     assert answer.headers["WWW-Authenticate"] == (
         f'Bearer resource_metadata="{base}/.well-known/oauth-protected-resource/mcp", '
         'scope="mcp:read mcp:request"'

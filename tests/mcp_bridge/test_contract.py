@@ -320,15 +320,62 @@ def test_the_command_forgets_a_name_only_when_told_to(tmp_path: Path) -> None:
     call_command("contract", "check", catalogue=file)
 
 
-def test_the_command_runs_in_a_checkout_without_settings_or_a_database(tmp_path: Path) -> None:
+@pytest.mark.parametrize("verb", ["check", "write"])
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "Invalid JSON"),
+        (b"{", "Invalid JSON"),
+        (b"\xff\xfe{}", "it is not in UTF-8"),
+        (b"[]", "is no catalogue"),
+        (b'{"offered": {"gadgets": {}}}', "offered/gadgets: Extra inputs are not permitted"),
+        (b'{"offered": {"tools": {"x": {}}}}', "offered/tools/x/title: Field required"),
+    ],
+)
+def test_a_file_that_is_no_catalogue_is_said_to_be_none_and_left_alone(
+    verb: str, content: bytes, words: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "then.json"
+    file.write_bytes(content)
+    with pytest.raises(CommandError, match=r"git show TAG:mcp_bridge/contract/catalogue\.json") as refused:
+        call_command("contract", verb, catalogue=file)
+    assert str(file) in str(refused.value) and words in str(refused.value)
+    assert file.read_bytes() == content
+
+
+def test_a_catalogue_that_is_not_there_or_is_a_folder_is_said_to_be(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match=r"There is no .*/then\.json\. Name a catalogue"):
+        call_command("contract", "check", catalogue=tmp_path / "then.json")
+    for verb in ("check", "write"):
+        with pytest.raises(CommandError, match="cannot be read: Is a directory"):
+            call_command("contract", verb, catalogue=tmp_path)
+    with pytest.raises(
+        CommandError, match=r"cannot be written: No such file or directory\. Nothing is frozen"
+    ):
+        call_command("contract", "write", catalogue=tmp_path / "no" / "folder" / "then.json")
+
+
+def test_in_a_shell_it_is_a_sentence_and_no_traceback(tmp_path: Path) -> None:
+    done = contract("check", "--catalogue", str(tmp_path / "then.json"), data=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("CommandError: There is no ") and "Traceback" not in done.stderr
+
+
+def contract(*arguments: str, data: Path) -> "subprocess.CompletedProcess[str]":
+    """The command in a shell that knows no settings and no database."""
     bare = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     done = subprocess.run(
-        [sys.executable, "manage.py", "contract", "check"],
+        [sys.executable, "manage.py", "contract", *arguments],
         cwd=ROOT,
-        env=bare | {"COUNTERSIGN_DATA": str(tmp_path)},
+        env=bare | {"COUNTERSIGN_DATA": str(data)},
         capture_output=True,
         text=True,
         timeout=120,
     )
     output.told("contract", done.stdout, done.stderr)
+    return done
+
+
+def test_the_command_runs_in_a_checkout_without_settings_or_a_database(tmp_path: Path) -> None:
+    done = contract("check", data=tmp_path)
     assert (done.returncode, done.stdout) == (0, "As the catalogue says.\n"), done.stderr

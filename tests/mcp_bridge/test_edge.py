@@ -24,6 +24,8 @@ from tests.world import REFUND, World
 MIB = 1024 * 1024
 LIST = modern("tools/list")
 LOOK_UP = modern("tools/call", name="lookup_order", arguments={"order_id": "ord_10001"})
+READ = modern("resources/read", uri="agent://me")
+PROMPT = modern("prompts/get", name="investigate_failed_refund", arguments={"payment_id": "pay_10001"})
 
 
 # --- before any token is looked at ------------------------------------------------------------------------
@@ -269,6 +271,8 @@ def test_a_request_without_a_version_is_of_the_time_before_there_was_one(
         (LOOK_UP, {"Mcp-Name": "list_my_requests"}),
         (LOOK_UP, {"Mcp-Name": "=?base64?bGlzdF9teV9yZXF1ZXN0cw==?="}),
         (LOOK_UP, {"Mcp-Name": "=?base64?!?="}),
+        (READ, {"Mcp-Name": "policy://refunds"}),
+        (PROMPT, {"Mcp-Name": "lookup_order"}),
         (LIST, {"MCP-Protocol-Version": LEGACY}),
         (LIST, {"MCP-Protocol-Version": "1900-01-01"}),
         (modern("tools/list", version="1900-01-01"), {"MCP-Protocol-Version": MODERN}),
@@ -284,13 +288,14 @@ def test_headers_that_contradict_the_body_are_a_header_mismatch(
     assert answer.json()["id"] == 7
 
 
+@pytest.mark.parametrize("message", [LOOK_UP, READ, PROMPT], ids=lambda message: message["method"])
 @pytest.mark.parametrize("missing", ["MCP-Protocol-Version", "Mcp-Method", "Mcp-Name"])
 def test_a_header_of_the_new_era_that_is_missing_is_a_header_mismatch(
-    missing: str, door: RunningDoor, token: Token
+    missing: str, message: dict[str, Any], door: RunningDoor, token: Token
 ) -> None:
-    headers = bearer(token()) | described(LOOK_UP)
+    headers = bearer(token()) | described(message)
     del headers[missing]
-    answer = door.send(json=LOOK_UP, headers=headers)
+    answer = door.send(json=message, headers=headers)
     assert (answer.status_code, error(answer)["code"]) == (400, HEADER_MISMATCH)
 
 

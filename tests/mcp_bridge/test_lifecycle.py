@@ -113,7 +113,7 @@ def test_what_decides_nothing_leaves_a_line_too(door: RunningDoor, token: Token,
     assert {line["authz_result"] for line in lines} == {None}
 
 
-def test_a_method_that_nobody_serves_leaves_a_line_with_its_name_made_plain(
+def test_a_method_that_nobody_serves_leaves_a_line_without_its_name(
     door: RunningDoor, token: Token, known: World
 ) -> None:
     trace, method = uuid4().hex, "approve\u202eall" + "x" * 500
@@ -122,9 +122,7 @@ def test_a_method_that_nobody_serves_leaves_a_line_with_its_name_made_plain(
     headers["Accept"] = "application/json, text/event-stream"
     door.send(json=message, headers=headers)
     (line,) = door.logged("call", trace)
-    assert line["is_error"] is True
-    assert line["method"].startswith("approve\N{REPLACEMENT CHARACTER}allxxx")
-    assert len(line["method"]) == 120
+    assert (line["is_error"], line["method"]) == (True, "unknown")
 
 
 def test_what_the_policy_refuses_is_a_denial_of_that_policy(

@@ -5,6 +5,7 @@ import json
 from typing import Any
 from uuid import uuid4
 
+import jsonschema  # type: ignore[import-untyped]
 import pytest
 
 from approvals import actions
@@ -233,6 +234,22 @@ def test_another_agents_request_reads_as_a_missing_one(
             }
             assert len(blank) == 1
     assert host.ask("get_request_status", request_id=foreign)["status"] == "pending"
+
+
+def test_what_comes_back_fits_the_schema_that_is_listed(host: Host) -> None:
+    """MCP 2026-07-28, server/tools, "Output Schema": structured results must conform to it."""
+    schemas = {tool.name: tool.output_schema for tool in host.tools()}
+    filed = host.ask("request_refund", **REFUND)
+    for tool, arguments in (
+        ("lookup_order", {"order_id": "ord_10001"}),
+        ("lookup_customer_invoice", {"invoice_id": "inv_10001"}),
+        ("list_recent_failed_payments", {}),
+        ("list_my_requests", {}),
+        ("get_request_status", {"request_id": filed["request_id"]}),
+        ("withdraw_request", {"request_id": filed["request_id"]}),
+    ):
+        jsonschema.validate(host.ask(tool, **arguments), schemas[tool] or {})
+    jsonschema.validate(filed, schemas["request_refund"] or {})
 
 
 def test_text_and_structure_say_the_same(host: Host) -> None:

@@ -2,6 +2,7 @@
 
 import tomllib
 from dataclasses import replace
+from typing import Any
 from uuid import uuid4
 
 import grimp
@@ -13,7 +14,7 @@ from approvals.identity.scopes import BROAD
 from mcp_bridge.lifecycle import Context
 from mcp_bridge.server import VERSION, create, tools
 from tests.mcp_bridge.hosts import LEGACY, MODERN, ROOT, Host, connected
-from tests.world import World
+from tests.world import REFUND, World
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +55,26 @@ def test_every_tool_resource_and_prompt_checks_its_scope_itself(era: str, known:
                 host.read(uri)
         with pytest.raises(MCPError, match="scope_missing"):
             host.prompt("investigate_failed_refund", payment_id="pay_10001")
+
+
+@pytest.mark.parametrize("era", [MODERN, LEGACY])
+def test_a_host_that_could_answer_questions_is_asked_none(era: str, known: World) -> None:
+    """The requester's own host would answer an elicitation: it is no approval, so there is none (MCP, elicitation)."""
+    asked: list[object] = []
+
+    async def identify(_: Context) -> Requester:
+        return known.agent
+
+    async def answers(_: object, question: object) -> Any:
+        asked.append(question)
+
+    able: dict[str, Any] = {"elicitation_callback": answers, "sampling_callback": answers}
+    with known.processes.acting_as("door"), connected(create(identify), era, **able) as host:
+        filed = host.ask("request_refund", **REFUND)
+        assert filed["status"] == "pending"
+        assert host.ask("get_request_status", request_id=filed["request_id"])["status"] == "pending"
+        assert host.ask("withdraw_request", request_id=filed["request_id"])["status"] == "withdrawn"
+    assert asked == []
 
 
 def test_the_version_that_hosts_are_shown_is_the_projects() -> None:

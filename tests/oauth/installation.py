@@ -2,10 +2,11 @@
 
 import html
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -27,6 +28,8 @@ from tests.mcp_bridge.hosts import Host, RunningDoor, connected, running_door
 from tests.oauth.tls import CALLBACK
 from tests.world import World
 
+NOTHING: Mapping[str, str] = MappingProxyType({})
+
 
 @dataclass
 class Installation:
@@ -38,12 +41,14 @@ class Installation:
 
 
 @contextmanager
-def installed(world: World, folder: Path, **more: str) -> Iterator[Installation]:
-    """The two processes of this world; `more` settings are the web process's."""
+def installed(
+    world: World, folder: Path, both: Mapping[str, str] = NOTHING, **more: str
+) -> Iterator[Installation]:
+    """The two processes of this world; `more` settings are the web process's, those in `both` the door's too."""
     give_passwords(world)
     port = any_free()
     door_url = f"http://127.0.0.1:{port}/mcp"
-    with serving(world, folder / "web.log", DOOR_URL=door_url, **more) as url:
+    with serving(world, folder / "web.log", DOOR_URL=door_url, **both, **more) as url:
         environment = {
             "COUNTERSIGN_ENV": "test",
             "COUNTERSIGN_PROCESS": "door",
@@ -55,6 +60,7 @@ def installed(world: World, folder: Path, **more: str) -> Iterator[Installation]
             "DOOR_URL": door_url,
             "BACKING_URL": world.shop.url,
             "BACKING_READ_CREDENTIALS": settings.BACKING_READ_CREDENTIALS,
+            **both,
         }
         with running_door(environment, port, folder / "door.log") as door:
             yield Installation(url, door, world)

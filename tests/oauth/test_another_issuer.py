@@ -8,15 +8,13 @@ from typing import Any
 
 import httpx
 import pytest
-from django.conf import settings
 
 from approvals.identity import agents
-from approvals.management.ports import any_free
 from mcp_bridge.known import FRESH_SECONDS
 from tests.identity.issuing import ISSUER, Issuer, issuing
-from tests.journeys.site import PASSWORD, give_passwords, serving
-from tests.mcp_bridge.hosts import RunningDoor, running_door
-from tests.oauth.installation import Installation, Visitor
+from tests.journeys.site import PASSWORD
+from tests.mcp_bridge.hosts import RunningDoor
+from tests.oauth.installation import Installation, Visitor, installed
 from tests.world import REFUND, World
 
 SUBJECT = "service-account-night-bot"
@@ -44,8 +42,6 @@ class Company:
 
 @pytest.fixture
 def company(world: World, tmp_path: Path) -> Iterator[Company]:
-    port = any_free()
-    door_url = f"http://127.0.0.1:{port}/mcp"
     with world.processes.acting_as("migrator"):
         agent = agents.add_agent(
             world.tenant, owner=world.people["otto"], name="Night bot", external_subject=SUBJECT
@@ -57,23 +53,9 @@ def company(world: World, tmp_path: Path) -> Iterator[Company]:
             "TOKEN_JWKS_URL": issuer.url,
             "TOKEN_TENANT_CLAIM": "company",
             "TOKEN_SCOPE_CLAIM": "scp",
-            "DOOR_URL": door_url,
         }
-        with serving(world, tmp_path / "web.log", **told) as url:
-            environment = {
-                "COUNTERSIGN_ENV": "test",
-                "COUNTERSIGN_PROCESS": "door",
-                "DATABASE_URL": world.processes.urls["door"],
-                "DATABASE_ROLE_PREFIX": settings.DATABASE_ROLE_PREFIX,
-                "SECRET_KEY": "demo-door",
-                "REDIS_URL": settings.REDIS_URL,
-                "PUBLIC_URL": url,
-                "BACKING_URL": world.shop.url,
-                "BACKING_READ_CREDENTIALS": settings.BACKING_READ_CREDENTIALS,
-                **told,
-            }
-            with running_door(environment, port, tmp_path / "door.log") as door:
-                yield Company(url, door, issuer, world, agent)
+        with installed(world, tmp_path, told) as site:
+            yield Company(site.url, site.door, issuer, world, agent)
 
 
 def test_its_token_opens_the_door_until_its_agent_is_removed(company: Company) -> None:
@@ -141,7 +123,6 @@ def test_hosts_are_sent_to_the_issuer_and_our_server_is_gone(company: Company) -
 
 
 def test_people_still_see_their_pages(company: Company) -> None:
-    give_passwords(company.world)
     site = Installation(company.url, company.door, company.world)
     with httpx.Client(trust_env=False, timeout=30, follow_redirects=True) as browser:
         page = Visitor(site, "lena").signed_in(browser, f"{company.url}/agents/")

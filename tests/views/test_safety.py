@@ -3,12 +3,14 @@
 import re
 
 import pytest
+from django.conf import settings
 from django.test import Client
 
 from approvals.views import account
 from tests.journeys.scenes import OUTSIDE, at_work
 from tests.views.conftest import SignIn
 from tests.world import World
+from tests.written import written
 
 
 def test_no_page_needs_an_inline_style_or_script(web: World, sign_in: SignIn) -> None:
@@ -53,6 +55,29 @@ def test_the_page_for_our_own_faults_asks_nothing_of_the_database(
     answer = client.get("/")
     assert answer.status_code == 500
     assert "Something broke on our side" in answer.content.decode()
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+@pytest.mark.parametrize("name", ["127.0.0.1:8000", "canary.invalid", "a canary", "canary.invalid@x"])
+@pytest.mark.parametrize("over_tls", [True, False])
+def test_under_another_name_a_page_says_where_the_service_is_and_one_line_stays(
+    web: World, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch, name: str, method: str, over_tls: bool
+) -> None:
+    """Without a redirect, and with nothing of what was sent in the answer or in the log."""
+    monkeypatch.setattr(settings, "SECURE_SSL_REDIRECT", True)
+    with written() as lines:
+        answer = getattr(sign_in("lena"), method)(
+            "/decided/?canary=1", headers={"Host": name}, secure=over_tls
+        )
+        text = answer.content.decode()
+        every = lines(None)
+    assert answer.status_code == 400
+    assert f'This service answers at <a href="{settings.PUBLIC_URL}/">{settings.PUBLIC_URL}</a>' in text
+    assert "canary" not in text and "127.0.0.1" not in text
+    (line,) = every
+    assert line["event"] == "asked under a name that is not in ALLOWED_HOSTS"
+    assert (line["level"], line["status_code"]) == ("warning", 400)
+    assert "exception" not in line and "canary" not in str(line)
 
 
 def test_an_unknown_address_gets_a_page_with_a_way_out(web: World, sign_in: SignIn) -> None:

@@ -14,9 +14,7 @@ from approvals.management.beginning import first_policy
 
 
 class Command(BaseCommand):
-    help = (
-        "Add a tenant. Until its people change it, the policy that comes with Countersign is in force there."
-    )
+    help = "Add a tenant, with the policy that comes with Countersign in force as version 1."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("slug", help="its short name in files, commands and tokens, such as acme")

@@ -5,7 +5,9 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+from pydantic import ValidationError
 
 from approvals.errors import NotAuthenticated
 from approvals.identity.requester import Requester
@@ -13,6 +15,12 @@ from mcp_bridge.contract.catalogue import COMMITTED, Catalogue, Offer, committed
 from mcp_bridge.contract.findings import Finding, Kind, findings, refrozen, retiring
 from mcp_bridge.contract.offered import offer
 from mcp_bridge.server import create, tools
+
+_RETIRE = "let this name be gone, such as tools/NAME or prompts/NAME; can be given again"
+_RELEASE = (
+    f"Name a catalogue with --catalogue, or leave it out for the committed one. That of a release is "
+    f"`git show TAG:{COMMITTED.relative_to(settings.BASE_DIR)}`; a damaged one comes back with `git checkout`."
+)
 
 
 class Command(BaseCommand):
@@ -25,14 +33,14 @@ class Command(BaseCommand):
         write = verbs.add_parser(
             "write", help="freeze what is offered now; refuses what breaks under its version"
         )
-        write.add_argument("--retire", action="append", default=[], metavar="tools/NAME", help="may be gone")
+        write.add_argument("--retire", action="append", default=[], metavar="tools/NAME", help=_RETIRE)
         for verb in (check, write):
             verb.add_argument(
                 "--catalogue", type=Path, default=COMMITTED, help="another file than the committed one"
             )
 
     def handle(self, *_: object, verb: str, catalogue: Path, **more: Any) -> None:
-        frozen = committed(catalogue) if verb == "check" or catalogue.exists() else Catalogue()
+        frozen = _read(catalogue) if verb == "check" or catalogue.exists() else Catalogue()
         if verb == "check":
             self._check(frozen, _now())
         else:
@@ -58,7 +66,10 @@ class Command(BaseCommand):
         self._tell(found)
         if any(one.kind is Kind.BREAKS for one in found):
             raise CommandError("Nothing was written.")
-        file.write_text(refrozen(frozen, now).written(), encoding="utf-8")
+        try:
+            file.write_text(refrozen(frozen, now).written(), encoding="utf-8")
+        except OSError as error:
+            raise CommandError(f"{file} cannot be written: {error.strerror}. Nothing is frozen.") from error
         self.stdout.write("Frozen. Commit the catalogue with the change.")
 
     def _tell(self, found: list[Finding]) -> None:
@@ -66,6 +77,29 @@ class Command(BaseCommand):
             self.stdout.write(f"{one.kind.value:8}{one.path}: {one.said}")
             if one.to_do:
                 self.stdout.write(f"        {one.to_do}")
+
+
+def _read(file: Path) -> Catalogue:
+    """Raises CommandError with what to do about a file that says nothing."""
+    try:
+        return committed(file)
+    except FileNotFoundError as error:
+        raise CommandError(f"There is no {file}. {_RELEASE}") from error
+    except OSError as error:
+        raise CommandError(f"{file} cannot be read: {error.strerror}. {_RELEASE}") from error
+    except ValueError as error:
+        raise CommandError(
+            f"{file} is no catalogue as this code writes it{_where(error)}. {_RELEASE}"
+        ) from error
+
+
+def _where(error: ValueError) -> str:
+    """The first thing that is wrong, in a few words."""
+    if not isinstance(error, ValidationError):
+        return ": it is not in UTF-8"
+    first = error.errors(include_url=False, include_input=False)[0]
+    place = "/".join(map(str, first["loc"]))
+    return f": {place}: {first['msg']}" if place else f": {first['msg']}"
 
 
 def _now() -> Offer:

@@ -11,6 +11,8 @@ from approvals.errors import Refusal
 from approvals.identity.models import Tenant
 from approvals.models import Switch
 
+_AGENT = "one agent of the tenant (default: each); its id, `subject_id` in the log lines of its calls"
+
 
 class Command(BaseCommand):
     help = "Stop something in every process within two seconds, let it go on again, or list what is stopped."
@@ -52,7 +54,7 @@ def _scoped(parser: ArgumentParser) -> ArgumentParser:
     whose = parser.add_mutually_exclusive_group(required=True)
     whose.add_argument("--tenant", metavar="SLUG", help="one tenant, such as acme")
     whose.add_argument("--all-tenants", action="store_true", help="the whole installation")
-    parser.add_argument("--agent", type=UUID, metavar="ID", help="one agent of the tenant (default: each)")
+    parser.add_argument("--agent", type=UUID, metavar="ID", help=_AGENT)
     parser.add_argument(
         "--tool", default="", metavar="NAME", help="one tool, such as request_refund (default: each)"
     )

@@ -24,7 +24,9 @@ class Command(BaseCommand):
     _told = 0
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--tenant", type=UUID, metavar="ID", help="only this tenant's trail")
+        parser.add_argument(
+            "--tenant", type=UUID, metavar="ID", help="only the trail of the tenant with this id"
+        )
         parser.add_argument(
             "--json", action="store_true", dest="as_json", help="print the report as one JSON object"
         )
