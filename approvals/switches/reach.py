@@ -50,7 +50,7 @@ def on() -> list[Switch]:
 
 
 def check(by: Requester, tool: str) -> None:
-    """Whether this requester may call a tool ("" for a resource) now. Raises SwitchedOff.
+    """Whether this requester may now call a tool, or what stands for it ("" for no tool). Raises SwitchedOff.
 
     Asks the database once a tenant and second. Where it does not answer, look-ups go on and a tool that files
     requests raises SwitchesUnknown.
@@ -154,5 +154,5 @@ def _what(switch: Switch) -> str:
     else:
         whose, of = "for everybody", "of all agents"
     if switch.tool:
-        return f"this tool {whose}"
+        return f"the tool {switch.tool} {whose}"
     return f"{'every call' if switch.stops == Switch.EVERYTHING else 'all requests'} {of}"
