@@ -93,7 +93,7 @@ def expire(request_id: UUID, tenant_id: UUID) -> bool:
         late = ApprovalRequest.objects.filter(
             pk=request_id, status__in=sources(Status.EXPIRED), expires_at__lte=now, frozen_at=None
         )
-        won = late.exclude(switches.reached(switches.on())).update(status=Status.EXPIRED, finished_at=now)
+        won = late.exclude(switches.covered()).update(status=Status.EXPIRED, finished_at=now)
         if won == 1:
             request = ApprovalRequest.objects.only("id", "tenant_id", "revision", "trace_id").get(
                 pk=request_id

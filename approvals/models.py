@@ -268,6 +268,8 @@ class Switch(models.Model):
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, null=True)
     agent = models.ForeignKey(Agent, on_delete=models.CASCADE, null=True)
     tool = models.CharField(max_length=60, blank=True)  # as agents call it: request_refund
+    # What the tool asks for, "" where it files nothing: the database compares it with requests, and knows no tools.
+    action = models.CharField(max_length=60, blank=True, default="", db_default="")
     stops = models.CharField(
         max_length=10, choices=[(REQUESTS, "requests; reads stay on"), (EVERYTHING, "everything")]
     )
@@ -287,6 +289,9 @@ class Switch(models.Model):
             models.CheckConstraint(
                 condition=models.Q(agent__isnull=True) | models.Q(tenant__isnull=False),
                 name="switch_of_an_agent_has_its_tenant",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(action="") | ~models.Q(tool=""), name="switch_of_an_action_has_its_tool"
             ),
             models.UniqueConstraint(
                 fields=["tenant", "agent", "tool"],
