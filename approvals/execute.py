@@ -11,7 +11,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Max, QuerySet
+from django.db.models import Max
 from django.utils import timezone
 
 from approvals import actions, backing, judge, outbox, switches, watching
@@ -51,6 +51,10 @@ class LeaseLost(CountersignError):
     """Another worker took this attempt over; its record counts, not ours."""
 
 
+class Stopped(CountersignError):
+    """A switch is over this request. Nothing of this attempt was sent."""
+
+
 @span("execute")
 def run(request_id: UUID, tenant_id: UUID) -> None:
     """Carry an approved request out, or go on where a dead worker left it.
@@ -61,6 +65,19 @@ def run(request_id: UUID, tenant_id: UUID) -> None:
     claim = _claim(request_id, tenant_id)
     if claim is None:
         return
+    try:
+        _carry_out(claim)
+    except Stopped as stopped:
+        switch: Switch = stopped.details["switch"]  # type: ignore[assignment]
+        _hold(claim, switch)
+        raise switches.waits(switch) from stopped
+
+
+def _carry_out(claim: Claim) -> None:
+    """Look again, judge again, send. Raises Stopped or outbox.Postponed."""
+    # Before anything is looked up: who approved under a switch is not asked again because of it.
+    with tenant_scope(claim.request.tenant_id):
+        _check_not_stopped(claim)
     action, arguments, approved = judge.stored(claim.request)
     try:
         judge.check_sound(claim.request, action, arguments, approved)
@@ -232,15 +249,9 @@ def _call(claim: Claim, action: actions.AnyAction, arguments: Arguments, facts: 
     """Commit that it is about to be sent, send it with nothing open, record what came back."""
     request = claim.request
     with tenant_scope(request.tenant_id):
-        switch = switches.in_the_way(request)
-        if switch is not None:
-            _hold(claim, switch)
-        else:
-            _fence(claim, sent_at=timezone.now())
-            about = {"attempt": claim.execution.number, "key": claim.execution.key}
-            _record("execution.sent", request, about)
-    if switch is not None:
-        raise switches.waits(switch)
+        _check_not_stopped(claim)
+        _fence(claim, sent_at=timezone.now())
+        _record("execution.sent", request, {"attempt": claim.execution.number, "key": claim.execution.key})
     try:
         writer = backing.writer(claim.tenant_slug)
         receipt = action.execute(arguments, facts, writer, key=claim.execution.key, reference=str(request.pk))
@@ -258,18 +269,27 @@ def _call(claim: Claim, action: actions.AnyAction, arguments: Arguments, facts: 
         _succeeded(claim, receipt, writer.last_status)
 
 
+def _check_not_stopped(claim: Claim) -> None:
+    """In the transaction of what must not happen under a switch. Raises Stopped."""
+    if switch := switches.in_the_way(claim.request):
+        raise Stopped(switch=switch)
+
+
 def _hold(claim: Claim, switch: Switch) -> None:
-    """Nothing was sent: the request is approved again and waits, unless an earlier attempt of it was in doubt."""
-    request, is_news = claim.request, not _held_by(switch, claim.request).exists()
-    _fence(claim, finished_at=timezone.now(), outcome="held", detail=f"{switch.reason} (switch {switch.pk})")
-    if not _was_in_doubt(request):
-        _move(request, Status.APPROVED)
-    if is_news:
-        _record("execution.held", request, {"attempt": claim.execution.number, "switch": str(switch.pk)})
+    """The request is approved again and waits, unless an earlier attempt of it was in doubt. One event a switch."""
+    request = claim.request
+    with tenant_scope(request.tenant_id):
+        is_news = not _was_held_by(switch, request)
+        _fence(claim, finished_at=timezone.now(), outcome="held", held_by=switch.pk, detail=switch.reason)
+        if not _was_in_doubt(request):
+            _move(request, Status.APPROVED)
+        if is_news:
+            about = {"attempt": claim.execution.number, "switch": str(switch.pk)}
+            _record("execution.held", request, about)
 
 
-def _held_by(switch: Switch, request: ApprovalRequest) -> QuerySet[Execution]:
-    return Execution.objects.filter(request=request, outcome="held", detail__endswith=f"(switch {switch.pk})")
+def _was_held_by(switch: Switch, request: ApprovalRequest) -> bool:
+    return Execution.objects.filter(request=request, held_by=switch.pk).exists()
 
 
 def _wait_while_held(request_id: UUID, tenant_id: UUID) -> None:
@@ -283,7 +303,7 @@ def _wait_while_held(request_id: UUID, tenant_id: UUID) -> None:
         if is_open or request.status not in (Status.APPROVED, Status.EXECUTING):
             return
         switch = switches.over(request)
-        if switch and _held_by(switch, request).exists():
+        if switch and _was_held_by(switch, request):
             raise switches.waits(switch)
 
 
@@ -307,10 +327,8 @@ def _refused(claim: Claim, refusal: BackingRefused) -> None:
 
 
 def _uncertain(claim: Claim, error: Exception) -> None:
-    detail, status = (
-        type(error).__name__,
-        None,
-    )  # the words of an error that is not ours may quote what was sent
+    # The words of an error that is not ours may quote what was sent.
+    detail, status = type(error).__name__, None
     if isinstance(error, CountersignError):
         detail, status = str(error), error.details.get("status")
     with tenant_scope(claim.request.tenant_id):
@@ -341,6 +359,7 @@ def _was_in_doubt(request: ApprovalRequest) -> bool:
 
 def _stale(claim: Claim, reason: str) -> None:
     with tenant_scope(claim.request.tenant_id):
+        _check_not_stopped(claim)
         _fence(claim, finished_at=timezone.now(), outcome="stale", detail=reason[:1000])
         _move(claim.request, Status.STALE)
         _record("request.stale", claim.request, {"because": reason[:300]})

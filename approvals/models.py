@@ -217,6 +217,7 @@ class Execution(models.Model):
     sent_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
     outcome = models.CharField(max_length=20, blank=True)
+    held_by = models.UUIDField(null=True)  # the switch's id
     backing_status = models.PositiveSmallIntegerField(null=True)
     detail = models.CharField(max_length=1000, blank=True)
 
@@ -226,6 +227,10 @@ class Execution(models.Model):
             models.UniqueConstraint(fields=["request", "number"], name="execution_number"),
             models.UniqueConstraint(
                 fields=["request"], condition=models.Q(finished_at__isnull=True), name="one_open_execution"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(outcome="held") ^ models.Q(held_by__isnull=True),
+                name="execution_held_by_a_switch",
             ),
         ]
 
