@@ -7,7 +7,7 @@ from uuid import UUID
 from django.db.models import Q
 from django.utils import timezone
 
-from approvals import backing, judge, outbox, switches, watching
+from approvals import backing, judge, moves, outbox, switches, watching
 from approvals.actions.contract import Facts
 from approvals.audit.decisions import decided
 from approvals.audit.events import Actor, record
@@ -226,11 +226,8 @@ def _deny(request: ApprovalRequest, who: Actor, comment: str, trace_id: str) -> 
 
 
 def _move(request: ApprovalRequest, new: Status, **changes: object) -> None:
-    """The only assignment of a status here: conditional on the old one, though the row is locked."""
-    won = ApprovalRequest.objects.filter(pk=request.pk, status__in=sources(new)).update(status=new, **changes)
-    if won != 1:
+    if not moves.make(request, new, **changes):
         raise MoveRefused(status=request.status, wanted=new)
-    watching.moved(request)
     request.refresh_from_db()
 
 
