@@ -7,7 +7,7 @@ from uuid import UUID
 from django.db.models import Q
 from django.utils import timezone
 
-from approvals import backing, judge, outbox, switches, watching
+from approvals import backing, judge, moves, outbox, switches, watching
 from approvals.actions.contract import Facts
 from approvals.audit.decisions import decided
 from approvals.audit.events import Actor, record
@@ -93,7 +93,7 @@ def expire(request_id: UUID, tenant_id: UUID) -> bool:
         late = ApprovalRequest.objects.filter(
             pk=request_id, status__in=sources(Status.EXPIRED), expires_at__lte=now, frozen_at=None
         )
-        won = late.exclude(switches.reached(switches.on())).update(status=Status.EXPIRED, finished_at=now)
+        won = late.exclude(switches.covered()).update(status=Status.EXPIRED, finished_at=now)
         if won == 1:
             request = ApprovalRequest.objects.only("id", "tenant_id", "revision", "trace_id").get(
                 pk=request_id
@@ -226,11 +226,8 @@ def _deny(request: ApprovalRequest, who: Actor, comment: str, trace_id: str) -> 
 
 
 def _move(request: ApprovalRequest, new: Status, **changes: object) -> None:
-    """The only assignment of a status here: conditional on the old one, though the row is locked."""
-    won = ApprovalRequest.objects.filter(pk=request.pk, status__in=sources(new)).update(status=new, **changes)
-    if won != 1:
+    if not moves.make(request, new, **changes):
         raise MoveRefused(status=request.status, wanted=new)
-    watching.moved(request)
     request.refresh_from_db()
 
 

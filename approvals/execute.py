@@ -11,10 +11,10 @@ from datetime import timedelta
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Max, QuerySet
+from django.db.models import Max
 from django.utils import timezone
 
-from approvals import actions, backing, judge, outbox, switches, watching
+from approvals import actions, attempts, backing, judge, moves, outbox, switches
 from approvals.actions.contract import Arguments, Facts, Receipt
 from approvals.audit.decisions import decided
 from approvals.audit.events import Actor, record
@@ -30,7 +30,7 @@ from approvals.errors import (
 )
 from approvals.models import ApprovalRequest, Execution, Switch
 from approvals.payloads import canonical, digest
-from approvals.states import Status, sources
+from approvals.states import Status
 from approvals.tracing import span
 from policies.verdicts import Deny, Require, Verdict, from_json, stricter
 
@@ -51,6 +51,14 @@ class LeaseLost(CountersignError):
     """Another worker took this attempt over; its record counts, not ours."""
 
 
+class Stopped(CountersignError):
+    """A switch is over this request. Nothing of this attempt was sent."""
+
+    def __init__(self, switch: Switch) -> None:
+        super().__init__()
+        self.switch = switch
+
+
 @span("execute")
 def run(request_id: UUID, tenant_id: UUID) -> None:
     """Carry an approved request out, or go on where a dead worker left it.
@@ -61,6 +69,18 @@ def run(request_id: UUID, tenant_id: UUID) -> None:
     claim = _claim(request_id, tenant_id)
     if claim is None:
         return
+    try:
+        _carry_out(claim)
+    except Stopped as stopped:
+        _hold(claim, stopped.switch)
+        raise switches.waits(stopped.switch) from stopped
+
+
+def _carry_out(claim: Claim) -> None:
+    """Look again, judge again, send. Raises Stopped or outbox.Postponed."""
+    # Before anything is looked up: who approved under a switch is not asked again because of it.
+    with tenant_scope(claim.request.tenant_id):
+        _check_not_stopped(claim)
     action, arguments, approved = judge.stored(claim.request)
     try:
         judge.check_sound(claim.request, action, arguments, approved)
@@ -89,7 +109,7 @@ def reconcile(request_id: UUID, tenant_id: UUID) -> None:
     """
     with tenant_scope(tenant_id):
         request = ApprovalRequest.objects.select_related("tenant").get(pk=request_id)
-        under_way = _under_way(request)
+        under_way = attempts.under_way(request)
     if request.status != Status.UNCERTAIN:
         return
     action, arguments, _ = judge.stored(request)
@@ -134,19 +154,6 @@ def _asked(
         raise outbox.Postponed(5, str(error)) from error
 
 
-def _under_way(request: ApprovalRequest) -> float:
-    """Seconds for which "there is no record" is not proof yet: an attempt that nobody answered may still arrive.
-
-    One that the API itself ended with an error (500) has ended there; 502 to 504 are a gateway's words.
-    """
-    in_doubt = Execution.objects.filter(request=request, outcome="uncertain")
-    last = in_doubt.exclude(backing_status=500).aggregate(last=Max("sent_at"))["last"]
-    if last is None:
-        return 0.0
-    until = last + timedelta(seconds=settings.BACKING_LONGEST_SECONDS)
-    return float((until - timezone.now()).total_seconds())
-
-
 def _claim(request_id: UUID, tenant_id: UUID) -> Claim | None:
     """The next attempt, committed; None when there is nothing (more) to do for this caller."""
     with tenant_scope(tenant_id):
@@ -155,7 +162,7 @@ def _claim(request_id: UUID, tenant_id: UUID) -> Claim | None:
             .select_for_update(of=("self",))
             .get(pk=request_id)
         )
-        open_one = Execution.objects.filter(request=request, finished_at=None).first()
+        open_one = attempts.open_one(request)
         if request.status == Status.EXECUTING and open_one is not None:
             _take_over(request, open_one)
         elif request.status == Status.APPROVED and not switches.time_is_up(request):
@@ -232,15 +239,9 @@ def _call(claim: Claim, action: actions.AnyAction, arguments: Arguments, facts: 
     """Commit that it is about to be sent, send it with nothing open, record what came back."""
     request = claim.request
     with tenant_scope(request.tenant_id):
-        switch = switches.in_the_way(request)
-        if switch is not None:
-            _hold(claim, switch)
-        else:
-            _fence(claim, sent_at=timezone.now())
-            about = {"attempt": claim.execution.number, "key": claim.execution.key}
-            _record("execution.sent", request, about)
-    if switch is not None:
-        raise switches.waits(switch)
+        _check_not_stopped(claim)
+        _fence(claim, sent_at=timezone.now())
+        _record("execution.sent", request, {"attempt": claim.execution.number, "key": claim.execution.key})
     try:
         writer = backing.writer(claim.tenant_slug)
         receipt = action.execute(arguments, facts, writer, key=claim.execution.key, reference=str(request.pk))
@@ -258,18 +259,23 @@ def _call(claim: Claim, action: actions.AnyAction, arguments: Arguments, facts: 
         _succeeded(claim, receipt, writer.last_status)
 
 
+def _check_not_stopped(claim: Claim) -> None:
+    """In the transaction of what must not happen under a switch. Raises Stopped."""
+    if switch := switches.in_the_way(claim.request):
+        raise Stopped(switch)
+
+
 def _hold(claim: Claim, switch: Switch) -> None:
-    """Nothing was sent: the request is approved again and waits, unless an earlier attempt of it was in doubt."""
-    request, is_news = claim.request, not _held_by(switch, claim.request).exists()
-    _fence(claim, finished_at=timezone.now(), outcome="held", detail=f"{switch.reason} (switch {switch.pk})")
-    if not _was_in_doubt(request):
-        _move(request, Status.APPROVED)
-    if is_news:
-        _record("execution.held", request, {"attempt": claim.execution.number, "switch": str(switch.pk)})
-
-
-def _held_by(switch: Switch, request: ApprovalRequest) -> QuerySet[Execution]:
-    return Execution.objects.filter(request=request, outcome="held", detail__endswith=f"(switch {switch.pk})")
+    """The request is approved again and waits, unless an earlier attempt of it was in doubt. One event a switch."""
+    request = claim.request
+    with tenant_scope(request.tenant_id):
+        is_news = not attempts.was_held_by(switch, request)
+        _fence(claim, finished_at=timezone.now(), outcome="held", held_by=switch.pk, detail=switch.reason)
+        if not attempts.was_in_doubt(request):
+            _move(request, Status.APPROVED)
+        if is_news:
+            about = {"attempt": claim.execution.number, "switch": str(switch.pk)}
+            _record("execution.held", request, about)
 
 
 def _wait_while_held(request_id: UUID, tenant_id: UUID) -> None:
@@ -279,11 +285,10 @@ def _wait_while_held(request_id: UUID, tenant_id: UUID) -> None:
     """
     with tenant_scope(tenant_id):
         request = ApprovalRequest.objects.get(pk=request_id)
-        is_open = Execution.objects.filter(request=request, finished_at=None).exists()
-        if is_open or request.status not in (Status.APPROVED, Status.EXECUTING):
+        if attempts.open_one(request) or request.status not in (Status.APPROVED, Status.EXECUTING):
             return
         switch = switches.over(request)
-        if switch and _held_by(switch, request).exists():
+        if switch and attempts.was_held_by(switch, request):
             raise switches.waits(switch)
 
 
@@ -299,7 +304,7 @@ def _refused(claim: Claim, refusal: BackingRefused) -> None:
         _fence(
             claim, finished_at=timezone.now(), outcome="failed", backing_status=status, detail=str(refusal)
         )
-        if _was_in_doubt(claim.request):
+        if attempts.was_in_doubt(claim.request):
             # An earlier attempt may be what it was refused for. The last word is the provider's record.
             _doubt(claim.request, "It was refused after an attempt that nobody answered.")
         else:
@@ -307,10 +312,8 @@ def _refused(claim: Claim, refusal: BackingRefused) -> None:
 
 
 def _uncertain(claim: Claim, error: Exception) -> None:
-    detail, status = (
-        type(error).__name__,
-        None,
-    )  # the words of an error that is not ours may quote what was sent
+    # The words of an error that is not ours may quote what was sent.
+    detail, status = type(error).__name__, None
     if isinstance(error, CountersignError):
         detail, status = str(error), error.details.get("status")
     with tenant_scope(claim.request.tenant_id):
@@ -321,7 +324,7 @@ def _uncertain(claim: Claim, error: Exception) -> None:
 def _give_back(claim: Claim, action: actions.AnyAction, arguments: Arguments, reason: str) -> None:
     """To the reviewers, unless the facts changed because an earlier attempt of ours arrived after all."""
     with tenant_scope(claim.request.tenant_id):
-        in_doubt = _was_in_doubt(claim.request)
+        in_doubt = attempts.was_in_doubt(claim.request)
     receipt = None
     if in_doubt:
         try:
@@ -335,12 +338,9 @@ def _give_back(claim: Claim, action: actions.AnyAction, arguments: Arguments, re
         _succeeded(claim, receipt, None)
 
 
-def _was_in_doubt(request: ApprovalRequest) -> bool:
-    return Execution.objects.filter(request=request, outcome="uncertain").exists()
-
-
 def _stale(claim: Claim, reason: str) -> None:
     with tenant_scope(claim.request.tenant_id):
+        _check_not_stopped(claim)
         _fence(claim, finished_at=timezone.now(), outcome="stale", detail=reason[:1000])
         _move(claim.request, Status.STALE)
         _record("request.stale", claim.request, {"because": reason[:300]})
@@ -375,11 +375,8 @@ def _finish(request: ApprovalRequest, status: Status, outcome: str, reference: s
 
 
 def _move(request: ApprovalRequest, new: Status, **changes: object) -> None:
-    won = ApprovalRequest.objects.filter(pk=request.pk, status__in=sources(new)).update(status=new, **changes)
-    if won != 1:
+    if not moves.make(request, new, **changes):
         raise LeaseLost
-    watching.moved(request)
-    request.status = new
 
 
 def _record(kind: str, request: ApprovalRequest, data: dict[str, object]) -> None:

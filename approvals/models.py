@@ -218,6 +218,7 @@ class Execution(models.Model):
     sent_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
     outcome = models.CharField(max_length=20, blank=True)
+    held_by = models.UUIDField(null=True)  # the switch's id
     backing_status = models.PositiveSmallIntegerField(null=True)
     detail = models.CharField(max_length=1000, blank=True)
 
@@ -227,6 +228,10 @@ class Execution(models.Model):
             models.UniqueConstraint(fields=["request", "number"], name="execution_number"),
             models.UniqueConstraint(
                 fields=["request"], condition=models.Q(finished_at__isnull=True), name="one_open_execution"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(outcome="held") ^ models.Q(held_by__isnull=True),
+                name="execution_held_by_a_switch",
             ),
         ]
 
@@ -269,6 +274,8 @@ class Switch(models.Model):
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, null=True)
     agent = models.ForeignKey(Agent, on_delete=models.CASCADE, null=True)
     tool = models.CharField(max_length=60, blank=True)  # as agents call it: request_refund
+    # What the tool asks for, "" where it files nothing: the database compares it with requests, and knows no tools.
+    action = models.CharField(max_length=60, blank=True, default="", db_default="")
     stops = models.CharField(
         max_length=10, choices=[(REQUESTS, "requests; reads stay on"), (EVERYTHING, "everything")]
     )
@@ -288,6 +295,9 @@ class Switch(models.Model):
             models.CheckConstraint(
                 condition=models.Q(agent__isnull=True) | models.Q(tenant__isnull=False),
                 name="switch_of_an_agent_has_its_tenant",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(action="") | ~models.Q(tool=""), name="switch_of_an_action_has_its_tool"
             ),
             models.UniqueConstraint(
                 fields=["tenant", "agent", "tool"],

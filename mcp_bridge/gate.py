@@ -8,6 +8,21 @@ from approvals.errors import LimitReached, LimitsUnknown, Refusal, SwitchedOff, 
 from approvals.identity.scopes import BROAD
 from mcp_bridge.call import Call, check_scope
 
+# All that an agent can reach without calling a tool, and the tool that it stands for: it stops with that tool.
+# What stands for none ("") stops with everything.
+STANDS_FOR = {
+    "agent://me": "",
+    "approval://{request_id}": "get_request_status",
+    "customer://{customer_id}": "",
+    "policy://refunds": "",
+    "runbook://failed-refund": "",
+    "schema://order": "",
+    "prompts/get": "",
+    "subscriptions/listen": "get_request_status",
+    "tasks/cancel": "withdraw_request",
+    "tasks/get": "get_request_status",
+    "tasks/update": "get_request_status",
+}
 # Nothing is wrong with the call: the same one is let in when the limit or the switch does.
 PASSING = (LimitReached, LimitsUnknown, SwitchedOff, SwitchesUnknown)
 
@@ -32,8 +47,13 @@ def admitted(call: Call, tool: str, scope: str, arguments: Mapping[str, object])
         raise
 
 
-def check(call: Call, scope: str, *, tool: str = "") -> None:
-    """May this agent do what needs this scope, and is it not stopped? `tool` is "" for all that is no tool.
+def check_other(call: Call, scope: str, what: str) -> None:
+    """`check` for what is no call of a tool: `what` is in STANDS_FOR."""
+    check(call, scope, tool=STANDS_FOR[what])
+
+
+def check(call: Call, scope: str, *, tool: str) -> None:
+    """May this agent do what needs this scope, and is it not stopped? `tool` is "" where no tool is meant.
 
     Raises ScopeMissing; SwitchedOff, with an event a minute on the trail; or SwitchesUnknown.
     """

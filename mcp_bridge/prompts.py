@@ -7,13 +7,13 @@ from mcp.server.context import CallNext, HandlerResult
 from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.prompts import Prompt
 from mcp.shared.exceptions import MCPError
-from mcp_types import INVALID_PARAMS, INVALID_REQUEST
+from mcp_types import INVALID_PARAMS
 
 from approvals.identity.scopes import READ
 from mcp_bridge.call import current
-from mcp_bridge.gate import check
+from mcp_bridge.gate import check_other
 from mcp_bridge.lifecycle import Context
-from mcp_bridge.refusals import TOLD, said
+from mcp_bridge.refusals import TOLD, error
 from mcp_bridge.threads import hop
 
 _STEPS = """Investigate why the refund of payment {payment_id} failed. Only look; change nothing.
@@ -57,9 +57,9 @@ async def name_what_is_wrong(ctx: Context, call_next: CallNext) -> HandlerResult
 async def investigate_failed_refund(payment_id: str) -> str:
     """Raises MCPError: without the scope, or unless `payment_id` is an id, for it becomes part of an instruction."""
     try:
-        await hop(check, current(), READ)
+        await hop(check_other, current(), READ, "prompts/get")
     except TOLD as refusal:
-        raise MCPError(INVALID_REQUEST, said(refusal)) from refusal
+        raise error(refusal) from refusal
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", payment_id):
         raise MCPError(INVALID_PARAMS, "payment_id has to be an id such as pay_10001.")
     return _STEPS.format(payment_id=payment_id)

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from mcp.server.mcpserver import MCPServer
-from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
+from mcp.server.mcpserver.exceptions import ResourceNotFoundError
 from mcp.server.mcpserver.resources import FunctionResource
 from pydantic import TypeAdapter, ValidationError
 
@@ -20,8 +20,8 @@ from approvals.identity.scopes import READ, allows
 from approvals.models import PolicyVersion
 from mcp_bridge import company, filing
 from mcp_bridge.call import Call, current, note
-from mcp_bridge.gate import check
-from mcp_bridge.refusals import TOLD, said
+from mcp_bridge.gate import check_other
+from mcp_bridge.refusals import TOLD, error, said
 from mcp_bridge.threads import hop
 from mcp_bridge.tool import DoorTool
 from policies.documents import load
@@ -37,6 +37,7 @@ POLICY, ORDER, ME, FAILED_REFUND = (
 )
 URIS = (POLICY, ORDER, ME, FAILED_REFUND)
 JSON, MARKDOWN = "application/json", "text/markdown"
+CUSTOMER, APPROVAL = "customer://{customer_id}", "approval://{request_id}"
 IDENTIFIER: TypeAdapter[str] = TypeAdapter(Identifier)
 # What the URI of each template begins with, and what an identifier behind it is. Raises ValueError.
 IDS: Mapping[str, Callable[[str], object]] = {"customer://": IDENTIFIER.validate_python, "approval://": UUID}
@@ -63,39 +64,39 @@ def add_to(server: MCPServer[Any], tools: list[DoorTool]) -> None:
         (ME, "Who you are here and what you may do", JSON, partial(me, tools)),
         (FAILED_REFUND, "What to do when a refund failed", MARKDOWN, runbook),
     ):
-        reader = partial(_read, read)
+        reader = partial(_read, uri, read)
         server.add_resource(
             FunctionResource(
                 uri=uri, name=uri, title=title, description=title, mime_type=mime_type, fn=reader
             )
         )
 
-    @server.resource("customer://{customer_id}", title="A customer, without contact data", mime_type=JSON)
+    @server.resource(CUSTOMER, title="A customer, without contact data", mime_type=JSON)
     async def customer(customer_id: str) -> str:
         """A redacted profile."""
-        return await _read(customer_profile, customer_id)
+        return await _read(CUSTOMER, customer_profile, customer_id)
 
-    @server.resource("approval://{request_id}", title="One of your requests", mime_type=JSON)
+    @server.resource(APPROVAL, title="One of your requests", mime_type=JSON)
     async def approval(request_id: str) -> str:
         """Where one of your requests stands; the same as get_request_status."""
-        return await _read(approval_request, request_id)
+        return await _read(APPROVAL, approval_request, request_id)
 
 
-async def _read(verb: Callable[..., str], *arguments: str) -> str:
-    """Missing and foreign are ResourceNotFoundError (-32602 on the wire, SEP-2164), in the same words."""
+async def _read(what: str, verb: Callable[..., str], *arguments: str) -> str:
+    """`what` is the URI or template, as in STANDS_FOR. Raises MCPError, or what the SDK makes one of, with the URI."""
     call = current()
     try:
-        return await hop(_allowed, verb, *arguments, call=call)
+        return await hop(_allowed, what, verb, *arguments, call=call)
     except NotFound as missing:
         note(call, missing)
         raise ResourceNotFoundError(said(missing)) from missing
     except TOLD as refusal:
         note(call, refusal)
-        raise ResourceError(said(refusal)) from refusal
+        raise error(refusal) from refusal
 
 
-def _allowed(verb: Callable[..., str], *arguments: str, call: Call) -> str:
-    check(call, READ)
+def _allowed(what: str, verb: Callable[..., str], *arguments: str, call: Call) -> str:
+    check_other(call, READ, what)
     return verb(*arguments, call)
 
 

@@ -22,6 +22,7 @@ from approvals import queries, switches, watching
 from approvals.errors import Refusal, WatchesTooMuch
 from approvals.identity.requester import Requester
 from approvals.states import Status
+from mcp_bridge.gate import STANDS_FOR
 from mcp_bridge.threads import quick_hop
 
 logger = logging.getLogger(__name__)
@@ -94,7 +95,7 @@ class Stream:
 
 def _standings(request_ids: Iterable[UUID], by: Requester) -> dict[UUID, Standing]:
     """Raises SwitchedOff or SwitchesUnknown."""
-    switches.check(by, "")
+    switches.check(by, STANDS_FOR["subscriptions/listen"])
     return queries.standings(request_ids, by)
 
 

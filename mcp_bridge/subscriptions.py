@@ -18,7 +18,6 @@ from mcp.server.subscriptions import SUBSCRIPTION_ID_META_KEY, ResourceUpdated, 
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
     INVALID_PARAMS,
-    INVALID_REQUEST,
     SubscriptionFilter,
     SubscriptionsListenRequestParams,
     SubscriptionsListenResult,
@@ -30,9 +29,9 @@ from approvals import queries
 from approvals.errors import CountersignError, NotFound, WatchesTooMuch
 from approvals.identity.scopes import READ
 from mcp_bridge.call import Call, current
-from mcp_bridge.gate import check
+from mcp_bridge.gate import check_other
 from mcp_bridge.lifecycle import Context, Identify
-from mcp_bridge.refusals import TOLD, said
+from mcp_bridge.refusals import TOLD, error
 from mcp_bridge.streams import MOST_WATCHED, Standing, Stream, Streams
 from mcp_bridge.tasks import EXTENSION
 from mcp_bridge.threads import hop
@@ -113,7 +112,7 @@ def _request_id(written: str) -> UUID:
 
 def _mine(request_ids: list[UUID], call: Call) -> dict[UUID, Standing]:
     """How they stand. One that is not this agent's is refused as in reading it, and leaves the same event."""
-    check(call, READ)
+    check_other(call, READ, LISTEN)
     call.line.resource_id = f"{SCHEME}{request_ids[0]}" if len(request_ids) == 1 else None
     found = queries.standings(request_ids, call.by)
     for request_id in request_ids:
@@ -131,9 +130,8 @@ def _narrowed(ctx: Context, known: Mapping[UUID, Standing]) -> Context:
 
 def _error(refusal: CountersignError) -> MCPError:
     """As reading the resource says it: the same words, code and data."""
-    if isinstance(refusal, NotFound):
-        return MCPError(INVALID_PARAMS, said(refusal), {"uri": f"{SCHEME}{refusal.details['id']}"})
-    return MCPError(INVALID_REQUEST, said(refusal))
+    missing = isinstance(refusal, NotFound)
+    return error(refusal, {"uri": f"{SCHEME}{refusal.details['id']}"} if missing else None)
 
 
 def _without_list_changes(result: HandlerResult) -> HandlerResult:

@@ -12,10 +12,7 @@ from uuid import UUID
 from mcp.server.context import CallNext, HandlerResult
 from mcp.server.extension import Extension, MethodBinding
 from mcp.server.mcpserver.server import require_client_extension
-from mcp.shared.exceptions import MCPError
 from mcp_types import (
-    INVALID_PARAMS,
-    INVALID_REQUEST,
     CallToolRequestParams,
     CallToolResult,
     RequestParams,
@@ -30,9 +27,9 @@ from approvals.queries import AgentView
 from approvals.states import Status
 from mcp_bridge import filing
 from mcp_bridge.call import Call, current
-from mcp_bridge.gate import check
+from mcp_bridge.gate import check_other
 from mcp_bridge.lifecycle import Context
-from mcp_bridge.refusals import TOLD, said
+from mcp_bridge.refusals import TOLD, error
 from mcp_bridge.threads import hop
 
 EXTENSION = "io.modelcontextprotocol/tasks"
@@ -131,10 +128,8 @@ async def _answered(ctx: Context, params: TaskParams, verb: Callable[[UUID, Call
         request_id = _request_id(params.task_id)
         call.line.resource_id = str(request_id)
         return {"resultType": "complete", **await hop(verb, request_id, call)}
-    except NotFound as missing:
-        raise MCPError(INVALID_PARAMS, said(missing)) from missing
     except TOLD as refusal:
-        raise MCPError(INVALID_REQUEST, said(refusal)) from refusal
+        raise error(refusal) from refusal
 
 
 def _request_id(task_id: str) -> UUID:
@@ -145,7 +140,7 @@ def _request_id(task_id: str) -> UUID:
 
 
 def _detailed(request_id: UUID, call: Call) -> Wire:
-    check(call, READ, tool="get_request_status")
+    check_other(call, READ, "tasks/get")
     view = queries.request_of_agent(request_id, call.by, trace_id=call.trace_id)
     progress = filing.progress(view, call)
     task = _task(view, progress)
@@ -159,7 +154,7 @@ def _detailed(request_id: UUID, call: Call) -> Wire:
 
 def _withdrawn(request_id: UUID, call: Call) -> Wire:
     """Acknowledged also when it is too late (Task Cancellation); `tasks/get` tells what became of it."""
-    check(call, REQUEST, tool="withdraw_request")
+    check_other(call, REQUEST, "tasks/cancel")
     try:
         request = submit.withdraw(request_id, by=call.by, trace_id=call.trace_id)
         call.line.approval_state = request.status
@@ -169,7 +164,7 @@ def _withdrawn(request_id: UUID, call: Call) -> Wire:
 
 
 def _known(request_id: UUID, call: Call) -> Wire:
-    check(call, REQUEST)
+    check_other(call, REQUEST, "tasks/update")
     view = queries.request_of_agent(request_id, call.by, trace_id=call.trace_id)
     call.line.approval_state = view.status
     return {}

@@ -30,7 +30,7 @@ SENTENCES = {
     "if it is still needed.",
     Status.WITHDRAWN: "Withdrawn; nothing was done.",
 }
-HELD = "An operator has stopped this for now: its deadline is held, and it is carried out only when they let it go on."
+HELD = "An operator has stopped this for now: its deadline is held, and nothing is carried out until they let it go on."
 
 # What `agent_view` reads. Agents ask where a request stands all day: so it is one statement, and no more columns.
 # In the model's order, which is that of `from_db`.

@@ -1,8 +1,10 @@
 """The trail for reading: what happened, by whom, in words. And the event of an access that was denied."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
+
+from django.db.models import Q
 
 from approvals.audit import queries as audit
 from approvals.audit.decisions import decided
@@ -12,10 +14,21 @@ from approvals.database import tenant_scope
 from approvals.errors import NotFound
 from approvals.identity.models import Agent, Membership
 from approvals.identity.requester import Reviewer
-from approvals.models import ApprovalRequest
+from approvals.models import ApprovalRequest, Switch
 from approvals.queries.paging import ROWS, Page, mark, page, parsed
 
 AUDITOR = "auditor"
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """What the switch of an event stops. `agent` and `tool` are "" for all of them; so is a reason told elsewhere."""
+
+    for_everybody: bool
+    agent: str
+    tool: str
+    stops: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -25,6 +38,8 @@ class TrailLine:
     entry: TrailEntry
     actor: str
     headline: str  # of the request, "" where the event has none
+    stop: Stopped | None  # by the switch that the event names
+    rule: str  # that approved the request, so that no person did; else ""
 
 
 @dataclass(frozen=True)
@@ -74,14 +89,53 @@ def allowed(by: Reviewer, *, wanted: str, what: str = "") -> None:
 
 
 def _lines(tenant_id: UUID, entries: Sequence[TrailEntry]) -> tuple[TrailLine, ...]:
-    names = _names(tenant_id)
+    names, switches = _names(tenant_id), _switches(tenant_id, entries)
     about = ApprovalRequest.objects.filter(pk__in={entry.request_id for entry in entries if entry.request_id})
     headlines = dict(about.values_list("pk", "headline"))
     return tuple(
         TrailLine(
-            entry, _actor(entry, names), headlines.get(entry.request_id, "") if entry.request_id else ""
+            entry,
+            _actor(entry, names),
+            headlines.get(entry.request_id, "") if entry.request_id else "",
+            _stop(entry, switches.get(str(entry.data.get("switch"))), names),
+            _rule(entry),
         )
         for entry in entries
+    )
+
+
+def _switches(tenant_id: UUID, entries: Sequence[TrailEntry]) -> dict[str, Switch]:
+    """Those that the events name, by id; ours and everybody's."""
+    wanted = {switch_id for entry in entries if (switch_id := _id(entry.data.get("switch")))}
+    ours = Switch.objects.filter(Q(tenant_id=tenant_id) | Q(tenant_id=None))
+    return {str(switch.pk): switch for switch in ours.filter(pk__in=wanted)} if wanted else {}
+
+
+def _id(written: object) -> UUID | None:
+    """None for what is no id: an event says what its process wrote."""
+    try:
+        return UUID(str(written))
+    except ValueError:
+        return None
+
+
+def _rule(entry: TrailEntry) -> str:
+    is_by_rule = entry.kind == "request.approved" and entry.actor.kind == "system"
+    return str(entry.data.get("rule", "")) if is_by_rule else ""
+
+
+def _stop(entry: TrailEntry, switch: Switch | None, names: Mapping[str, str]) -> Stopped | None:
+    """What was written down then comes before what the switch says today: it is sealed."""
+    if switch is None:
+        return None
+    told = entry.data if "stops" in entry.data else vars(switch)
+    agent = str(told["agent_id"] or "")
+    return Stopped(
+        for_everybody=switch.tenant_id is None,
+        agent=names.get(agent, agent),
+        tool=str(told["tool"]),
+        stops=str(told["stops"]),
+        reason="" if "reason" in entry.personal else switch.reason,
     )
 
 

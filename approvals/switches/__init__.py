@@ -5,7 +5,7 @@ deadlines of what is stopped.
 """
 
 from approvals.switches.clocks import Clocks, deadline, is_held, tend, time_is_up
-from approvals.switches.reach import check, check_goes_on, in_the_way, on, over, reached, tools, waits
+from approvals.switches.reach import check, check_goes_on, covered, in_the_way, on, over, tools, waits
 from approvals.switches.turning import OPERATOR, PLATFORM_OPERATOR, may_operate, turn_off, turn_on
 
 __all__ = [
@@ -14,13 +14,13 @@ __all__ = [
     "Clocks",
     "check",
     "check_goes_on",
+    "covered",
     "deadline",
     "in_the_way",
     "is_held",
     "may_operate",
     "on",
     "over",
-    "reached",
     "tend",
     "time_is_up",
     "tools",

@@ -10,18 +10,22 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.contrib.postgres.functions import TransactionNow
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from approvals.audit.events import Actor, record
 from approvals.database import tenant_scope
 from approvals.models import ApprovalRequest, Switch
 from approvals.states import OPEN
-from approvals.switches.reach import on, over, reached
+from approvals.switches.reach import STILL_ON, covered, on, over, reached
 
 BATCH = 200  # requests whose clock is stopped, and whose clock is set on, in one round
 SETTLES = timedelta(minutes=1)  # in which every process knows of a switch, and what was under way is filed
 SWEEPER = Actor("system", "sweeper")
+# When a clock is stopped and when it is set on, as the database asks for it (migration 0006): at `now` of this
+# transaction, which may have waited.
+IS_ON = STILL_ON & Q(turned_on_at__lte=TransactionNow())
+WAS_ON = STILL_ON | Q(turned_off_at__gt=TransactionNow())
 
 
 @dataclass(frozen=True)
@@ -67,11 +71,10 @@ def time_is_up(request: ApprovalRequest) -> bool:
 
 @dataclass(frozen=True)
 class Due:
-    """Some requests of one tenant whose clocks are to be looked at, and the switches that are on."""
+    """Some requests of one tenant whose clocks are to be looked at."""
 
     tenant_id: UUID
     request_ids: tuple[UUID, ...]
-    switches: tuple[Switch, ...]
 
 
 class Clocks:
@@ -90,9 +93,9 @@ class Clocks:
         now_on = frozenset(switch.pk for switch in switches)
         if now_on == self._settled:
             return []
-        covered = reached(switches)
-        stop = _some(_open().filter(covered, frozen_at=None), switches)
-        set_on = _some(_open().exclude(covered).exclude(frozen_at=None), switches)
+        under = reached(switches)
+        stop = _some(_open().filter(under, frozen_at=None))
+        set_on = _some(_open().exclude(under).exclude(frozen_at=None))
         is_settled = not (stop or set_on or any(map(_is_young, switches)))
         self._settled = now_on if is_settled else None
         return stop + set_on
@@ -105,10 +108,15 @@ def tend(due: Due) -> None:
     """
     with tenant_scope(due.tenant_id):
         mine = _open().filter(pk__in=due.request_ids)
-        covered = set(mine.filter(reached(due.switches)).values_list("pk", flat=True))
         rows = mine.only("id", "tenant_id", "expires_at", "frozen_at", "trace_id")
-        for request in rows.annotate(now=TransactionNow()).select_for_update(skip_locked=True):
-            _set(request, request.now, is_covered=request.pk in covered)
+        looked = rows.annotate(now=TransactionNow(), is_covered=covered()).select_for_update(skip_locked=True)
+        clocks = [(each, _at(each, each.now, is_covered=each.is_covered)) for each in looked]
+        # In one statement with the question, and so below: a switch that is turned this moment costs a round, no more.
+        stopped = [request.pk for request, clock in clocks if clock.frozen_at and not request.frozen_at]
+        ApprovalRequest.objects.filter(covered(IS_ON), pk__in=stopped).update(frozen_at=TransactionNow())
+        for request, clock in clocks:
+            if request.frozen_at and not clock.frozen_at:
+                _set_on(request, request.frozen_at, clock.expires_at)
 
 
 def _is_young(switch: Switch) -> bool:
@@ -119,24 +127,24 @@ def _open() -> QuerySet[ApprovalRequest]:
     return ApprovalRequest.objects.filter(status__in=OPEN)
 
 
-def _some(requests: QuerySet[ApprovalRequest], switches: tuple[Switch, ...]) -> list[Due]:
+def _some(requests: QuerySet[ApprovalRequest]) -> list[Due]:
     of_tenant: dict[UUID, list[UUID]] = defaultdict(list)
     for request_id, tenant_id in requests.order_by("expires_at").values_list("id", "tenant_id")[:BATCH]:
         of_tenant[tenant_id].append(request_id)
-    return [Due(tenant_id, tuple(ids), switches) for tenant_id, ids in of_tenant.items()]
+    return [Due(tenant_id, tuple(ids)) for tenant_id, ids in of_tenant.items()]
 
 
-def _set(request: ApprovalRequest, now: datetime, *, is_covered: bool) -> None:
+def _at(request: ApprovalRequest, now: datetime, *, is_covered: bool) -> Clock:
+    clock = Clock(request.expires_at, request.frozen_at)
     if request.frozen_at and request.frozen_at > now:
-        return  # somebody gave it a new deadline since this transaction began
-    before = Clock(request.expires_at, request.frozen_at)
-    after = before.at(now, held=is_covered)
-    if after == before:
-        return
-    changed = ApprovalRequest.objects.filter(pk=request.pk)
-    changed.update(expires_at=after.expires_at, frozen_at=after.frozen_at)
-    if before.frozen_at is not None:
-        _record(request, before.frozen_at, now, after.expires_at)
+        return clock  # somebody gave it a new deadline since this transaction began
+    return clock.at(now, held=is_covered)
+
+
+def _set_on(request: ApprovalRequest, since: datetime, expires_at: datetime) -> None:
+    held = ApprovalRequest.objects.filter(~covered(WAS_ON), pk=request.pk)
+    if held.update(expires_at=expires_at, frozen_at=None) == 1:
+        _record(request, since, since + (expires_at - request.expires_at), expires_at)
 
 
 def _record(request: ApprovalRequest, since: datetime, until: datetime, expires_at: datetime) -> None:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.db import Error as DatabaseTrouble
 from django.db import connection
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from approvals import actions, outbox
 from approvals.database import tenant_scope
@@ -30,6 +30,7 @@ FRESH_SECONDS = 1.0  # how old what this process knows of a tenant's switches ma
 AGAIN_SECONDS = 4.0  # until a worker looks again whether a request may go on
 # Any number: whoever is about to send shares it, whoever turns a switch on holds it alone.
 LOCK = 0x5704
+STILL_ON = Q(turned_off_at=None)
 
 _known: dict[UUID, tuple[float, tuple[Switch, ...]]] = {}
 
@@ -39,9 +40,14 @@ def tools() -> tuple[str, ...]:
     return tuple(sorted({*OTHER_TOOLS, *(action.tool for action in actions.every())}))
 
 
+def action_of(tool: str) -> str:
+    """The name of the action that a tool asks for; "" for one that files no requests."""
+    return next((action.name for action in actions.every() if action.tool == tool), "")
+
+
 def files(tool: str) -> bool:
     """Whether a tool files requests."""
-    return any(action.tool == tool for action in actions.every())
+    return bool(action_of(tool))
 
 
 def on() -> list[Switch]:
@@ -50,7 +56,7 @@ def on() -> list[Switch]:
 
 
 def check(by: Requester, tool: str) -> None:
-    """Whether this requester may call a tool ("" for a resource) now. Raises SwitchedOff.
+    """Whether this requester may now call a tool, or what stands for it ("" for no tool). Raises SwitchedOff.
 
     Asks the database once a tenant and second. Where it does not answer, look-ups go on and a tool that files
     requests raises SwitchesUnknown.
@@ -71,7 +77,8 @@ def check(by: Requester, tool: str) -> None:
 
 def over(request: ApprovalRequest) -> Switch | None:
     """The oldest switch that holds this request, in a scope of its tenant."""
-    return next((switch for switch in on() if _holds(switch, request)), None)
+    all_over = _over(request.tenant_id, request.agent_id, request.action)
+    return all_over.filter(STILL_ON).order_by("turned_on_at", "id").first()
 
 
 def in_the_way(request: ApprovalRequest) -> Switch | None:
@@ -95,8 +102,13 @@ def waits(switch: Switch) -> outbox.Postponed:
     return outbox.Postponed(AGAIN_SECONDS, f"an operator stopped it (switch {switch.pk})")
 
 
+def covered(when: Q = STILL_ON) -> Exists:
+    """In a query of requests: whether a switch is over each of them."""
+    return Exists(_over(OuterRef("tenant_id"), OuterRef("agent_id"), OuterRef("action")).filter(when))
+
+
 def reached(switches: Iterable[Switch]) -> Q:
-    """The requests that any of these switches holds."""
+    """The requests that any of these switches holds, for looking through all of them: what it compares is constant."""
     found = Q(pk__in=())
     for switch in switches:
         found |= _under(switch)
@@ -122,11 +134,12 @@ def _refuses(switch: Switch, tool: str, agent_id: UUID | None) -> bool:
     return switch.stops == Switch.EVERYTHING or files(tool)
 
 
-def _holds(switch: Switch, request: ApprovalRequest) -> bool:
-    return (
-        switch.tenant_id in (None, request.tenant_id)
-        and switch.agent_id in (None, request.agent_id)
-        and (not switch.tool or request.action in _actions_of(switch.tool))
+def _over(
+    tenant_id: UUID | OuterRef, agent_id: UUID | OuterRef | None, action: str | OuterRef
+) -> QuerySet[Switch]:
+    """The switches over such a request, whether they are on or not. The database's own copy: 0006."""
+    return Switch.objects.filter(
+        Q(tenant=None) | Q(tenant=tenant_id), Q(agent=None) | Q(agent=agent_id), Q(tool="") | Q(action=action)
     )
 
 
@@ -137,12 +150,8 @@ def _under(switch: Switch) -> Q:
     if switch.agent_id:
         found &= Q(agent_id=switch.agent_id)
     if switch.tool:
-        found &= Q(action__in=_actions_of(switch.tool))
+        found &= Q(action=switch.action)
     return found
-
-
-def _actions_of(tool: str) -> list[str]:
-    return [action.name for action in actions.every() if action.tool == tool]
 
 
 def _what(switch: Switch) -> str:
@@ -154,5 +163,5 @@ def _what(switch: Switch) -> str:
     else:
         whose, of = "for everybody", "of all agents"
     if switch.tool:
-        return f"this tool {whose}"
+        return f"the tool {switch.tool} {whose}"
     return f"{'every call' if switch.stops == Switch.EVERYTHING else 'all requests'} {of}"

@@ -13,7 +13,7 @@ from approvals.errors import NotFound, OperatorOnly, ReasonMissing, Refusal, Sto
 from approvals.identity.models import Agent
 from approvals.identity.requester import Reviewer
 from approvals.models import Switch
-from approvals.switches.reach import LOCK, files, tools
+from approvals.switches.reach import LOCK, action_of, files, tools
 
 logger = logging.getLogger(__name__)
 
@@ -102,6 +102,7 @@ def _turned_on(
                 tenant_id=tenant_id,
                 agent_id=agent_id,
                 tool=tool,
+                action=action_of(tool),
                 stops=_stopped_by(tool, stops),
                 reason=reason,
                 turned_on_by_id=by.person_id if by else None,

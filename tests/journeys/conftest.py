@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from approvals.management.development import Stack
+from tests.journeys.live import running_stack
 from tests.journeys.site import Site, give_passwords, launch, need_a_browser, serving
 from tests.world import World
 
@@ -19,6 +21,13 @@ def browser() -> Iterator[Browser]:
         running = launch(playwright)
         yield running
         running.close()
+
+
+@pytest.fixture(scope="module")
+def live() -> Iterator[Stack]:
+    """Everything that `make run` starts."""
+    with running_stack() as running:
+        yield running
 
 
 @pytest.fixture

@@ -1,100 +1,25 @@
 """`make run` with all its real parts: what a stranger sees, and what a bad day does to it."""
 
-import json
 import os
 import signal
-import subprocess
-import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import httpx
 import psycopg
-import pytest
 from standardwebhooks import Webhook
 
-from approvals.management.banner import banner, token_command
-from approvals.management.development import Stack, stack
+from approvals.management.banner import banner
+from approvals.management.development import Stack
+from tests.journeys.live import call, ledger, manage, token, within
 from tests.management import proc
-from tests.scan import issued, output
 from tests.scan.known import secret
-from tests.scan.scratch import scratch
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(scope="module")
-def live() -> Iterator[Stack]:
-    environ = {name: value for name, value in os.environ.items() if name != "COUNTERSIGN_ENV"}
-    with scratch() as data, stack(data, quiet=True, environ=environ) as running:
-        issued.remember(running.env["migrator"]["DATABASE_URL"])
-        yield running
-        issued.collect(running.env["migrator"]["DATABASE_URL"])
-
-
-def manage(live: Stack, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    """`manage.py` in another shell, which was told nothing but where the run lives."""
-    done = subprocess.run(
-        [sys.executable, "manage.py", *arguments],
-        cwd=ROOT,
-        env={"PATH": os.environ["PATH"], "COUNTERSIGN_DATA": str(live.ground.data)},
-        input=stdin,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    # Standard output answers whoever typed the command: that of add_receiver is a secret, told this once.
-    output.told("manage", done.stderr)
-    return done
-
-
-def within(seconds: float, holds: Callable[[], Any]) -> bool:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.2)
-    return True
-
-
-def agent(live: Stack) -> Any:
-    return live.seed["agents"][0]
-
-
-def token(live: Stack) -> str:
-    """With the very command that the banner prints."""
-    answer = subprocess.run(
-        token_command(live, agent(live)), shell=True, capture_output=True, text=True, check=True
-    )
-    return str(json.loads(answer.stdout)["access_token"])
-
-
-def call(live: Stack, tool: str, **arguments: object) -> dict[str, Any]:
-    """One tool call over HTTP, as a host of the older protocol sends it."""
-    answer = httpx.post(
-        live.addresses.door_url,
-        headers={
-            "Authorization": f"Bearer {token(live)}",
-            "Accept": "application/json, text/event-stream",
-            "MCP-Protocol-Version": "2025-11-25",
-        },
-        json={
-            "jsonrpc": "2.0",
-            "id": 1,
-            "method": "tools/call",
-            "params": {"name": tool, "arguments": arguments},
-        },
-        timeout=30,
-        trust_env=False,
-    )
-    result: dict[str, Any] = answer.raise_for_status().json()["result"]
-    return result
 
 
 def credit(live: Stack, amount_minor: int) -> str:
@@ -113,17 +38,6 @@ def credit(live: Stack, amount_minor: int) -> str:
 
 def status(live: Stack, request_id: str) -> str:
     return str(call(live, "get_request_status", request_id=request_id)["structuredContent"]["status"])
-
-
-def ledger(live: Stack, request_id: str) -> list[Any]:
-    """What the shop really did."""
-    answer = httpx.get(
-        f"{live.addresses.backing_url}/v1/ledger",
-        params={"reference": request_id},
-        headers={"Authorization": f"Bearer {live.shop_control_token}"},
-        trust_env=False,
-    )
-    return list(answer.json()["entries"])
 
 
 @dataclass

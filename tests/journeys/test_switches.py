@@ -1,7 +1,6 @@
 """A bad morning at a company that runs everything: an operator stops it by the page, and lets it go on."""
 
 import json
-import os
 import re
 import threading
 import time
@@ -10,22 +9,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 import psycopg
 import pytest
 from playwright.sync_api import expect
 
-from approvals.management.development import Stack, stack
+from approvals.management.development import Stack
 from approvals.management.ports import any_free
 from approvals.switches.reach import AGAIN_SECONDS
+from tests.journeys.live import call_at, ledger, manage, token, within
 from tests.journeys.site import Site, Theme
 from tests.journeys.test_pages import problems, tab_to
-from tests.journeys.test_stack import ledger, manage, token, within
 from tests.mcp_bridge.hosts import running_door
-from tests.scan import issued
-from tests.scan.scratch import scratch
 from tests.switches.stops import Operators, sweep
 
 WHY = "The refunds of this morning look wrong."
@@ -39,42 +35,11 @@ REFUND = {
 
 
 @pytest.fixture(scope="module")
-def live() -> Iterator[Stack]:
-    environ = {name: value for name, value in os.environ.items() if name != "COUNTERSIGN_ENV"}
-    with scratch() as data, stack(data, quiet=True, environ=environ) as running:
-        issued.remember(running.env["migrator"]["DATABASE_URL"])
-        yield running
-        issued.collect(running.env["migrator"]["DATABASE_URL"])
-
-
-@pytest.fixture(scope="module")
 def doors(live: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
     """Two processes that serve the same door."""
     log = tmp_path_factory.mktemp("second-door") / "log"
     with running_door(live.env["door"], any_free(), log) as second:
         yield live.addresses.door_url, second.url
-
-
-def call(live: Stack, door: str, bearer: str, tool: str, **arguments: object) -> dict[str, Any]:
-    answer = httpx.post(
-        door,
-        headers={
-            "Authorization": f"Bearer {bearer}",
-            "Accept": "application/json, text/event-stream",
-            "Host": urlsplit(live.addresses.door_url).netloc,
-            "MCP-Protocol-Version": "2025-11-25",
-        },
-        json={
-            "jsonrpc": "2.0",
-            "id": 1,
-            "method": "tools/call",
-            "params": {"name": tool, "arguments": arguments},
-        },
-        timeout=30,
-        trust_env=False,
-    )
-    result: dict[str, Any] = answer.raise_for_status().json()["result"]
-    return result
 
 
 def rows(live: Stack, query: str, *values: object) -> list[tuple[Any, ...]]:
@@ -106,7 +71,7 @@ def asking_all_the_time(live: Stack, doors: tuple[str, str]) -> Iterator[dict[st
 
     def ask(door: str) -> None:
         while not over.wait(0.25):
-            let_in[door].append(not call(live, door, bearer, "request_refund", **REFUND).get("isError"))
+            let_in[door].append(not call_at(door, live, bearer, "request_refund", **REFUND).get("isError"))
 
     threads = [threading.Thread(target=ask, args=(door,)) for door in doors]
     for thread in threads:
@@ -126,7 +91,7 @@ def test_a_stop_by_the_page_reaches_every_process_and_its_end_too(
 
     # Two requests of before. Everybody files on while the operator stops it.
     before = [
-        call(live, doors[0], bearer, "request_refund", **REFUND)["structuredContent"]["request_id"]
+        call_at(doors[0], live, bearer, "request_refund", **REFUND)["structuredContent"]["request_id"]
         for _ in range(2)
     ]
     with asking_all_the_time(live, doors) as let_in:
@@ -139,10 +104,10 @@ def test_a_stop_by_the_page_reaches_every_process_and_its_end_too(
     ((last_filed_at,),) = rows(live, "SELECT max(created_at) FROM approval_request")
     assert last_filed_at <= turned_on_at + FOLLOWS
     for door in doors:
-        refused = call(live, door, bearer, "request_refund", **REFUND)
+        refused = call_at(door, live, bearer, "request_refund", **REFUND)
         assert refused["isError"]
         assert refused["content"][0]["text"].startswith("[switched_off] An operator has stopped all requests")
-        assert not call(live, door, bearer, "lookup_order", order_id="ord_10001").get("isError")
+        assert not call_at(door, live, bearer, "lookup_order", order_id="ord_10001").get("isError")
     assert not any(let_in[door][-1] for door in doors)
 
     # What people approve meanwhile waits.
@@ -157,7 +122,7 @@ def test_a_stop_by_the_page_reaches_every_process_and_its_end_too(
     time.sleep(2 * AGAIN_SECONDS + 1)  # a worker looks again, and again
     assert ledger(live, approved) == []
     assert rows(live, held, approved) == [(1,)]
-    answer = call(live, doors[1], bearer, "get_request_status", request_id=approved)["structuredContent"]
+    answer = call_at(doors[1], live, bearer, "get_request_status", request_id=approved)["structuredContent"]
     assert answer["status"] == "approved"
     assert "An operator has stopped this for now" in answer["message"]
 
@@ -179,7 +144,7 @@ def test_a_stop_by_the_page_reaches_every_process_and_its_end_too(
     assert turned_on_at <= since < until
     another = REFUND | {"payment_id": "pay_10004", "amount_minor": 12000, "currency": "EUR"}
     for door in doors:
-        filed = call(live, door, bearer, "request_refund", **another)
+        filed = call_at(door, live, bearer, "request_refund", **another)
         assert filed["structuredContent"]["status"] == "pending"
 
 

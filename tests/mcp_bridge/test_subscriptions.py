@@ -297,7 +297,13 @@ def stop_everything(known: World, raw: str) -> None:
     switches.turn_on(tenant_id=known.tenant.pk, stops="everything", reason="For a test.", by=None)
 
 
-@pytest.mark.parametrize("ending", [expire_token, revoke_token, switch_agent_off, stop_everything])
+def stop_asking(known: World, raw: str) -> None:
+    switches.turn_on(tenant_id=known.tenant.pk, tool="get_request_status", reason="For a test.", by=None)
+
+
+@pytest.mark.parametrize(
+    "ending", [expire_token, revoke_token, switch_agent_off, stop_everything, stop_asking]
+)
 def test_a_stream_ends_when_its_agent_may_no_longer_come_in(
     ending: Callable[[World, str], None], door: RunningDoor, token: Token, known: World
 ) -> None:

@@ -6,15 +6,20 @@ from uuid import uuid4
 
 import pytest
 from mcp.shared.exceptions import MCPError
+from mcp_types import INVALID_REQUEST
 
 from approvals import switches
 from approvals.audit.models import Event
 from approvals.database import tenant_scope
 from approvals.models import Switch
+from mcp_bridge.gate import STANDS_FOR
+from mcp_bridge.needs import METHODS
 from mcp_bridge.server import tools
+from tests import courses
 from tests.mcp_bridge.conftest import Token
-from tests.mcp_bridge.hosts import Host, RunningDoor
+from tests.mcp_bridge.hosts import LEGACY, MODERN, Host, RunningDoor
 from tests.mcp_bridge.sending import PARENT
+from tests.mcp_bridge.watched import uri, watching
 from tests.world import REFUND, World
 
 FOLLOWS = switches.reach.FRESH_SECONDS + 0.2  # what a door process knows is no older than that
@@ -36,6 +41,51 @@ def denials(world: World) -> list[dict[str, object]]:
 
 def test_everything_that_the_door_offers_can_be_stopped_by_its_name() -> None:
     assert set(switches.tools()) == {tool.name for tool in tools()}
+
+
+def test_the_gate_knows_what_everything_else_that_is_offered_stands_for(host: Host) -> None:
+    resources = {each.uri for each in host.portal.call(host.client.list_resources).resources}
+    templates = host.portal.call(host.client.list_resource_templates).resource_templates
+    offered = resources | {each.uri_template for each in templates} | METHODS.keys() - {"resources/read"}
+    assert offered == STANDS_FOR.keys()
+    assert set(STANDS_FOR.values()) <= {"", *switches.tools()}
+
+
+@pytest.mark.parametrize("era", [MODERN, LEGACY])
+def test_a_tool_that_is_stopped_can_not_be_read_as_a_resource(
+    era: str, door: RunningDoor, token: Token, known: World
+) -> None:
+    request, trace = courses.pending(known), uuid4().hex
+    switch = stop(known, tool="get_request_status")
+    with door.host(token(), era, traceparent=PARENT.format(trace)) as host:
+        with pytest.raises(MCPError) as caught:
+            host.read(uri(request))
+        assert host.read("agent://me")
+    assert caught.value.code == INVALID_REQUEST
+    assert caught.value.message == (
+        "[switched_off] An operator has stopped the tool get_request_status for all agents of this company, and "
+        'says: "The refunds look wrong." Nothing was done. Do not repeat the call: it stays stopped until an '
+        "operator lets it go on. Tell your user."
+    )
+    lines = {line["resource_id"]: line for line in door.logged("call", trace)}
+    assert lines[uri(request)]["authz_result"] == "switched_off"
+    assert lines["agent://me"]["authz_result"] == "allow"
+    written = door.log_file.read_text().splitlines()
+    assert not [line for line in written if trace in line and '"level": "error"' in line]
+    (denied,) = denials(known)
+    assert (denied["wanted"], denied["switch"]) == ("get_request_status", str(switch.pk))
+
+
+def test_a_tool_that_is_stopped_can_not_be_watched(door: RunningDoor, token: Token, known: World) -> None:
+    request = courses.pending(known)
+    stop(known, tool="get_request_status")
+    with (
+        door.host(token()) as host,
+        pytest.raises(MCPError, match="switched_off") as caught,
+        watching(host, request),
+    ):
+        pass
+    assert caught.value.code == INVALID_REQUEST
 
 
 def test_requests_are_refused_in_words_and_look_ups_stay_on(host: Host, known: World) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from uuid import uuid4
 
 import anyio
+import httpx
 import pytest
 from mcp.client.extension import ClaimContext, ClientExtension, ResultClaim
 from mcp.shared.exceptions import MCPError
@@ -49,12 +50,15 @@ class Tasks:
 
     def said(self, method: str, task_id: object) -> str | None:
         """The words of a refusal, if it is one."""
-        answer = sent(self._door, self._token, method, declares=(TASKS,), taskId=str(task_id))
+        answer = self._sent(method, str(task_id))
         return None if answer.status_code == 200 else str(error(answer)["message"])
 
     def refusal(self, method: str, task_id: str) -> dict[str, Any]:
+        return error(self._sent(method, task_id))
+
+    def _sent(self, method: str, task_id: str) -> httpx.Response:
         params = {"taskId": task_id, **({"inputResponses": {}} if method == "tasks/update" else {})}
-        return error(sent(self._door, self._token, method, declares=(TASKS,), **params))
+        return sent(self._door, self._token, method, declares=(TASKS,), **params)
 
 
 @pytest.fixture
@@ -234,7 +238,12 @@ def test_each_call_leaves_its_line(client: Tasks, door: RunningDoor, token: Toke
 
 
 @pytest.mark.parametrize(
-    ("method", "tool"), [("tasks/get", "get_request_status"), ("tasks/cancel", "withdraw_request")]
+    ("method", "tool"),
+    [
+        ("tasks/get", "get_request_status"),
+        ("tasks/update", "get_request_status"),
+        ("tasks/cancel", "withdraw_request"),
+    ],
 )
 def test_what_stops_a_tool_stops_the_same_thing_in_other_words(
     method: str, tool: str, client: Tasks, known: World

@@ -258,6 +258,29 @@ def test_a_row_that_somebody_works_on_has_its_turn_in_a_later_round(
     assert row(world, request).frozen_at is None
 
 
+@pytest.mark.parametrize("is_held", [False, True])
+def test_a_switch_that_is_turned_this_moment_costs_a_round_and_no_error(
+    world: World, operators: Operators, monkeypatch: pytest.MonkeyPatch, *, is_held: bool
+) -> None:
+    request, switch, real = world.submit(), operators.stop(), clocks._at
+    if is_held:
+        sweep(world)
+        operators.go_on(switch)
+
+    def meanwhile(*args: Any, **how: Any) -> Clock:
+        with world.processes.cursor("admin") as operator:
+            at = "NULL" if is_held else "now()"
+            operator.execute(f"UPDATE switch SET turned_off_at = {at} WHERE id = %s", (switch.pk,))
+        return real(*args, **how)
+
+    before = row(world, request)
+    monkeypatch.setattr(clocks, "_at", meanwhile)
+    sweep(world)
+    after = row(world, request)
+    assert (after.frozen_at, after.expires_at) == (before.frozen_at, before.expires_at)
+    assert events(world, world.tenant.pk, "request.extended") == []
+
+
 def test_what_has_ended_has_no_clock(world: World, operators: Operators) -> None:
     request = world.submit()
     switch = operators.stop()

@@ -107,6 +107,66 @@ def test_a_switch_that_is_turned_on_while_the_facts_are_read_again_holds_the_cal
     assert world.events(request)[-2:] == ["execution.claimed", "execution.held"]
 
 
+def change_the_facts(world: World) -> None:
+    world.refund_elsewhere("pay_10001", 3000)
+
+
+def never(*_: Any) -> Any:
+    raise AssertionError("looked up under a switch")
+
+
+def test_what_was_approved_is_held_before_anything_is_looked_up(
+    world: World, operators: Operators, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = approved(world)
+    change_the_facts(world)
+    switch = operators.stop()
+    with monkeypatch.context() as stopped:
+        stopped.setattr(judge, "look_up", never)
+        assert [run(world, request) for _ in range(2)] == [False, False]
+    assert row(world, request).status == "approved"
+    assert world.events(request)[-2:] == ["execution.claimed", "execution.held"]
+    operators.go_on(switch)
+    assert run(world, request)
+    assert row(world, request).status == "stale"
+
+
+def test_a_switch_that_is_turned_on_while_changed_facts_are_read_holds_too(
+    world: World, operators: Operators, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request, real = approved(world), judge.look_up
+    change_the_facts(world)
+
+    def meanwhile(*args: Any) -> Any:
+        found = real(*args)
+        operators.stop()
+        return found
+
+    monkeypatch.setattr(judge, "look_up", meanwhile)
+    assert not run(world, request)
+    assert row(world, request).status == "approved"
+    assert attempts(world, request) == ["held"]
+
+
+def test_an_attempt_that_was_held_names_its_switch(world: World, operators: Operators) -> None:
+    request, switch = approved(world), operators.stop(reason="It ends like another (switch one).")
+    run(world, request)
+    with world.processes.acting_as("worker"), tenant_scope(world.tenant.pk):
+        (execution,) = Execution.objects.filter(request=request)
+    assert (execution.held_by, execution.detail) == (switch.pk, switch.reason)
+
+
+@pytest.mark.parametrize("change", ["held_by = NULL", "outcome = 'retry'"])
+def test_no_attempt_is_held_by_nothing(world: World, operators: Operators, change: str) -> None:
+    request = approved(world)
+    operators.stop()
+    run(world, request)
+    with world.processes.cursor("admin") as shell:
+        with pytest.raises(psycopg.errors.CheckViolation):
+            shell.execute(f"UPDATE execution SET {change} WHERE request_id = %s", (request.pk,))
+        shell.connection.rollback()
+
+
 def elsewhere(do: Callable[[], Any]) -> "Future[Any]":
     """Run it in a thread with a connection of its own."""
 
@@ -204,7 +264,7 @@ def test_what_was_sent_before_is_settled_while_a_switch_is_on(
     assert len(world.ledger(request)) == 1
 
 
-def test_what_a_dead_worker_left_unsent_is_held(
+def test_what_a_dead_worker_left_unsent_is_held_before_anything_is_looked_up(
     world: World, operators: Operators, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     request = approved(world)
@@ -220,7 +280,9 @@ def test_what_a_dead_worker_left_unsent_is_held(
     with world.processes.acting_as("migrator"):
         lapsed = timezone.now() - timedelta(seconds=1)
         Execution.objects.filter(request=request).update(lease_until=lapsed)
-    assert not run(world, request)
+    with monkeypatch.context() as stopped:
+        stopped.setattr(judge, "look_up", never)
+        assert not run(world, request)
     assert attempts(world, request) == ["abandoned", "held"]
     operators.go_on(switch)
     assert run(world, request)

@@ -64,7 +64,7 @@ def test_the_agent_is_told_what_is_stopped_why_and_what_to_do(world: World, oper
     )
     operators.go_on(switch)
     operators.stop(agent_id=world.agent.agent_id, tool=FILES)
-    assert "has stopped this tool for this agent, and" in refused(world, FILES, world.agent)
+    assert "has stopped the tool request_refund for this agent, and" in refused(world, FILES, world.agent)
 
 
 def test_what_went_on_is_let_in_again(world: World, operators: Operators) -> None:

@@ -1,12 +1,23 @@
 """What I decided, and the trail."""
 
 import re
+from uuid import uuid4
 
+import pytest
+
+from approvals import decide, execute, outbox
 from approvals.audit.events import Actor, record
 from approvals.database import tenant_scope
 from approvals.queries import decided, tenant_trail
+from tests.switches.conftest import operators
+from tests.switches.stops import Operators
+from tests.switches.test_holding import CREDIT
 from tests.views.conftest import SignIn
 from tests.world import TRACE, World
+
+__all__ = ["operators"]
+
+FIRST, SECOND = "The <b>provider</b> has an outage.", "We are under attack."
 
 
 def test_my_decisions_are_listed_newest_first_with_their_outcome(web: World, sign_in: SignIn) -> None:
@@ -52,6 +63,68 @@ def test_a_requests_trail_tells_it_in_order_and_names_people(web: World, sign_in
     assert "Checked with the warehouse." in shown
     assert TRACE in shown
     assert shown.count("Not sealed yet") == 3
+
+
+def lines(shown: str) -> list[str]:
+    """The events of a page, each as the words that a reader sees before opening what was written down."""
+    events = re.findall(r'<li class="event">(.*?)<details>', shown, re.DOTALL)
+    return [" ".join(re.sub(r"<[^>]*>", " ", event).split()) for event in events]
+
+
+def test_the_trail_names_what_was_stopped_and_why(web: World, sign_in: SignIn, operators: Operators) -> None:
+    operators.go_on(operators.stop(agent_id=web.agent.agent_id, tool="request_refund", reason=FIRST))
+    operators.go_on(operators.stop(stops="everything", reason=SECOND))
+    told = lines(sign_in("ada").get("/trail/").content.decode())
+    all_off, all_on, tool_off, tool_on = (line for line in told if "Opal" in line)
+    for line, what in ((tool_on, "stopped something"), (tool_off, "let it go on again")):
+        assert f"An operator {what}. Opal · person" in line
+        assert "request_refund of Support bot" in line
+        assert line.count("reason The &lt;b&gt;provider&lt;/b&gt; has an outage.") == 1
+    for line in (all_on, all_off):
+        assert "Every call of every agent of North" in line
+        assert line.count(f"reason {SECOND}") == 1
+
+
+def test_a_requests_trail_names_the_switch_that_holds_it(
+    web: World, sign_in: SignIn, operators: Operators
+) -> None:
+    request = web.vote(web.submit(), "approve", "lena")
+    operators.stop(by="mara", everybody=True, tool="request_refund", reason=SECOND)
+    with web.processes.acting_as("worker"), pytest.raises(outbox.Postponed):
+        execute.run(request.pk, request.tenant_id)
+    client = sign_in("ada")
+    for page in (f"/requests/{request.pk}/trail/", "/trail/"):
+        (line,) = (line for line in lines(client.get(page).content.decode()) if "A switch is on" in line)
+        assert "request_refund of every agent of every company" in line
+        assert f"reason {SECOND}" in line
+        assert "Mara" not in line
+
+
+def test_the_trail_says_that_a_rule_approved_and_no_person(web: World, sign_in: SignIn) -> None:
+    request = web.submit("issue_store_credit", **CREDIT)
+    with web.processes.acting_as("worker"):
+        decide.approve_by_rule(request.pk, request.tenant_id)
+    by_people = web.vote(web.submit(), "approve", "lena")
+    client = sign_in("ada")
+    for page in (f"/requests/{request.pk}/trail/", "/trail/"):
+        told = lines(client.get(page).content.decode())
+        (line,) = (
+            line for line in told if "A rule of the policy approved the request; no person did." in line
+        )
+        assert "worker · system" in line
+        assert line.endswith("Rule small-gesture")
+    told = lines(client.get(f"/requests/{by_people.pk}/trail/").content.decode())
+    assert told[-1].endswith("The last approval that the policy asks for was given. Lena · person")
+
+
+def test_an_event_that_names_no_switch_of_ours_is_shown_as_it_is(web: World, sign_in: SignIn) -> None:
+    named: tuple[object, ...] = ("not an id", ["a", "list"], str(uuid4()), None)
+    with web.processes.acting_as("worker"), tenant_scope(web.tenant.pk):
+        for switch in named:
+            data = {"attempt": 1, "switch": switch}
+            record("execution.held", tenant_id=web.tenant.pk, actor=Actor("system", "worker"), data=data)
+    told = lines(sign_in("ada").get("/trail/").content.decode())
+    assert sum("A switch is on" in line for line in told) == len(named)
 
 
 def test_the_tenants_trail_is_newest_first_and_leads_to_the_requests(web: World, sign_in: SignIn) -> None:

@@ -1,0 +1,200 @@
+"""With a shell as the sweeper's role: a deadline is held and moves on as the switches say, and in no other way."""
+
+from typing import Any
+
+import psycopg
+import pytest
+
+from approvals.models import ApprovalRequest, Switch
+from tests.attacks.test_roles import scoped
+from tests.switches.conftest import fresh, operators
+from tests.switches.stops import Operators, row, sweep
+from tests.world import World
+
+__all__ = ["fresh", "operators"]
+
+HOLD = "UPDATE approval_request SET frozen_at = now() WHERE id = %s"
+GO_ON = "UPDATE approval_request SET frozen_at = NULL, expires_at = expires_at + (now() - frozen_at) WHERE id = %s"
+NOT_SO = "a deadline is held while a switch is over its request, and moves on by that time"
+
+
+def moved(world: World, request: ApprovalRequest, statement: str) -> int:
+    """Rows that the sweeper's role can change by it, rolled back."""
+    with world.processes.cursor("sweeper") as shell:
+        scoped(shell, world)
+        shell.execute(statement, (request.pk,))
+        return shell.rowcount
+
+
+def refused(world: World, request: ApprovalRequest, statement: str) -> None:
+    with pytest.raises(psycopg.errors.CheckViolation, match=NOT_SO):
+        moved(world, request, statement)
+
+
+def held(world: World, operators: Operators) -> tuple[ApprovalRequest, Switch]:
+    request, switch = world.submit(), operators.stop()
+    sweep(world)
+    assert row(world, request).frozen_at
+    return request, switch
+
+
+@pytest.mark.parametrize(
+    "stop",
+    [
+        None,
+        {"tool": "request_store_credit"},
+        {"tool": "get_request_status"},
+        {"by": "gus"},
+        {"agent_id": "another"},
+        {"off": True},
+    ],
+)
+def test_no_clock_stops_that_no_switch_is_over(
+    world: World, operators: Operators, stop: dict[str, Any] | None
+) -> None:
+    request, how = world.submit(), dict(stop or {})
+    if how.get("agent_id"):
+        how["agent_id"] = world.another_agent().agent_id
+    is_off = how.pop("off", False)
+    if stop is not None:
+        switch = operators.stop(**how)
+        if is_off:
+            operators.go_on(switch)
+    refused(world, request, HOLD)
+
+
+@pytest.mark.parametrize(
+    "stop", [{}, {"tool": "request_refund"}, {"agent_id": "mine"}, {"by": "mara", "everybody": True}]
+)
+def test_a_clock_stops_under_each_kind_of_switch(
+    world: World, operators: Operators, stop: dict[str, Any]
+) -> None:
+    request = world.submit()
+    operators.stop(**stop | ({"agent_id": world.agent.agent_id} if "agent_id" in stop else {}))
+    assert moved(world, request, HOLD) == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "frozen_at = now() - interval '1 second'",
+        "frozen_at = now() + interval '1 second'",
+        "frozen_at = now(), expires_at = expires_at + interval '1 second'",
+        "expires_at = expires_at + interval '1 second'",
+    ],
+)
+def test_under_a_switch_a_clock_stops_now_and_nothing_else(
+    world: World, operators: Operators, change: str
+) -> None:
+    request = world.submit()
+    operators.stop()
+    refused(world, request, f"UPDATE approval_request SET {change} WHERE id = %s")
+
+
+def test_no_clock_goes_on_while_a_switch_is_over_it(world: World, operators: Operators) -> None:
+    request, switch = held(world, operators)
+    operators.stop(tool="request_refund")
+    operators.go_on(switch)
+    refused(world, request, GO_ON)
+
+
+@pytest.mark.parametrize(
+    "expires_at",
+    [
+        "expires_at",
+        "expires_at + (now() - frozen_at) + interval '1 microsecond'",
+        "expires_at + (now() - frozen_at) - interval '1 microsecond'",
+        "expires_at + interval '1 day'",
+    ],
+)
+def test_a_deadline_moves_on_by_exactly_the_time_that_its_clock_stood(
+    world: World, operators: Operators, expires_at: str
+) -> None:
+    request, switch = held(world, operators)
+    operators.go_on(switch)
+    refused(
+        world,
+        request,
+        f"UPDATE approval_request SET frozen_at = NULL, expires_at = {expires_at} WHERE id = %s",
+    )
+    refused(world, request, f"UPDATE approval_request SET expires_at = {expires_at} + '1 s' WHERE id = %s")
+    assert moved(world, request, GO_ON) == 1
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York"])
+def test_no_time_zone_makes_a_day_longer(world: World, operators: Operators, zone: str) -> None:
+    """The day on which clocks are put back has 25 hours where the session says that it is there."""
+    request, switch = held(world, operators)
+    operators.go_on(switch)
+    with world.processes.cursor("admin") as shell:
+        shell.execute(
+            "UPDATE approval_request SET frozen_at = now() - interval '10 days', "
+            "expires_at = '2026-10-31 12:00+00' WHERE id = %s",
+            (request.pk,),
+        )
+    with world.processes.cursor("sweeper") as shell:
+        scoped(shell, world)
+        shell.execute("SELECT set_config('timezone', %s, true)", (zone,))
+        if zone == "UTC":
+            shell.execute(GO_ON, (request.pk,))
+        else:
+            with pytest.raises(psycopg.errors.CheckViolation, match=NOT_SO):
+                shell.execute(GO_ON, (request.pk,))
+
+
+def test_a_transaction_that_was_open_before_the_stop_stops_no_clock_since_then(
+    world: World, operators: Operators
+) -> None:
+    request = world.submit()
+    with world.processes.cursor("sweeper") as shell:
+        scoped(shell, world)  # its `now()` is from here on
+        operators.stop()
+        with pytest.raises(psycopg.errors.CheckViolation, match=NOT_SO):
+            shell.execute(HOLD, (request.pk,))
+
+
+def test_a_transaction_that_was_open_during_the_stop_sets_no_clock_on_from_then(
+    world: World, operators: Operators
+) -> None:
+    request, switch = held(world, operators)
+    with world.processes.cursor("sweeper") as shell:
+        scoped(shell, world)
+        operators.go_on(switch)
+        with pytest.raises(psycopg.errors.CheckViolation, match=NOT_SO):
+            shell.execute(GO_ON, (request.pk,))
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO switch (id, stops, reason, turned_on_at) VALUES (gen_random_uuid(), 'requests', 'x', now())",
+        "UPDATE switch SET turned_on_at = now()",
+        "UPDATE switch SET turned_off_at = NULL",
+        "UPDATE switch SET action = 'refund_payment'",
+        "UPDATE approval_request SET agent_id = NULL",
+        "UPDATE approval_request SET action = 'x'",
+    ],
+)
+def test_a_sweeper_makes_no_switch_of_its_own(world: World, operators: Operators, statement: str) -> None:
+    operators.go_on(operators.stop(tool="request_store_credit"))
+    with world.processes.cursor("sweeper") as shell:
+        scoped(shell, world)
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            shell.execute(statement)
+
+
+def test_a_table_of_its_own_does_not_stand_for_the_switches(world: World, operators: Operators) -> None:
+    request = world.submit()
+    with world.processes.cursor("sweeper") as shell:
+        scoped(shell, world)
+        try:
+            with shell.connection.transaction():
+                shell.execute("CREATE TEMPORARY TABLE switch AS SELECT * FROM public.switch WITH NO DATA")
+                shell.execute(
+                    "INSERT INTO pg_temp.switch (id, tool, stops, reason, turned_on_at) "
+                    "VALUES (gen_random_uuid(), '', 'requests', 'x', now())"
+                )
+        except psycopg.errors.InsufficientPrivilege:
+            return
+        with pytest.raises(psycopg.errors.CheckViolation, match=NOT_SO):
+            shell.execute(HOLD, (request.pk,))
