@@ -7,7 +7,9 @@ from oauth2_provider.settings import oauth2_settings
 from oauth2_provider.views import base
 
 from approvals.identity.models import AccessToken, Grant
+from approvals.views.oauth.callers import Caller
 from approvals.views.oauth.guard import is_readable
+from approvals.views.oauth.too_many import too_many
 
 
 class TokenView(base.TokenView):
@@ -18,7 +20,11 @@ class TokenView(base.TokenView):
     """
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        caller = Caller.of(request)
+        if seconds := caller.let_in():
+            return too_many("token", seconds)
         response = self._answer(request, *args, **kwargs)
+        caller.answered(response)
         response["Content-Type"] = "application/json"
         response["Cache-Control"] = "no-store"
         return response
@@ -41,9 +47,13 @@ class RevokeTokenView(base.RevokeTokenView):
     """RFC 7009."""
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        caller = Caller.of(request)
+        if seconds := caller.let_in():
+            return too_many("revoke_token", seconds)
         if not is_readable(request):
             return refused("invalid_request")
         response: HttpResponse = super().post(request, *args, **kwargs)  # type: ignore[no-untyped-call]
+        caller.answered(response)
         return response
 
 
