@@ -31,7 +31,7 @@ KINDS: dict[str, str] = {
     "notification.delivered": "Somebody outside was told.",
     "notification.failed": "Somebody outside could not be told.",
     "access.denied": "An access was denied.",
-    "access.turned_away": "Calls of nobody known were refused, by the door or the OAuth server; counted each minute.",
+    "access.turned_away": "Calls were turned away, by the door or the OAuth server; counted, once a minute.",
     "limit.reached": "An agent reached a limit and was told when to come back; counted, once a minute.",
     "session.signed_in": "A person signed in.",
     "session.sign_in_failed": "A sign-in was refused.",

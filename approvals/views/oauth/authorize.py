@@ -18,14 +18,16 @@ from oauth2_provider.oauth2_backends import _add_iss_to_redirect
 from oauth2_provider.views.base import BaseAuthorizationView
 from oauthlib.oauth2.rfc6749 import errors
 
-from approvals.errors import NotFound, ProgramSwitchedOff
+from approvals.errors import NotFound, ProgramSwitchedOff, TooManyPrograms
 from approvals.identity.connect import connect, lets_ask, refuse
 from approvals.identity.models import Application, Person
 from approvals.queries import TenantChoice
 from approvals.views.access import not_found, reviewer_of, show
 from approvals.views.oauth.asked import Asked
 from approvals.views.oauth.guard import is_readable
+from approvals.views.oauth.newcomers import check_newcomer
 from approvals.views.oauth.tenants import chosen_tenant, person_of, tenants_for
+from approvals.views.oauth.too_many import count
 
 SEE_OTHER = 303  # RFC 9700, section 4.12: the browser must not repeat the POST at the program
 
@@ -47,6 +49,8 @@ class AuthorizationView(BaseAuthorizationView):
             return _page(request, self._asked())
         except OAuthToolkitError as error:
             return self._failed(error)
+        except TooManyPrograms as refusal:
+            return _too_many(request, refusal)
 
     def post(self, request: HttpRequest) -> HttpResponse:
         try:
@@ -59,11 +63,16 @@ class AuthorizationView(BaseAuthorizationView):
             return self._failed(error)
         except NotFound as refusal:
             return not_found(request, refusal)
+        except TooManyPrograms as refusal:
+            return _too_many(request, refusal)
         except ProgramSwitchedOff as refusal:
             return _refused(request, str(refusal), status=403)
 
     def _asked(self) -> Asked:
-        """Raises OAuthToolkitError: a fatal one is for the person to read, any other goes back to the program."""
+        """Raises TooManyPrograms, and OAuthToolkitError: a fatal one is for the person to read, any other goes back
+        to the program.
+        """
+        check_newcomer(self.request)
         scopes, found = self.validate_authorization_request(self.request)  # type: ignore[no-untyped-call]
         return Asked.of(scopes, found, self.request.GET.getlist("resource"))
 
@@ -133,6 +142,13 @@ def _back(uri: str) -> HttpResponse:
     response: HttpResponse = OAuth2ResponseRedirect(with_issuer, ["https", "http"])  # type: ignore[no-untyped-call]
     response.status_code = SEE_OTHER
     return response
+
+
+def _too_many(request: HttpRequest, refusal: TooManyPrograms) -> HttpResponse:
+    count("authorize")
+    answer = _refused(request, str(refusal), status=429)
+    answer["Retry-After"] = str(60 * int(str(refusal.details["minutes"])))
+    return answer
 
 
 def _refused(request: HttpRequest, why: str, *, status: int = 400) -> HttpResponse:
