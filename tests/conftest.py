@@ -30,7 +30,7 @@ from structlog.contextvars import clear_contextvars
 
 from approvals.celery import app
 from approvals.management import embedded, roles
-from tests.scan import issued
+from tests.scan import clients, issued
 from tests.scan.known import secret
 from tests.scan.scratch import scratch
 from tests.shop.running import RunningShop, running
@@ -38,6 +38,9 @@ from tests.world import Processes, World, credentials_folder
 
 # Reads, at the end of a run, what all its processes have written.
 pytest_plugins = ["tests.scan.plugin"]
+
+
+clients.watch()
 
 
 @pytest.fixture(autouse=True)

@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import redis
@@ -85,7 +86,7 @@ def test_nor_is_a_refresh_token_that_was_issued_lately(web: World, program: Prog
 def test_a_secret_that_is_good_no_more_is_held_to_them_again(web: World, agent: Added) -> None:
     assert right(agent) == 200
     with web.processes.acting_as("migrator"):
-        agent.agent.application.client_secret = "another-one"
+        agent.agent.application.client_secret = uuid4().hex
         agent.agent.application.save()
     assert [right(agent) for _ in range(FEW + 1)] == [401] * FEW + [429]
 
