@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
 
@@ -150,7 +151,7 @@ def test_every_column_that_holds_a_credential_is_watched(processes: Processes) -
     assert set(columns) - others == watched
 
 
-SECRETS_OF_CLIENTS = {
+SECRETS_OF_CLIENTS: dict[str, Callable[[World], str]] = {
     "added": lambda world: agents.add_agent(world.tenant, owner=world.people["otto"], name="Bot").secret,
     "renewed": lambda world: agents.renew_secret(Agent.objects.get(pk=world.agent.agent_id)),
     "added by command": lambda world: _commanded(world)["client_secret"],
