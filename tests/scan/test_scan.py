@@ -153,7 +153,7 @@ def test_every_column_that_holds_a_credential_is_watched(processes: Processes) -
 
 SECRETS_OF_CLIENTS: dict[str, Callable[[World], str]] = {
     "added": lambda world: agents.add_agent(world.tenant, owner=world.people["otto"], name="Bot").secret,
-    "renewed": lambda world: agents.renew_secret(Agent.objects.get(pk=world.agent.agent_id)),
+    "renewed": lambda world: agents.renew_secret(Agent.objects.get(pk=world.agent.id)),
     "added by command": lambda world: _commanded(world)["client_secret"],
     "of a fixture": lambda _: SECRET,
 }
