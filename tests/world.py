@@ -22,11 +22,10 @@ from approvals.identity.models import Agent, Application, Membership, Person, Te
 from approvals.identity.requester import Requester, Reviewer, reviewer
 from approvals.models import ApprovalRequest, PolicyVersion
 from policies.documents import load, shipped
-from tests.scan.known import secret
 from tests.shop.running import CREDENTIALS, RunningShop
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
-SECRET = secret("the secret of the agents of tests", "demo-agent-secret")
+SECRET = "demo-agent-secret"
 HASHED = make_password(SECRET)  # hashing is slow on purpose: once for all tests
 REFUND = {
     "payment_id": "pay_10001",

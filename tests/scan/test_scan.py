@@ -174,8 +174,8 @@ def test_the_secret_of_a_client_that_a_test_made_is_found(
         made = SECRETS_OF_CLIENTS[how](world)
     folder = output.folder("secrets")
     assert folder
-    (only,) = set(found(write(tmp_path_factory.mktemp("said"), f"it said {made}"), *known.registered(folder)))
-    assert only.startswith("a.log:1 holds the secret of ")
+    said = found(write(tmp_path_factory.mktemp("said"), f"it said {made}"), *known.registered(folder))
+    assert any(each.startswith("a.log:1 holds the secret of ") for each in said)
 
 
 _RUN = """
