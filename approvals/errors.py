@@ -207,6 +207,10 @@ class TooManyCodes(Refusal):
     """You have sent too many codes. Come back in ten minutes."""
 
 
+class TooManyPrograms(Refusal):
+    """You came with too many programs that nobody here had seen before. Come back in {minutes} minutes."""
+
+
 # --- set-up -----------------------------------------------------------------------------------------------
 
 

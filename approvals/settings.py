@@ -126,6 +126,9 @@ LIMIT_TOOL_REQUESTS_A_DAY = int(os.environ.get("LIMIT_TOOL_REQUESTS_A_DAY", "500
 LIMIT_TENANT_REQUESTS_A_DAY = int(os.environ.get("LIMIT_TENANT_REQUESTS_A_DAY", "10000"))
 # The same call, refused for the same reason so many times in a row, has to wait; longer each time.
 LIMIT_SAME_REFUSALS = int(os.environ.get("LIMIT_SAME_REFUSALS", "5"))
+# Of the OAuth server: what one address asks for tokens, and how often one program at an address may fail.
+LIMIT_TOKEN_CALLS_A_MINUTE = int(os.environ.get("LIMIT_TOKEN_CALLS_A_MINUTE", "600"))
+LIMIT_TOKEN_FAILURES_A_MINUTE = int(os.environ.get("LIMIT_TOKEN_FAILURES_A_MINUTE", "30"))
 
 # --- secrets ----------------------------------------------------------------------------------------------
 
@@ -233,12 +236,8 @@ ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_SESSION_REMEMBER = False
 ACCOUNT_LOGOUT_ON_GET = False
-# Beyond the library's own: for programs that register themselves, and for device codes (`views/oauth/`).
-ACCOUNT_RATE_LIMITS = {
-    "register_program": "20/h/ip,500/d/key",
-    "begin_device": "300/h/ip",
-    "type_device_code": "20/10m/user",
-}
+# How many of our proxies an address has come past, each of which added one to X-Forwarded-For.
+ALLAUTH_TRUSTED_PROXY_COUNT = int(os.environ.get("TRUSTED_PROXIES", "0"))
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
 ACCOUNT_LOGOUT_REDIRECT_URL = "/accounts/login/"

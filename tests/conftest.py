@@ -30,14 +30,17 @@ from structlog.contextvars import clear_contextvars
 
 from approvals.celery import app
 from approvals.management import embedded, roles
-from tests.scan import issued
+from tests.scan import clients, issued
 from tests.scan.known import secret
 from tests.scan.scratch import scratch
 from tests.shop.running import RunningShop, running
-from tests.world import Processes, World, credentials_folder
+from tests.world import SECRET, Processes, World, credentials_folder
 
 # Reads, at the end of a run, what all its processes have written.
 pytest_plugins = ["tests.scan.plugin"]
+
+
+clients.watch()
 
 
 @pytest.fixture(autouse=True)
@@ -67,6 +70,7 @@ def processes(database_server: embedded.Server, django_db_blocker: DjangoDbBlock
     passwords = {process: f"demo-{uuid4().hex}" for process in roles.PROCESSES}
     for process, password in passwords.items():
         secret(f"the database password of the {process}", password)
+    secret("the secret of the agents of tests", SECRET)
     urls = roles.provision(database_server.url, database=prefix, prefix=prefix, passwords=passwords)
     acting = Processes(urls, database_server.url, database=prefix, prefix=prefix)
     with django_db_blocker.unblock():

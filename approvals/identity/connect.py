@@ -120,6 +120,12 @@ def take_everything(agent: Agent) -> None:
     RefreshToken.objects.filter(agent=agent, revoked=None).update(revoked=timezone.now())
 
 
+def lets_ask(person: Person, client_id: str) -> bool:
+    """Whether something that this person let the program do, in any company, is still in force."""
+    held = RefreshToken.objects.filter(application__client_id=client_id, revoked=None)
+    return held.filter(agent__on_behalf_of=person, agent__is_active=True).exists()
+
+
 def is_member(person_id: UUID, tenant_id: UUID) -> bool:
     """Whether an active person holds a role in the tenant; needs a scope of that tenant."""
     held = Membership.objects.filter(person_id=person_id, tenant_id=tenant_id, person__is_active=True)

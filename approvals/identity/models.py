@@ -226,6 +226,14 @@ class RefreshToken(AbstractRefreshToken):
     class Meta(AbstractRefreshToken.Meta):
         pass
 
+    @classmethod
+    def end_family(cls, family: uuid.UUID) -> None:
+        super().revoke_family(family)
+
+    @classmethod
+    def revoke_family(cls, token_family: uuid.UUID | None) -> None:
+        """Nothing: the library calls it where it notices a replay by itself, and `identity.revoke` leaves an event."""
+
 
 class DeviceGrant(AbstractDeviceGrant):
     device_code = HashedCode(max_length=64)

@@ -7,12 +7,34 @@ from approvals.audit.events import Actor, record
 from approvals.identity.connect import only_one_at_work
 from approvals.identity.models import AccessToken, Agent, Application, RefreshToken
 
+# The parameter in which each grant presents what is worth one token; the trail calls it the same.
+PRESENTED = {
+    "authorization_code": "code",
+    "refresh_token": "refresh_token",
+    "urn:ietf:params:oauth:grant-type:device_code": "device_code",
+}
 WEB = Actor("system", "web")  # who presents a token that is worth nothing is not known
 
 
 def family_of(code: str) -> UUID:
     """The family of all tokens that an authorization code leads to: named by the code, so that a replay finds it."""
     return UUID(bytes=hashlib.sha256(b"family:" + code.encode()).digest()[:16])
+
+
+def came_again(grant_type: str, credential: str) -> None:
+    """Revoke what came of a code or a refresh token that was refused, where that is because it was used before.
+
+    Asked after each refusal: whoever used it first has committed by then, also at the same moment. One that was only
+    wrong, is of another program, or was revoked together with all its family has nothing alive behind it.
+    """
+    if grant_type == "refresh_token":
+        checksum = hashlib.sha256(credential.encode()).hexdigest()
+        spent = RefreshToken.objects.filter(token_checksum=checksum, revoked__isnull=False).first()
+        family = spent.token_family if spent else None
+    else:
+        family = family_of(credential)
+    if family is not None:
+        replayed(family, what=PRESENTED[grant_type])
 
 
 def replayed(family: UUID, *, what: str) -> None:
@@ -27,7 +49,7 @@ def replayed(family: UUID, *, what: str) -> None:
         return
     with only_one_at_work(first.agent):
         if alive.exists():
-            RefreshToken.revoke_family(family)
+            RefreshToken.end_family(family)
             _record("token.replayed", first.agent, what)
 
 

@@ -3,11 +3,10 @@
 django-oauth-toolkit takes any `resource` and treats a missing one as "everywhere" (RFC 8707 leaves that open).
 Here an absent resource means the door, the door's canonical URI is the only other answer, and anything else is
 refused with `invalid_target`. What a code or a refresh token is worth is used up in the transaction that issues the
-next token, and one that comes a second time revokes all that came of it. The overridden methods are private: the
-library is pinned and tests stand on them.
+next token; one that comes a second time revokes all that came of it (`revoke.came_again`). The overridden methods are
+private: the library is pinned and tests stand on them.
 """
 
-import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -59,14 +58,6 @@ class Validator(OAuth2Validator):
         grant.save(update_fields=["agent"])
         return grant
 
-    def validate_code(
-        self, client_id: str, code: str, client: Any, request: Any, *args: Any, **kwargs: Any
-    ) -> bool:
-        if super().validate_code(client_id, code, client, request, *args, **kwargs):  # type: ignore[no-untyped-call]
-            return True
-        revoke.replayed(revoke.family_of(code), what="code")
-        return False
-
     def invalidate_authorization_code(
         self, client_id: str, code: str, request: Any, *args: Any, **kwargs: Any
     ) -> None:
@@ -77,25 +68,11 @@ class Validator(OAuth2Validator):
     def validate_device_code(self, _client_id: str, code: str, request: Any) -> str | None:
         """What oauthlib asks, and the library does not answer: the standing of a code, in RFC 8628's words."""
         status, grant = device.polled(code, request.client)
-        if grant is None:
-            revoke.replayed(revoke.family_of(code), what="device_code")
-        elif status == device.AUTHORIZED:
+        if grant is not None and status == device.AUTHORIZED:
             request.user, request.scopes = grant.user, grant.scope.split()
         return status
 
     # --- tokens -------------------------------------------------------------------------------------------
-
-    def validate_refresh_token(
-        self, refresh_token: str, client: Any, request: Any, *args: Any, **kwargs: Any
-    ) -> bool:
-        checksum = hashlib.sha256(refresh_token.encode()).hexdigest()
-        spent = RefreshToken.objects.filter(token_checksum=checksum, revoked__isnull=False).first()
-        if spent is None:
-            valid = super().validate_refresh_token(refresh_token, client, request, *args, **kwargs)  # type: ignore[no-untyped-call]
-            return bool(valid)
-        if spent.token_family is not None:
-            revoke.replayed(spent.token_family, what="refresh_token")
-        return False
 
     def _save_bearer_token(self, token: Any, request: Any, *args: Any, **kwargs: Any) -> None:
         """Runs in one transaction: the token exists, or what it was asked with is still worth something."""

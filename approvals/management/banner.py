@@ -21,7 +21,7 @@ def banner(running: Stack) -> str:
         _people(running.seed.get("people", [])),
     ]
     for agent in agents[:1]:
-        parts += [_stdio(running, agent), _http(running, agent)]
+        parts += [_stdio(running, agent), _http(running, agent), _url_alone()]
     parts += [_other_agents(agents[1:]), "Ctrl-C stops everything."]
     return "\n\n" + "\n\n".join(part for part in parts if part) + "\n"
 
@@ -75,6 +75,14 @@ def _http(running: Stack, agent: dict[str, Any]) -> str:
     return (
         f"Or by HTTP. A token for 15 minutes:\n  {token_command(running, agent)}\n"
         f"{_json(http_configuration(running))}"
+    )
+
+
+def _url_alone() -> str:
+    """For a host that asks a person: it has to say who it is, one way or the other (docs/connecting.md)."""
+    return (
+        "Or give a host the door's URL alone: you sign in and say yes on a page. The host needs a metadata\n"
+        "document of its own; for one that has none, start with DYNAMIC_REGISTRATION=1 make run."
     )
 
 

@@ -13,7 +13,14 @@ from approvals.queries.agent import (
     sentence,
     standings,
 )
-from approvals.queries.connected import AgentRow, Connected, agents_in, connected_by
+from approvals.queries.connected import (
+    AgentRow,
+    AnsweredFor,
+    Connected,
+    agents_in,
+    answered_for_by,
+    connected_by,
+)
 from approvals.queries.decided import Decided, decided
 from approvals.queries.paging import Page
 from approvals.queries.queue import QueueRow, queue
@@ -27,6 +34,7 @@ __all__ = [
     "AgentChoice",
     "AgentRow",
     "AgentView",
+    "AnsweredFor",
     "Connected",
     "Decided",
     "Page",
@@ -39,6 +47,7 @@ __all__ = [
     "agents_in",
     "agents_of",
     "allowed",
+    "answered_for_by",
     "connected_by",
     "decided",
     "denied",

@@ -5,12 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from django.db.models import Max
 from django.utils import timezone
 from oauth2_provider.settings import oauth2_settings
 
 from approvals.database import tenant_scope
 from approvals.identity.models import AccessToken, Agent, DeviceGrant, Grant, RefreshToken
 from approvals.identity.requester import Reviewer
+from approvals.identity.scopes import BROAD
+from approvals.models import ApprovalRequest
 from approvals.queries.paging import ROWS, Page, mark, page, parsed
 
 MOST = 200  # programs of one person in one company; the newest
@@ -33,6 +36,23 @@ class Connected:
     is_active: bool
     scopes: tuple[str, ...]
     last_token_at: datetime | None
+
+
+@dataclass(frozen=True)
+class AnsweredFor:
+    """An agent that comes by itself, for the person who answers for it; `scopes` is all that it can get.
+
+    What it did last: `last_token_at` is None for one of another issuer, and where it only ever came over stdio.
+    """
+
+    id: UUID
+    name: str
+    client_id: str
+    is_active: bool
+    scopes: tuple[str, ...]
+    added_at: datetime
+    last_token_at: datetime | None
+    last_request_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -59,6 +79,16 @@ def connected_by(by: Reviewer) -> tuple[Connected, ...]:
     return tuple(sorted(shown, key=lambda one: not one.is_connected))
 
 
+def answered_for_by(by: Reviewer) -> tuple[AnsweredFor, ...]:
+    """The agents of this tenant that come by themselves and that this person owns: the working ones first."""
+    with tenant_scope(by.tenant_id):
+        mine = Agent.objects.filter(tenant_id=by.tenant_id, owner_id=by.person_id, on_behalf_of=None)
+        agents = list(mine.select_related("application").order_by("-is_active", "-created_at", "id")[:MOST])
+        ids = {agent.pk for agent in agents}
+        latest, asked = _latest_tokens(ids), _latest_requests(ids)
+        return tuple(_answered_for(agent, latest.get(agent.pk), asked.get(agent.pk)) for agent in agents)
+
+
 def agents_in(by: Reviewer, *, after: str = "", rows: int = ROWS) -> Page[AgentRow]:
     """All agents of the tenant, the newest first; `after` is a page's mark. For operators: the caller checks."""
     with tenant_scope(by.tenant_id):
@@ -75,6 +105,11 @@ def agents_in(by: Reviewer, *, after: str = "", rows: int = ROWS) -> Page[AgentR
 def _latest_tokens(agents: Collection[UUID]) -> dict[UUID, AccessToken]:
     newest_first = AccessToken.objects.filter(agent__in=agents).order_by("agent_id", "-created", "-id")
     return {token.agent_id: token for token in newest_first.distinct("agent_id") if token.agent_id}
+
+
+def _latest_requests(agents: Collection[UUID]) -> dict[UUID, datetime]:
+    filed = ApprovalRequest.objects.filter(agent__in=agents).order_by().values_list("agent")
+    return {agent: at for agent, at in filed.annotate(Max("created_at")) if agent}
 
 
 def _alive(agents: Collection[UUID]) -> set[UUID]:
@@ -101,6 +136,19 @@ def _connected(agent: Agent, token: AccessToken | None, is_alive: bool) -> Conne
         is_active=agent.is_active,
         scopes=tuple(token.scope.split()) if token else (),
         last_token_at=token.created if token else None,
+    )
+
+
+def _answered_for(agent: Agent, token: AccessToken | None, asked_at: datetime | None) -> AnsweredFor:
+    return AnsweredFor(
+        id=agent.pk,
+        name=agent.name,
+        client_id=agent.application.client_id,
+        is_active=agent.is_active,
+        scopes=tuple(agent.application.scope.split() or BROAD),
+        added_at=agent.created_at,
+        last_token_at=token.created if token else None,
+        last_request_at=asked_at,
     )
 
 

@@ -1,4 +1,6 @@
-"""Connected programs: what a person has let ask in their name, and how they take it back. Operators see all agents."""
+"""Connected programs: what a person has let ask in their name, and how they take it back; the agents that they answer
+for; and for operators, all agents.
+"""
 
 from uuid import UUID
 
@@ -13,7 +15,7 @@ from approvals.errors import NotFound
 from approvals.identity.connect import disconnect
 from approvals.identity.models import Person
 from approvals.identity.requester import Reviewer
-from approvals.queries import agents_in, connected_by, denied
+from approvals.queries import agents_in, answered_for_by, connected_by, denied
 from approvals.views.access import member, show
 from approvals.views.oauth.scopes import in_words
 
@@ -22,8 +24,9 @@ from approvals.views.oauth.scopes import in_words
 @member
 def agents_page(request: HttpRequest, by: Reviewer) -> HttpResponse:
     mine = [(one, in_words(one.scopes)) for one in connected_by(by)]
+    answered_for = [(one, in_words(one.scopes)) for one in answered_for_by(by)]
     every = agents_in(by, after=request.GET.get("after", "")) if switches.may_operate(by) else None
-    return show(request, "agents/agents.html", {"mine": mine, "page": every})
+    return show(request, "agents/agents.html", {"mine": mine, "answered_for": answered_for, "page": every})
 
 
 @member

@@ -1,12 +1,16 @@
 """With a shell as each database role in turn: what it must not do, it cannot do."""
 
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 import psycopg
 import pytest
+from django.utils import timezone
 from psycopg.sql import SQL, Identifier
 
+from approvals.identity import forget
+from approvals.identity.models import AccessToken, Application
 from approvals.models import ApprovalRequest
 from tests.world import World
 
@@ -122,6 +126,7 @@ def test_a_door_taken_over_whole_can_not(world: World, statement: str) -> None:
         "UPDATE identity_agent SET owner_id = id",
         "UPDATE switch SET reason = 'x'",
         "DELETE FROM switch",
+        "DELETE FROM identity_application",
     ],
 )
 def test_a_web_process_taken_over_whole_can_not(world: World, statement: str) -> None:
@@ -180,6 +185,15 @@ def test_a_worker_taken_over_whole_can_not(world: World, statement: str) -> None
         "DELETE FROM audit_checkpoint",
         "SELECT * FROM identity_person",
         "SELECT * FROM identity_accesstoken",
+        "SELECT id FROM identity_refreshtoken",
+        "SELECT id FROM identity_grant",
+        "SELECT id FROM identity_application",
+        "DELETE FROM identity_accesstoken",
+        "DELETE FROM identity_refreshtoken",
+        "DELETE FROM identity_grant",
+        "DELETE FROM identity_devicegrant",
+        "DELETE FROM identity_application",
+        "UPDATE identity_refreshtoken SET revoked = NULL",
         "UPDATE switch SET turned_off_at = now()",
     ],
 )
@@ -283,9 +297,42 @@ def test_even_the_owner_of_the_tables_is_bound_by_row_level_security(world: Worl
 def test_pages_taken_over_whole_change_no_headless_program(world: World) -> None:
     """They keep the programs that registered by themselves, and row-level security hides the others from changes."""
     with world.processes.cursor("web") as shell:
-        for statement in (
-            "UPDATE identity_application SET client_secret = 'x'",
-            "DELETE FROM identity_application",
-        ):
-            shell.execute(f"{statement} WHERE client_id = %s", (world.agent.client_id,))
-            assert shell.rowcount == 0
+        statement = "UPDATE identity_application SET client_secret = 'x' WHERE client_id = %s"
+        shell.execute(statement, (world.agent.client_id,))
+        assert shell.rowcount == 0
+
+
+FORGETTING = [f"oauth_forget_{kind}" for kind in forget.KINDS]
+
+
+@pytest.mark.parametrize("function", FORGETTING)
+@pytest.mark.parametrize("process", ["door", "web", "worker"])
+def test_only_the_sweeper_forgets_what_the_oauth_server_issued(
+    world: World, process: str, function: str
+) -> None:
+    with world.processes.cursor(process) as shell, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        shell.execute(f"SELECT {function}(1)")
+
+
+def test_a_sweeper_taken_over_whole_forgets_nothing_that_is_worth_something(world: World) -> None:
+    """Whatever it passes, and whatever it sets for its session: the conditions are the database's own."""
+    with world.processes.acting_as("migrator"):
+        application = Application.objects.get(client_id=world.agent.client_id)
+        token, _newest = (
+            AccessToken.objects.create(
+                token_checksum=uuid4().hex,
+                application=application,
+                agent_id=world.agent.agent_id,
+                expires=timezone.now() + timedelta(minutes=15),
+            )
+            for _ in range(2)
+        )
+    with world.processes.cursor("sweeper") as shell:
+        scoped(shell, world)
+        shell.execute("SET search_path = pg_temp, public")
+        for function in FORGETTING:
+            shell.execute(f"SELECT public.{function}(1000000)")
+        shell.connection.commit()
+    with world.processes.acting_as("web"):
+        assert AccessToken.objects.filter(pk=token.pk).exists()
+        assert Application.objects.filter(pk=application.pk).exists()

@@ -18,7 +18,7 @@ from cryptography.fernet import Fernet
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.core.management.base import CommandError
 
-from approvals.management import banner, embedded, roles, supervisor
+from approvals.management import banner, embedded, plan, roles, supervisor
 from approvals.management.development import Stack, _only_run, reset, stack
 from approvals.management.disk import data_folder
 from approvals.management.keys import keys
@@ -160,6 +160,17 @@ def test_the_banner_can_be_pasted(running: Stack) -> None:
     assert Path(stdio["args"][0]).is_file()
     assert http["url"] == running.addresses.door_url
     assert "rita@example.com" in text
+
+
+def test_the_banner_names_the_way_in_with_the_url_alone(running: Stack) -> None:
+    text = banner.banner(running)
+    assert "the door's URL alone" in text
+    assert "start with DYNAMIC_REGISTRATION=1 make run" in text
+
+
+def test_a_run_hands_registration_on_to_the_pages() -> None:
+    """What the banner says to do has to reach the process that it is for."""
+    assert plan.inherited({"DYNAMIC_REGISTRATION": "1"})["DYNAMIC_REGISTRATION"] == "1"
 
 
 def test_the_command_for_a_token_survives_a_shell(running: Stack) -> None:

@@ -2,6 +2,8 @@
 
 import base64
 import hashlib
+import html
+import re
 import secrets
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -109,6 +111,15 @@ class Program:
 def came_back(answer: Any) -> dict[str, str]:
     """The parameters with which a person was sent back to the program."""
     return {name: value for name, (value,) in parse_qs(urlsplit(answer["Location"]).query).items()}
+
+
+def would_go(answer: Any) -> dict[str, str]:
+    """The parameters of the link by which a person may go back to a program that nobody has checked."""
+    assert (answer.status_code, "Location" in answer) == (400, False), answer.content
+    (link,) = re.findall(r'<a href="([^"]+)"[^>]* id="back-to-the-program"', answer.content.decode())
+    address = html.unescape(link)
+    assert address.startswith(f"{CALLBACK}?")
+    return {name: value for name, (value,) in parse_qs(urlsplit(address).query).items()}
 
 
 def refusal(answer: Any) -> tuple[int, str]:

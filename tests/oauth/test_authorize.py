@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from django.conf import settings
 
-from approvals.identity.models import Agent, Grant
-from tests.oauth.programs import CALLBACK, Program, came_back
+from approvals.identity.models import Agent, Application, Grant
+from tests.oauth.programs import Program, came_back, would_go
 from tests.views.conftest import SignIn
 from tests.world import World
 
@@ -55,12 +55,58 @@ def test_the_program_is_told_what_was_wrong_with_the_issuer_and_its_state(
 ) -> None:
     """RFC 9700, section 2.1.1: PKCE with S256; no implicit grant. RFC 8707: one resource. RFC 9207: iss in errors."""
     for answer in both(sign_in("lena"), program.asks(**changes), web):
-        assert answer.status_code == 303, answer.content
-        assert answer["Location"].startswith(f"{CALLBACK}?")
-        back = came_back(answer)
+        back = would_go(answer)
         assert (back["error"], back["iss"]) == (error, settings.PUBLIC_URL)
         assert back["state"] == "what-the-program-remembers"
     assert nothing_came_of_it(program)
+
+
+WRONG = ({"scope": "admin"}, {"resource": "https://elsewhere.example/mcp"}, {"code_challenge": "too-short"})
+
+
+@pytest.mark.parametrize("changes", WRONG)
+def test_a_stranger_sends_nobody_on_by_our_name(web: World, sign_in: SignIn, changes: dict[str, Any]) -> None:
+    """RFC 9700, section 4.11.2. Attack: register a redirect, ask for nonsense, and send people the link to us."""
+    elsewhere = "https://evil.example/looks-like-us"
+    stranger = Program.registered(web, name="\u202eYour bank", redirects=elsewhere)
+    for answer in both(sign_in("lena"), stranger.asks(**changes), web):
+        page = answer.content.decode()
+        assert (answer.status_code, "Location" in answer) == (400, False)
+        assert "<code>evil.example</code>" in page
+        assert "http-equiv" not in page
+    assert nothing_came_of_it(stranger)
+
+
+@pytest.mark.parametrize("changes", WRONG)
+def test_a_program_that_the_person_let_or_an_operator_registered_is_told_at_once(
+    web: World, program: Program, sign_in: SignIn, changes: dict[str, Any]
+) -> None:
+    program.connected(sign_in("lena"), web.tenant.pk)
+    checked = Program.registered(web)
+    with web.processes.acting_as("migrator"):
+        Application.objects.filter(client_id=checked.client_id).update(registration_source="manual")
+    for asking in (program, checked):
+        for answer in both(sign_in("lena"), asking.another_time().asks(**changes), web):
+            assert answer.status_code == 303
+            assert came_back(answer)["iss"] == settings.PUBLIC_URL
+    would_go(sign_in("mara").get(program.asks(**changes)))  # she has let it do nothing
+
+
+@pytest.mark.parametrize("how", ["disconnected", "switched off", "another company's person"])
+def test_once_it_is_taken_back_the_program_is_a_stranger_again(
+    web: World, program: Program, sign_in: SignIn, how: str
+) -> None:
+    browser = sign_in("lena")
+    program.connected(browser, web.tenant.pk)
+    agent = Agent.objects.get(application__client_id=program.client_id)
+    if how == "disconnected":
+        browser.post(f"/agents/{agent.pk}/disconnect/")
+    elif how == "switched off":
+        with web.processes.acting_as("migrator"):
+            Agent.objects.filter(pk=agent.pk).update(is_active=False)
+    else:
+        browser = sign_in("gus")
+    would_go(browser.get(program.asks(scope="admin")))
 
 
 @pytest.mark.parametrize(

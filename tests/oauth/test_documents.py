@@ -19,6 +19,7 @@ from oauth2_provider.settings import oauth2_settings
 
 from approvals.identity import models as verbs
 from approvals.identity.models import Application
+from approvals.views.oauth import newcomers
 from tests.oauth.programs import Program, outsider, refusal, told
 from tests.oauth.tls import CALLBACK, DocumentHost, document_host, says
 from tests.views.conftest import SignIn
@@ -335,3 +336,23 @@ def test_a_registration_without_its_audit_row_does_not_happen(
     client_id = host.publish()
     assert page(sign_in, client_id).status_code == 400
     assert not is_known(client_id)
+
+
+def test_a_person_comes_with_a_limited_number_of_new_programs_an_hour(
+    web: World, host: DocumentHost, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Attack: a signed-in person fills the table, the trail, and somebody's web server with our requests."""
+    monkeypatch.setattr(newcomers, "MOST_NEW", 2)
+    known, broken, third = host.publish(), f"{host.publish()}?none", f"{host.publish()}?third"
+    assert page(sign_in, known).status_code == 200
+    assert page(sign_in, broken).status_code == 400
+    asked = len(host.hits)
+    for answer in (page(sign_in, third), sign_in("lena").post(Program(third).asks(), {"answer": "allow"})):
+        assert answer.status_code == 429
+        assert 0 < int(answer["Retry-After"]) <= 3600
+        text = answer.content.decode()
+        assert "too many programs that nobody here had seen before. Come back in 60 minutes." in text
+    assert (len(host.hits), is_known(third)) == (asked, False)
+    assert page(sign_in, known).status_code == 200  # one that is known is not counted
+    assert sign_in("mara").get(Program(third).asks()).status_code == 400  # nor is another person held to it
+    assert len(host.hits) == asked + 1

@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from threading import Barrier
 from time import monotonic, sleep
 from typing import Any
 
@@ -155,36 +157,59 @@ def test_a_replay_without_its_audit_row_revokes_nothing(
     assert alive(program) == 2
 
 
-def test_of_refreshes_at_the_same_time_one_wins(web: World, program: Program, sign_in: SignIn) -> None:
+def at_once(send: Callable[[], Any], times: int = 4) -> list[tuple[int, str]]:
+    """Status and error of the same request, sent by so many threads at the same moment."""
+    together = Barrier(times)
+
+    def one(_: int) -> tuple[int, str]:
+        try:
+            together.wait()
+            answer = send()
+            return answer.status_code, answer.json().get("error", "")
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(times) as pool:
+        return sorted(pool.map(one, range(times)))
+
+
+ONE_WON = [(200, ""), *[(400, "invalid_grant")] * 3]
+
+
+def test_of_refreshes_at_the_same_time_one_wins_and_the_others_revoke_what_it_won(
+    web: World, program: Program, sign_in: SignIn
+) -> None:
+    """RFC 9700, section 4.14.2. Attack: refresh a stolen token when its program does: as the access token ends."""
     issued = program.connected(sign_in("lena"), web.tenant.pk)
-
-    def refresh(_: int) -> tuple[int, str]:
-        try:
-            answer = program.refresh(issued["refresh_token"])
-            return answer.status_code, answer.json().get("error", "")
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(4) as pool:
-        answers = list(pool.map(refresh, range(4)))
-    assert set(answers) <= {(200, ""), (400, "invalid_grant")}
-    assert answers.count((200, "")) == 1
+    assert at_once(lambda: program.refresh(issued["refresh_token"])) == ONE_WON
+    assert alive(program) == 0
+    assert len(told(web.tenant.pk, "token.replayed")) == 1
 
 
-def test_of_exchanges_at_the_same_time_one_wins(web: World, program: Program, sign_in: SignIn) -> None:
+def test_of_exchanges_at_the_same_time_one_wins_and_the_others_revoke_what_it_won(
+    web: World, program: Program, sign_in: SignIn
+) -> None:
+    """RFC 6749, section 4.1.2."""
     code = program.code(sign_in("lena"), web.tenant.pk)
+    assert at_once(lambda: program.exchange(code)) == ONE_WON
+    assert alive(program) == 0
+    assert len(told(web.tenant.pk, "token.replayed")) == 1
 
-    def exchange(_: int) -> tuple[int, str]:
-        try:
-            answer = program.exchange(code)
-            return answer.status_code, answer.json().get("error", "")
-        finally:
-            connection.close()
 
-    with ThreadPoolExecutor(4) as pool:
-        answers = list(pool.map(exchange, range(4)))
-    assert set(answers) <= {(200, ""), (400, "invalid_grant")}
-    assert answers.count((200, "")) == 1
+def test_who_waited_for_a_lock_while_another_was_first_revokes_what_it_won(
+    web: World, program: Program, sign_in: SignIn
+) -> None:
+    """The token was found valid, and was used before it could be used up."""
+    issued = program.connected(sign_in("lena"), web.tenant.pk)
+    agent = Agent.objects.get(application__client_id=program.client_id)
+    with ThreadPoolExecutor(1) as pool, web.processes.cursor("admin") as holding:
+        holding.execute("SELECT 1 FROM identity_agent WHERE id = %s FOR UPDATE", [agent.pk])
+        both = pool.submit(at_once, lambda: program.refresh(issued["refresh_token"]), 2)
+        wait_until_somebody_waits(web, 2)
+        holding.connection.commit()
+        assert both.result() == ONE_WON[:2]
+    assert alive(program) == 0
+    assert len(told(web.tenant.pk, "token.replayed")) == 1
 
 
 def test_a_refresh_that_was_under_way_when_all_was_revoked_gets_nothing(
@@ -216,12 +241,12 @@ def test_a_refresh_that_was_under_way_when_all_was_revoked_gets_nothing(
     assert alive(program) == 0
 
 
-def wait_until_somebody_waits(web: World) -> None:
-    """Until a transaction of this database waits for a lock."""
+def wait_until_somebody_waits(web: World, how_many: int = 1) -> None:
+    """Until so many transactions of this database wait for a lock."""
     waiting = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     deadline = monotonic() + 60
     with web.processes.cursor("admin") as shell:
-        while not shell.execute(waiting).fetchone():
+        while len(shell.execute(waiting).fetchall()) < how_many:
             shell.connection.rollback()  # else the view stays as it was at first
             assert monotonic() < deadline
             sleep(0.05)

@@ -6,7 +6,6 @@ from urllib.parse import urlencode
 
 import pytest
 from django.conf import settings
-from django.core.cache import cache
 from hypothesis import given
 from hypothesis import settings as settings_of_hypothesis
 from hypothesis import strategies as st
@@ -16,7 +15,7 @@ from tests.mcp_bridge.fuzz.conftest import FUZZ
 from tests.mcp_bridge.fuzz.judged import INSIDE
 from tests.mcp_bridge.fuzz.material import JUNK, TEXTS, encoded
 from tests.oauth.programs import CALLBACK, Program, outsider
-from tests.views.conftest import SignIn
+from tests.views.conftest import SignIn, forget_counts
 from tests.world import SECRET, World
 
 GRANTS = [
@@ -115,7 +114,7 @@ def test_an_outsider_may_send_anything(
     kind: str,
     asks_by_get: bool,
 ) -> None:
-    cache.clear()
+    forget_counts()
     pairs = quoted(data.draw(parameters(program)))
     headers = {"Authorization": credentials} if credentials else {}
     if asks_by_get:
@@ -134,7 +133,7 @@ def test_an_outsider_may_send_anything(
 def test_a_signed_in_person_may_be_sent_there_with_anything(
     web: World, program: Program, sign_in: SignIn, data: st.DataObject, path: str, posts: bool
 ) -> None:
-    cache.clear()
+    forget_counts()
     person = sign_in("lena")
     person.raise_request_exception = False
     query = quoted(data.draw(parameters(program)))
@@ -150,7 +149,7 @@ def test_a_signed_in_person_may_be_sent_there_with_anything(
 def test_a_changed_request_for_a_token_gets_one_only_with_the_secret(
     web: World, asked: dict[str, str], metadata: Any, secret: str
 ) -> None:
-    cache.clear()
+    forget_counts()
     right = {
         "grant_type": "client_credentials",
         "client_id": web.agent.client_id,
@@ -172,6 +171,6 @@ def test_a_changed_request_for_a_token_gets_one_only_with_the_secret(
 def test_a_program_may_register_with_anything(
     web: World, metadata: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cache.clear()
+    forget_counts()
     monkeypatch.setattr(settings, "DYNAMIC_REGISTRATION", True)
     harmless(outsider().generic("POST", "/o/register/", encoded(metadata), content_type="application/json"))

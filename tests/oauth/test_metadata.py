@@ -8,7 +8,7 @@ from mcp.client.auth.utils import build_oauth_authorization_server_metadata_disc
 from mcp.shared.auth import OAuthMetadata
 from oauth2_provider.settings import oauth2_settings
 
-from tests.oauth.programs import Program, came_back, outsider, refusal
+from tests.oauth.programs import Program, outsider, refusal, would_go
 from tests.views.conftest import SignIn
 from tests.world import World
 
@@ -84,7 +84,7 @@ def test_the_methods_that_are_advertised_are_those_that_work(
 ) -> None:
     """RFC 7636: what is not in code_challenge_methods_supported is refused."""
     answer = sign_in("lena").get(program.asks(code_challenge_method="plain"))
-    assert came_back(answer)["error"] == "invalid_request"
+    assert would_go(answer)["error"] == "invalid_request"
     assert refusal(outsider().post("/o/token/", {"grant_type": "password"})) == (
         400,
         "unsupported_grant_type",

@@ -1,17 +1,13 @@
 """Dynamic registration (RFC 7591): off unless an operator says so, and then for harmless programs in small numbers."""
 
 import json
-from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.conf import settings
-from django.core.cache import cache
-from django.utils import timezone
 
 from approvals.identity import models as verbs
 from approvals.identity.models import AccessToken, Application
-from approvals.views.oauth.crowd import prune
 from tests.oauth.programs import CALLBACK, Program, outsider, told
 from tests.views.conftest import SignIn
 from tests.world import World, break_the_trail
@@ -147,28 +143,14 @@ def test_only_a_post_is_served(is_open: World) -> None:
 
 def test_an_address_registers_a_limited_number_and_others_go_on(is_open: World) -> None:
     """Attack: filling the table."""
-    cache.clear()
     assert [register().status_code for _ in range(20)] == [201] * 20
     refused = register()
-    assert (refused.status_code, refused["Retry-After"]) == (429, "3600")
+    assert (refused.status_code, refused.json()["error"]) == (429, "slow_down")
+    assert 0 < int(refused["Retry-After"]) <= 3600
     other = outsider().post(
         "/o/register/", json.dumps(METADATA), content_type="application/json", REMOTE_ADDR="203.0.114.9"
     )
     assert other.status_code == 201
-
-
-def test_what_nobody_connected_is_forgotten_after_a_day(is_open: World, sign_in: SignIn) -> None:
-    unused, used, fresh = (Program.registered(is_open) for _ in range(3))
-    used.connected(sign_in("lena"), is_open.tenant.pk)
-    ids = [unused.client_id, used.client_id]
-    with is_open.processes.acting_as("migrator"):
-        yesterday = timezone.now() - timedelta(days=1, minutes=1)
-        Application.objects.filter(client_id__in=[*ids, is_open.agent.client_id]).update(created=yesterday)
-    assert register().status_code == 201
-    kept = set(Application.objects.values_list("client_id", flat=True))
-    assert unused.client_id not in kept
-    assert {used.client_id, fresh.client_id, is_open.agent.client_id} <= kept
-    assert prune() == 0
 
 
 def test_a_registration_without_its_audit_row_does_not_happen(

@@ -1,21 +1,27 @@
 """The scan finds what is planted, says where and never what, and nobody is forgotten."""
 
 import hashlib
+import io
+import json
 import logging
 import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
 
 import psycopg
 import pytest
+from django.core.management import call_command
 
+from approvals.identity import agents
+from approvals.identity.models import Agent
 from tests.scan import issued, known, output
 from tests.scan.known import Secret
 from tests.scan.scanner import LOOKS, scan
-from tests.world import Processes
+from tests.world import SECRET, Processes, World
 
 ROOT = Path(__file__).resolve().parents[2]
 CANARY = f"canary-{uuid4().hex}"
@@ -143,6 +149,33 @@ def test_every_column_that_holds_a_credential_is_watched(processes: Processes) -
     # Shown to a person to be typed in on purpose, and the kind of a permission.
     others = {("identity_devicegrant", "user_code"), ("auth_permission", "codename")}
     assert set(columns) - others == watched
+
+
+SECRETS_OF_CLIENTS: dict[str, Callable[[World], str]] = {
+    "added": lambda world: agents.add_agent(world.tenant, owner=world.people["otto"], name="Bot").secret,
+    "renewed": lambda world: agents.renew_secret(Agent.objects.get(pk=world.agent.id)),
+    "added by command": lambda world: _commanded(world)["client_secret"],
+    "of a fixture": lambda _: SECRET,
+}
+
+
+def _commanded(world: World) -> dict[str, str]:
+    owner, out = world.people["otto"].email, io.StringIO()
+    about = ("--tenant", world.tenant.slug, "--owner", owner, "--name", "Bot", "--json")
+    call_command("add_agent", *about, stdout=out)
+    return dict(json.loads(out.getvalue()))
+
+
+@pytest.mark.parametrize("how", SECRETS_OF_CLIENTS)
+def test_the_secret_of_a_client_that_a_test_made_is_found(
+    how: str, world: World, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    with world.processes.acting_as("migrator"):
+        made = SECRETS_OF_CLIENTS[how](world)
+    folder = output.folder("secrets")
+    assert folder
+    said = found(write(tmp_path_factory.mktemp("said"), f"it said {made}"), *known.registered(folder))
+    assert any(each.startswith("a.log:1 holds the secret of ") for each in said)
 
 
 _RUN = """

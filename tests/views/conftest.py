@@ -3,10 +3,14 @@
 from collections.abc import Callable, Iterator
 
 import pytest
+import redis
+from django.conf import settings
 from django.core.cache import cache
 from django.test import Client
 
 from approvals.identity.models import Membership, Tenant
+from approvals.limits import counters
+from approvals.views.oauth import rates
 from tests.world import World
 
 SignIn = Callable[[str], Client]
@@ -15,9 +19,18 @@ SignIn = Callable[[str], Client]
 @pytest.fixture
 def web(world: World) -> Iterator[World]:
     """The world, as the web process sees it from here on."""
-    cache.clear()  # what allauth has counted against its rate limits
+    forget_counts()
     with world.processes.acting_as("web"):
         yield world
+
+
+def forget_counts() -> None:
+    """What was counted against rate limits so far, by allauth and by the OAuth server: tests share one address."""
+    cache.clear()
+    rates._here.clear()
+    with redis.Redis.from_url(settings.REDIS_URL) as server:
+        for key in server.scan_iter(counters.key("oauth", "*")):
+            server.delete(key)
 
 
 @pytest.fixture

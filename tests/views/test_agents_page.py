@@ -13,6 +13,7 @@ from approvals.identity import agents, connect
 from approvals.identity.credentials import requester_of_token
 from approvals.identity.models import AccessToken, Agent, Application, RefreshToken
 from tests.oauth.programs import Program
+from tests.oauth.test_headless import added, ask
 from tests.views.conftest import SignIn, add_role
 from tests.views.test_access import page
 from tests.world import World, break_the_trail
@@ -207,7 +208,7 @@ def test_operators_see_every_agent_of_their_company_and_nobody_elses(
 def test_who_is_no_operator_sees_no_agents_of_others(web: World, sign_in: SignIn, who: str) -> None:
     seen = shown(sign_in(who))
     assert "Every agent of" not in seen
-    assert "Support bot" not in seen
+    assert "Support bot" not in seen.replace(answered_for(seen), "")
 
 
 def test_a_long_list_of_agents_comes_in_pages(web: World, sign_in: SignIn) -> None:
@@ -226,3 +227,43 @@ def test_an_agent_of_another_company_can_not_be_disconnected_by_the_verb_either(
     with pytest.raises(NotFound):
         connect.disconnect(web.other_agent.id, by=web.people["lena"], tenant_id=web.tenant.pk)
     assert Application.objects.filter(client_id=web.other_agent.client_id).exists()
+
+
+def answered_for(seen: str) -> str:
+    """The part of the page about the agents that a person answers for; "" for none."""
+    _, _, after = seen.partition('aria-labelledby="answered-for"')
+    return after.partition("</section>")[0]
+
+
+def test_an_owner_sees_the_agents_they_answer_for_and_what_they_did_last(web: World, sign_in: SignIn) -> None:
+    narrow = added(web, scopes=("mcp:read", "mcp:request:refund_payment"))
+    assert ask(narrow).status_code == 200
+    seen = answered_for(shown(sign_in("otto")))
+    assert "Night bot" in seen and narrow.client_id in seen
+    assert "mcp:request:refund_payment" in seen and "Last got a token" in seen
+    assert "tell whoever runs Countersign its client id" in seen
+    assert "Last filed a request" not in seen
+    assert "Got no token of ours and filed nothing yet" in seen  # the agent of the world
+    web.submit()
+    assert "Last filed a request" in answered_for(shown(sign_in("otto")))
+
+
+def test_an_agent_that_was_removed_is_said_to_be(web: World, sign_in: SignIn) -> None:
+    agent = added(web)
+    with web.processes.acting_as("migrator"):
+        agents.remove_agent(agent.agent)
+    seen = answered_for(shown(sign_in("otto")))
+    assert "Removed" in seen
+    assert seen.index("Support bot") < seen.index("Night bot")  # what works comes first
+
+
+def test_nobody_else_and_no_other_company_answers_for_an_agent(web: World, sign_in: SignIn) -> None:
+    """Wrong tenant: an owner who works in two companies sees in each the agents of that one."""
+    for name in ("lena", "gus", "opal"):
+        assert web.agent.client_id not in answered_for(shown(sign_in(name)))
+    assert answered_for(shown(sign_in("lena"))) == ""
+    assert web.other_agent.client_id in answered_for(shown(sign_in("gus")))
+    add_role(web, "otto", web.other, "auditor")
+    otto = sign_in("otto")
+    otto.post("/tenant/", {"tenant": str(web.other.pk)})
+    assert answered_for(shown(otto)) == ""

@@ -1,4 +1,4 @@
-"""The clock: holds what a switch stops, expires what is overdue, rings for rows that nobody heard, seals the trail."""
+"""The clock: holds what a switch stops, expires what is overdue, rings for what nobody heard, seals, forgets."""
 
 import logging
 import signal
@@ -16,6 +16,7 @@ from django.db import InterfaceError, close_old_connections, connection
 from approvals import bells, decide, outbox, switches
 from approvals.audit.keys import signing_key
 from approvals.audit.seal import seal
+from approvals.identity.forget import Forgetting
 
 logger = logging.getLogger(__name__)
 # Any number: only sweepers know it. The one that holds it works, the others stand by.
@@ -24,7 +25,7 @@ AGAIN_SECONDS = 10.0
 
 
 class Command(BaseCommand):
-    help = "Find what Celery lost, expire what is overdue, seal the trail; one works, any number stand by."
+    help = "Find what Celery lost, expire what is overdue, seal, forget; one works, any number stand by."
     requires_system_checks = ()
     _leads_on: object = None
 
@@ -82,6 +83,7 @@ class Sweep:
     def __init__(self) -> None:
         self._rung: dict[tuple[UUID, int], float] = {}
         self._clocks = switches.Clocks()
+        self._forget = Forgetting()
 
     def __call__(self) -> None:
         """A step that fails is logged and does not keep the others from their turn."""
@@ -90,6 +92,7 @@ class Sweep:
             attempted("expire", partial(decide.expire, request_id, tenant_id))
         attempted("ring", self.ring)
         attempted("seal", self.seal)
+        attempted("forget", self._forget)
 
     def hold(self) -> None:
         """Before anything expires: the clocks of what a switch holds stand."""

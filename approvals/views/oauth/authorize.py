@@ -5,6 +5,7 @@ travels through hidden fields. Every connection is asked for; earlier consent an
 """
 
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 from csp.decorators import csp_update
 from django.conf import settings
@@ -17,13 +18,16 @@ from oauth2_provider.oauth2_backends import _add_iss_to_redirect
 from oauth2_provider.views.base import BaseAuthorizationView
 from oauthlib.oauth2.rfc6749 import errors
 
-from approvals.errors import NotFound, ProgramSwitchedOff
-from approvals.identity.connect import connect, refuse
+from approvals.errors import NotFound, ProgramSwitchedOff, TooManyPrograms
+from approvals.identity.connect import connect, lets_ask, refuse
+from approvals.identity.models import Application, Person
 from approvals.queries import TenantChoice
 from approvals.views.access import not_found, reviewer_of, show
 from approvals.views.oauth.asked import Asked
 from approvals.views.oauth.guard import is_readable
+from approvals.views.oauth.newcomers import check_newcomer
 from approvals.views.oauth.tenants import chosen_tenant, person_of, tenants_for
+from approvals.views.oauth.too_many import count
 
 SEE_OTHER = 303  # RFC 9700, section 4.12: the browser must not repeat the POST at the program
 
@@ -45,6 +49,8 @@ class AuthorizationView(BaseAuthorizationView):
             return _page(request, self._asked())
         except OAuthToolkitError as error:
             return self._failed(error)
+        except TooManyPrograms as refusal:
+            return _too_many(request, refusal)
 
     def post(self, request: HttpRequest) -> HttpResponse:
         try:
@@ -57,11 +63,16 @@ class AuthorizationView(BaseAuthorizationView):
             return self._failed(error)
         except NotFound as refusal:
             return not_found(request, refusal)
+        except TooManyPrograms as refusal:
+            return _too_many(request, refusal)
         except ProgramSwitchedOff as refusal:
             return _refused(request, str(refusal), status=403)
 
     def _asked(self) -> Asked:
-        """Raises OAuthToolkitError: a fatal one is for the person to read, any other goes back to the program."""
+        """Raises TooManyPrograms, and OAuthToolkitError: a fatal one is for the person to read, any other goes back
+        to the program.
+        """
+        check_newcomer(self.request)
         scopes, found = self.validate_authorization_request(self.request)  # type: ignore[no-untyped-call]
         return Asked.of(scopes, found, self.request.GET.getlist("resource"))
 
@@ -83,16 +94,35 @@ class AuthorizationView(BaseAuthorizationView):
         return _back(uri)
 
     def _failed(self, error: OAuthToolkitError) -> HttpResponse:
-        response: HttpResponse = self.error_response(error, None)  # type: ignore[no-untyped-call]
+        response: HttpResponse = self.error_response(error, error.oauthlib_error)  # type: ignore[no-untyped-call]
         return response
 
-    def redirect(self, redirect_to: str, application: Any) -> HttpResponse:  # noqa: ARG002 - the library's signature
-        """What the library calls for an error that goes back to the program."""
-        return _back(redirect_to)
+    def redirect(self, redirect_to: str, application: errors.OAuth2Error) -> HttpResponse:
+        """What the library calls for an error that goes back to the program; it hands on what `_failed` gave it.
+
+        A stranger can register a redirect, ask for nonsense, and send somebody through us to wherever they like
+        (RFC 9700, section 4.11.2): there the person goes only by a click. Their own no is one.
+        """
+        error, back = application, _back(redirect_to)
+        if isinstance(error, errors.AccessDeniedError) or _is_trusted(
+            error.client_id, person_of(self.request)
+        ):
+            return back
+        host = urlsplit(back["Location"]).netloc
+        context = {"why": _why(error), "code": error.error, "host": host, "leads_to": back["Location"]}
+        return show(self.request, "oauth/sent_back.html", context, status=400)
 
     def render_to_response(self, context: dict[str, Any], status: int) -> HttpResponse:
         """What the library calls for an error that must not go to whoever sent the person here."""
         return _refused(self.request, _why(context["error"]), status=status)
+
+
+def _is_trusted(client_id: str | None, by: Person) -> bool:
+    """Registered by an operator, or let by this person to ask in their name."""
+    application = Application.objects.filter(client_id=client_id or "").first()
+    if application is None:
+        return False
+    return not application.registered_itself or lets_ask(by, application.client_id)
 
 
 def _page(request: HttpRequest, asked: Asked, *, nothing_chosen: bool = False) -> HttpResponse:
@@ -112,6 +142,13 @@ def _back(uri: str) -> HttpResponse:
     response: HttpResponse = OAuth2ResponseRedirect(with_issuer, ["https", "http"])  # type: ignore[no-untyped-call]
     response.status_code = SEE_OTHER
     return response
+
+
+def _too_many(request: HttpRequest, refusal: TooManyPrograms) -> HttpResponse:
+    count("authorize")
+    answer = _refused(request, str(refusal), status=429)
+    answer["Retry-After"] = str(60 * int(str(refusal.details["minutes"])))
+    return answer
 
 
 def _refused(request: HttpRequest, why: str, *, status: int = 400) -> HttpResponse:

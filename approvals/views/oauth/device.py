@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from allauth.core import ratelimit
+from allauth.core.internal.ratelimit import get_ip
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect
@@ -19,8 +19,13 @@ from approvals.identity.requester import Reviewer
 from approvals.identity.validator import check_resource
 from approvals.views.access import member, show
 from approvals.views.oauth.guard import is_readable
+from approvals.views.oauth.rates import HOUR, MINUTE, Window, take
 from approvals.views.oauth.scopes import in_words
 from approvals.views.oauth.tenants import chosen_tenant, tenants_for
+from approvals.views.oauth.too_many import count, too_many
+
+MOST_BEGUN = 300  # codes an hour, of one address
+MOST_TYPED = 20  # codes in ten minutes, by one person
 
 # RFC 9110, section 15.5: 403 for what is not to be had, 422 for what was typed, 429 (RFC 6585) for how often.
 STATUS_OF: dict[type[Refusal], int] = {CodeUnknown: 422, TooManyCodes: 429, ProgramSwitchedOff: 403}
@@ -42,8 +47,8 @@ class BeginView(DeviceAuthorizationView):
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:  # noqa: ARG002 - the library's signature
         if not is_readable(request):
             return _json({"error": "invalid_request"}, 400)
-        if not ratelimit.consume(request, action="begin_device"):
-            return _json({"error": "slow_down"}, 429)
+        if seconds := take(Window("begin_device", get_ip(request), MOST_BEGUN, HOUR)):
+            return too_many("device-authorization", seconds)
         _headers, answer, status = self.create_device_authorization_response(request)
         if status != 200:
             return _json(json.loads(answer), status)
@@ -108,7 +113,8 @@ def device_answer_page(request: HttpRequest, by: Reviewer) -> HttpResponse:
 
 def _waiting(request: HttpRequest, typed: str) -> tuple[DeviceGrant, Application]:
     """Raises CodeUnknown, and TooManyCodes for a person who seems to be guessing (RFC 8628, section 5.1)."""
-    if not ratelimit.consume(request, action="type_device_code", user=request.user):
+    if take(Window("type_device_code", str(request.user.pk), MOST_TYPED, 10 * MINUTE)):
+        count("device")
         raise TooManyCodes
     return device.waiting(typed)
 

@@ -20,7 +20,7 @@ def is_readable(request: HttpRequest) -> bool:
 
 def _holds_nul(request: HttpRequest) -> bool:
     """PostgreSQL takes every character but this one; the library hands what it gets to a query."""
-    return b"\0" in _basic(request) or any("\0" in text for text in _parameters(request))
+    return b"\0" in basic(request) or any("\0" in text for text in _parameters(request))
 
 
 def _is_broken(query: str) -> bool:
@@ -40,7 +40,7 @@ def _parameters(request: HttpRequest) -> Iterator[str]:
             yield from values
 
 
-def _basic(request: HttpRequest) -> bytes:
+def basic(request: HttpRequest) -> bytes:
     """Client id and secret of an `Authorization: Basic` header, decoded as the library does: base64, then %XX."""
     scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
     try:

@@ -7,6 +7,7 @@ be changed afterwards (RFC 7592 is not offered); a program that has changed regi
 import json
 from typing import Any, TypeGuard
 
+from allauth.core.internal.ratelimit import get_ip
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
@@ -14,9 +15,12 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
 from approvals.identity.models import Application
-from approvals.views.oauth.crowd import is_too_many, prune
+from approvals.views.oauth.rates import DAY, HOUR, Window, take
+from approvals.views.oauth.too_many import too_many
 
 MOST_BYTES = 16 * 1024
+MOST_REGISTERED = 20  # programs an hour, by one address
+MOST_BY_ALL = 500  # programs a day
 GRANTS = {
     "authorization_code": Application.GRANT_AUTHORIZATION_CODE,
     "urn:ietf:params:oauth:grant-type:device_code": Application.GRANT_DEVICE_CODE,
@@ -62,14 +66,16 @@ def register(request: HttpRequest) -> HttpResponse:
     """RFC 7591, section 3. 404 unless DYNAMIC_REGISTRATION is on, 429 for an address that registers too often."""
     if not settings.DYNAMIC_REGISTRATION:
         raise Http404
-    if is_too_many(request):
-        return _refused("Too many programs were registered. Come back in an hour.", "slow_down", status=429)
+    if seconds := take(
+        Window("register", get_ip(request), MOST_REGISTERED, HOUR),
+        Window("register", "all", MOST_BY_ALL, DAY),
+    ):
+        return too_many("register", seconds)
     try:
         metadata = kept(_parsed(request))
         application = _registered(metadata)
     except Unregistrable as refusal:
         return _refused(str(refusal), refusal.error)
-    prune()
     return _answer({"client_id": application.client_id, **metadata}, status=201)
 
 
@@ -115,10 +121,9 @@ def _are_texts(value: object) -> TypeGuard[list[str]]:
     )
 
 
-def _refused(description: str, error: str, status: int = 400) -> HttpResponse:
-    return _answer({"error": error, "error_description": description}, status)
+def _refused(description: str, error: str) -> HttpResponse:
+    return _answer({"error": error, "error_description": description}, status=400)
 
 
 def _answer(body: dict[str, Any], status: int) -> HttpResponse:
-    headers = {"Cache-Control": "no-store"} | ({"Retry-After": "3600"} if status == 429 else {})
-    return JsonResponse(body, status=status, headers=headers)
+    return JsonResponse(body, status=status, headers={"Cache-Control": "no-store"})

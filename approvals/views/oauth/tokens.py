@@ -1,5 +1,6 @@
 """The OAuth endpoints for tokens: the library's, with their answers labelled as the standard asks."""
 
+import json
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -7,7 +8,10 @@ from oauth2_provider.settings import oauth2_settings
 from oauth2_provider.views import base
 
 from approvals.identity.models import AccessToken, Grant
+from approvals.identity.revoke import PRESENTED, came_again
+from approvals.views.oauth.callers import Caller
 from approvals.views.oauth.guard import is_readable
+from approvals.views.oauth.too_many import too_many
 
 
 class TokenView(base.TokenView):
@@ -18,7 +22,12 @@ class TokenView(base.TokenView):
     """
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        caller = Caller.of(request)
+        if seconds := caller.let_in():
+            return too_many("token", seconds)
         response = self._answer(request, *args, **kwargs)
+        _notice_replay(request, response)
+        caller.answered(response)
         response["Content-Type"] = "application/json"
         response["Cache-Control"] = "no-store"
         return response
@@ -41,10 +50,22 @@ class RevokeTokenView(base.RevokeTokenView):
     """RFC 7009."""
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        caller = Caller.of(request)
+        if seconds := caller.let_in():
+            return too_many("revoke_token", seconds)
         if not is_readable(request):
             return refused("invalid_request")
         response: HttpResponse = super().post(request, *args, **kwargs)  # type: ignore[no-untyped-call]
+        caller.answered(response)
         return response
+
+
+def _notice_replay(request: HttpRequest, response: HttpResponse) -> None:
+    """RFC 6749, section 4.1.2, and RFC 9700, section 4.14.2: one that comes again, also at the same moment."""
+    grant_type = request.POST.get("grant_type", "")
+    shown = request.POST.get(PRESENTED.get(grant_type, ""), "")
+    if shown and response.status_code == 400 and json.loads(response.content)["error"] == "invalid_grant":
+        came_again(grant_type, shown)
 
 
 def refused(error: str) -> JsonResponse:
