@@ -65,12 +65,12 @@ class RefundPayment(Action[RefundArguments, RefundFacts]):
         return Money(arguments.amount_minor, arguments.currency)
 
     def look_up(self, arguments: RefundArguments, reader: Backing) -> RefundFacts:
-        payment = reader.get(f"/v1/payments/{arguments.payment_id}")
-        order = reader.get(f"/v1/orders/{payment['order_id']}")
+        # Both of one moment, and for one request instead of two.
+        payment = reader.get(f"/v1/payments/{arguments.payment_id}", {"expand": "order"})
         paid = payment["amount_minor"] if payment["status"] == "succeeded" else 0
         computed: dict[str, Any] = {
             "payment_status": payment["status"],
-            "order_status": order["status"],
+            "order_status": payment["order"]["status"],
             "paid_minor": paid,
             "remaining_minor": paid - payment["refunded_minor"],
         }

@@ -77,6 +77,12 @@ class Payment(BaseModel):
     internal_gateway_ref: str
 
 
+class PaymentWithOrder(Payment):
+    """A payment and the order that it paid for, both as they were at one moment."""
+
+    order: Order
+
+
 class PaymentPage(BaseModel):
     """Payments, newest first; `next_cursor` is null on the last page."""
 

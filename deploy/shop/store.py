@@ -38,11 +38,16 @@ class Store:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """A connection that sees committed data only and refuses to write; each thread keeps its own."""
+        """A connection that sees what was committed at one moment, and refuses to write; each thread keeps its own."""
         if not hasattr(self._readers, "db"):
             self._readers.db = self._connect()
             self._readers.db.execute("PRAGMA query_only = ON")
-        yield self._readers.db
+        db: sqlite3.Connection = self._readers.db
+        db.execute("BEGIN")
+        try:
+            yield db
+        finally:
+            db.execute("ROLLBACK")
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:

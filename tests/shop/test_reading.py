@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from .running import CANCEL, REFUND, REFUND_PATH, RunningShop, code
+from .running import CANCEL, GLOBEX_READ, REFUND, REFUND_PATH, RunningShop, code
 
 
 def _every_page(shop: RunningShop, path: str, name: str, **params: Any) -> list[list[dict[str, Any]]]:
@@ -25,6 +25,16 @@ def test_an_order_says_what_was_paid_and_how(shop: RunningShop) -> None:
     payment = shop.get(f"/v1/payments/{order['payment_id']}").json()
     assert (payment["order_id"], payment["amount_minor"]) == ("ord_10001", 12900)
     assert (payment["status"], payment["card_last4"]) == ("succeeded", "4242")
+
+
+def test_a_payment_comes_with_its_order_if_asked(shop: RunningShop) -> None:
+    payment, order = (shop.get(path).json() for path in ("/v1/payments/pay_10001", "/v1/orders/ord_10001"))
+    assert "order" not in payment
+    assert shop.get("/v1/payments/pay_10001", expand="order").json() == {**payment, "order": order}
+    refused = shop.get("/v1/payments/pay_10001", expand="customer")
+    assert (refused.status_code, code(refused)) == (422, "invalid_request")
+    foreign = shop.get("/v1/payments/pay_10001", token=GLOBEX_READ, expand="order")
+    assert (foreign.status_code, code(foreign)) == (404, "not_found")
 
 
 def test_an_orders_status_follows_its_refunds(shop: RunningShop) -> None:

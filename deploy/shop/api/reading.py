@@ -1,6 +1,6 @@
 """The reads. They never change anything and need either token of the tenant."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
 
@@ -45,10 +45,16 @@ def get_invoice(invoice_id: str, caller: Reader, shop: TheShop) -> documents.Inv
 
 
 @router.get("/payments/{payment_id}", responses=errors(404))
-def get_payment(payment_id: str, caller: Reader, shop: TheShop) -> documents.Payment:
-    """One payment, or failed attempt at one."""
+def get_payment(
+    payment_id: str, caller: Reader, shop: TheShop, expand: Literal["order"] | None = None
+) -> documents.PaymentWithOrder | documents.Payment:
+    """One payment, or failed attempt at one; with its order, if you ask to `expand` that."""
     with shop.store.reading() as db:
-        return lookups.payment(db, caller.tenant, payment_id)
+        payment = lookups.payment(db, caller.tenant, payment_id)
+        if expand is None:
+            return payment
+        order = lookups.order(db, caller.tenant, payment.order_id)
+        return documents.PaymentWithOrder(**dict(payment), order=order)
 
 
 @router.get("/payments", responses=errors(400))
