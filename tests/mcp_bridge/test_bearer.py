@@ -284,6 +284,12 @@ def test_a_narrowed_scope_is_enough_for_its_action_and_the_broad_one_for_all(
         assert door.send(json=ASK, headers=bearer(token(scope=held))).json()["result"]["isError"] is False
 
 
+def is_one_a_minute(events: list[str]) -> bool:
+    """Or one more for each minute of the door's that ended meanwhile, which left its count on the trail."""
+    told, counts = events.count("access.denied"), events.count("access.turned_away")
+    return 1 <= told <= 1 + counts and told + counts == len(events)
+
+
 def test_headers_that_name_another_tool_do_not_help(door: RunningDoor, token: Token, known: World) -> None:
     """The scope is that of the body, which is what would be executed: no header, no duplicate key changes it."""
     raw = token(scope="mcp:read")
@@ -292,7 +298,7 @@ def test_headers_that_name_another_tool_do_not_help(door: RunningDoor, token: To
     twice = b'{"jsonrpc":"2.0","id":1,"method":"ping","params":{"name":"lookup_order"},"method":"tools/call",'
     twice += b'"params":{"name":"lookup_order","name":"request_refund","arguments":{}}}'
     assert door.send(content=twice, headers=bearer(raw, **lies)).status_code == 403
-    assert known.events() == ["access.denied"]
+    assert is_one_a_minute(known.events())
 
 
 def test_a_refused_scope_is_an_event_and_a_loop_of_them_is_one(
@@ -301,7 +307,7 @@ def test_a_refused_scope_is_an_event_and_a_loop_of_them_is_one(
     raw = token(scope="mcp:read")
     for _ in range(20):
         assert door.send(json=ASK, headers=bearer(raw)).status_code == 403
-    assert known.events() == ["access.denied"]
+    assert is_one_a_minute(known.events())
 
 
 def test_who_names_another_thing_in_each_refused_call_leaves_one_event_and_none_of_the_names(
@@ -311,7 +317,7 @@ def test_who_names_another_thing_in_each_refused_call_leaves_one_event_and_none_
     for number in range(20):
         asked = modern("prompts/get", name=f"planted-{number}@example.org")
         assert door.send(json=asked, headers=bearer(raw, **described(asked))).status_code == 403
-    assert known.events() == ["access.denied"]
+    assert is_one_a_minute(known.events())
     assert "planted-" not in door.log_file.read_text()
 
 

@@ -165,7 +165,6 @@ def test_a_flood_of_refusals_does_not_grow_the_trail(
 def test_an_agent_that_is_known_is_counted_on_its_own_companys_trail(
     environment: Environment, token: Token, known: World, tmp_path: Path
 ) -> None:
-    elsewhere = len(turned_away(known, INSTALLATION))
     expired = token(expires=timezone.now())
     with own_door(environment, tmp_path / "log") as door:
         good = token(resource=[door.url], scope="mcp:read")
@@ -178,7 +177,10 @@ def test_an_agent_that_is_known_is_counted_on_its_own_companys_trail(
     assert counted(event) == {"401 expired": 3, "400 json": 1, "403 scope": 1}
     assert event["data"]["agents"] == [[str(known.agent.agent_id), 5]]
     assert turned_away(known, known.other.pk) == []
-    assert len(turned_away(known, INSTALLATION)) == elsewhere
+    # Other tests' doors write there too, but never of somebody who is known.
+    assert {"401 expired", "403 scope"}.isdisjoint(
+        reason for event in turned_away(known, INSTALLATION) for reason in counted(event)
+    )
 
 
 @pytest.fixture
