@@ -6,10 +6,11 @@ last leaves doubt whether money moved.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, cast
+from time import monotonic
+from typing import Any, NamedTuple, cast
 
 import urllib3
 from django.conf import settings
@@ -21,6 +22,14 @@ from approvals.tracing import span, traceparent
 Json = dict[str, Any]
 
 CONNECT_SECONDS = 2.0
+MOST_BYTES = 4 * 1024 * 1024  # of an answer; a page of a hundred payments has a hundredth of it
+_CHUNK = 64 * 1024
+
+
+class _Response(NamedTuple):
+    status: int
+    retry_after: str | None
+    body: bytes
 
 
 class Backing:
@@ -32,28 +41,40 @@ class Backing:
         self._setting = setting
         self.last_status: int | None = None  # the HTTP status of the last answer, for the record
 
+    def one(self, path: str, identifier: str, params: Mapping[str, str | int] | None = None) -> Json:
+        """The object at `path/identifier`, which has to be the one that was asked for.
+
+        Raises as `get` does, and NoAnswer when the answer is about another object.
+        """
+        found = self._call(self._kept_open, "GET", f"{path}/{identifier}", fields=params)
+        if found.get("id") != identifier:
+            # Whatever lies behind it, the next answers on these connections may be others', too.
+            self._reads().clear()
+            raise NoAnswer(status=self.last_status)
+        return found
+
     def get(self, path: str, params: Mapping[str, str | int] | None = None) -> Json:
-        """The JSON object at `path`.
+        """The JSON object at `path`: a list, or what else does not say what it is an answer to.
 
         Raises NothingFound (404), BackingRefused (other 4xx), TryLater (429), NotReached, NoAnswer.
         """
-        return self._call("GET", path, fields=params)
+        return self._call(_alone, "GET", path, fields=params)
 
     def write(self, method: str, path: str, body: Mapping[str, object], *, key: str) -> Json:
         """Send a change under an idempotency key; raises as `get` does."""
         headers = {"Idempotency-Key": key, "Content-Type": "application/json"}
-        return self._call(method, path, headers=headers, body=json.dumps(body).encode())
+        return self._call(_alone, method, path, headers=headers, body=json.dumps(body).encode())
 
     def check_credential(self) -> None:
         """Raises SettingMissing, before anything is sent, when this tenant has none."""
         self._token()
 
-    def _call(self, method: str, path: str, **kwargs: Any) -> Json:
+    def _call(self, ask: Callable[..., _Response], method: str, path: str, **kwargs: Any) -> Json:
         headers = {**kwargs.pop("headers", {}), "Authorization": f"Bearer {self._token()}"}
         about = {"http.request.method": method, "url.path": path}
         with span(method, kind=SpanKind.CLIENT, about=about) as call:
             headers["traceparent"] = traceparent()
-            response = _sent(method, path, headers, kwargs)
+            response = _sent(ask, method, path, headers=headers, **kwargs)
             self.last_status = response.status
             call.set_attribute("http.response.status_code", response.status)
             return _answer(response)
@@ -66,6 +87,16 @@ class Backing:
             hint = f"It names a folder with one file a tenant; there is none for {self._tenant_slug}."
             raise SettingMissing(name=self._setting, hint=hint) from error
 
+    def _kept_open(self, method: str, path: str, **content: Any) -> _Response:
+        """Asked once more where the peer closed a kept connection just then: a read may come twice."""
+        try:
+            return _requested(self._reads(), method, path, **content)
+        except urllib3.exceptions.ProtocolError:
+            return _requested(self._reads(), method, path, **content)
+
+    def _reads(self) -> urllib3.PoolManager:
+        return _connections(self._folder, self._tenant_slug)
+
 
 def reader(tenant_slug: str) -> Backing:
     return Backing(tenant_slug, settings.BACKING_READ_CREDENTIALS, "BACKING_READ_CREDENTIALS")
@@ -75,86 +106,90 @@ def writer(tenant_slug: str) -> Backing:
     return Backing(tenant_slug, settings.BACKING_WRITE_CREDENTIALS, "BACKING_WRITE_CREDENTIALS")
 
 
-def _sent(
-    method: str, path: str, headers: Mapping[str, str], content: dict[str, Any]
-) -> urllib3.BaseHTTPResponse:
+@lru_cache(maxsize=256)
+def _connections(folder: str, tenant_slug: str) -> urllib3.PoolManager:  # noqa: ARG001 - they are the key
+    """Those of one tenant's readers, and of nobody else: what is left over on one of them stays with that tenant."""
+    return urllib3.PoolManager(num_pools=1, maxsize=16)
+
+
+def _alone(method: str, path: str, *, headers: Mapping[str, str], **content: Any) -> _Response:
+    """Over a connection of its own. A write is sent once, and on a kept one that the peer closes it would seem lost;
+    a list does not show whose answer it is.
+    """
+    with urllib3.PoolManager(num_pools=1, maxsize=1) as own:
+        return _requested(own, method, path, headers={**headers, "Connection": "close"}, **content)
+
+
+def _sent(ask: Callable[..., _Response], *what: str, **content: Any) -> _Response:
     try:
-        return _read(path, headers, content) if method == "GET" else _written(method, path, headers, content)
+        return ask(*what, **content)
     except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError) as error:
         raise NotReached from error
     except urllib3.exceptions.HTTPError as error:
         raise NoAnswer from error
 
 
-def _read(path: str, headers: Mapping[str, str], content: dict[str, Any]) -> urllib3.BaseHTTPResponse:
-    """Over a kept connection, and once more where the peer closed that one just then: a read may come twice."""
-    try:
-        return _requested("GET", path, headers, content)
-    except urllib3.exceptions.ProtocolError:
-        return _requested("GET", path, headers, content)
-
-
-def _written(
-    method: str, path: str, headers: Mapping[str, str], content: dict[str, Any]
-) -> urllib3.BaseHTTPResponse:
-    """Over a connection of its own: a kept one that the peer closes looks like a lost answer."""
-    with urllib3.PoolManager(num_pools=1, maxsize=1) as own:
-        return _requested(method, path, {**headers, "Connection": "close"}, content, own)
-
-
-def _requested(
-    method: str,
-    path: str,
-    headers: Mapping[str, str],
-    content: dict[str, Any],
-    pool: urllib3.PoolManager | None = None,
-) -> urllib3.BaseHTTPResponse:
+def _requested(pool: urllib3.PoolManager, method: str, path: str, **content: Any) -> _Response:
     """Sent once. No proxy of the environment's, no redirect followed: the credential is for this API alone."""
-    return (pool or _kept()).request(
+    started = monotonic()
+    response = pool.request(
         method,
         f"{settings.BACKING_URL}{path}",
-        headers=headers,
         timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=settings.BACKING_TIMEOUT_SECONDS),
         retries=False,
         redirect=False,
+        preload_content=False,
+        decode_content=False,
         **content,
     )
+    try:
+        body = _body(response, started + CONNECT_SECONDS + settings.BACKING_TIMEOUT_SECONDS)
+    except BaseException:
+        response.close()  # what is still to come must not be the next one's answer
+        raise
+    response.release_conn()
+    return _Response(response.status, response.headers.get("Retry-After"), body)
 
 
-@lru_cache(maxsize=1)
-def _kept() -> urllib3.PoolManager:
-    return urllib3.PoolManager(num_pools=2, maxsize=16)
+def _body(response: urllib3.BaseHTTPResponse, until: float) -> bytes:
+    """The whole body. Raises HTTPError when it is too long, or still coming after `until` on the monotonic clock."""
+    body = bytearray()
+    while chunk := response.read1(_CHUNK):
+        body += chunk
+        if len(body) > MOST_BYTES or monotonic() > until:
+            raise urllib3.exceptions.HTTPError("too long")
+    return bytes(body)
 
 
-def _answer(response: urllib3.BaseHTTPResponse) -> Json:
+def _answer(response: _Response) -> Json:
     if 200 <= response.status < 300:
         return _object(response)
     if response.status >= 500 or 300 <= response.status < 400 or response.status == 408:
         raise NoAnswer(status=response.status)
     if response.status == 429:
-        raise TryLater(seconds=_seconds(response.headers.get("Retry-After")))
+        raise TryLater(seconds=_seconds(response.retry_after))
     problem = _problem(response)
     if response.status == 404:
         raise NothingFound(status=404, **problem)
     raise BackingRefused(status=response.status, **problem)
 
 
-def _object(response: urllib3.BaseHTTPResponse) -> Json:
+def _object(response: _Response) -> Json:
     try:
-        found = response.json()
-    except ValueError as error:
+        found = json.loads(response.body)
+    except (ValueError, RecursionError) as error:
         raise NoAnswer(status=response.status) from error
     if not isinstance(found, dict):
         raise NoAnswer(status=response.status)
     return cast("Json", found)
 
 
-def _problem(response: urllib3.BaseHTTPResponse) -> dict[str, str]:
+def _problem(response: _Response) -> dict[str, str]:
     """The code and the message of an error answer, short: the peer's words are not ours."""
     try:
-        error = response.json()["error"]
+        error = json.loads(response.body)["error"]
         return {"backing_code": str(error["code"])[:60], "message": str(error["message"])[:300]}
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return {"backing_code": "", "message": f"it answered {response.status}"}
 
 

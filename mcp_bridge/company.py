@@ -175,7 +175,7 @@ def _found(thing: str, path: str, identifier: str, call: Call) -> backing.Json:
     call.line.resource_id = identifier
     try:
         reader = backing.reader(call.by.tenant_slug)
-        found = reader.get(f"{path}/{identifier}")
+        found = reader.one(path, identifier)
     except BackingRefused as refused:
         raise NotFound(thing=thing, id=identifier) from refused
     call.line.backing_api_status = reader.last_status

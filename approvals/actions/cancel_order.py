@@ -53,7 +53,7 @@ class CancelOrder(Action[CancelArguments, CancelFacts]):
         return f"Cancel order {arguments.order_id} worth {display(facts.total_minor, facts.currency)}"
 
     def look_up(self, arguments: CancelArguments, reader: Backing) -> CancelFacts:
-        order: dict[str, Any] = reader.get(f"/v1/orders/{arguments.order_id}")
+        order: dict[str, Any] = reader.one("/v1/orders", arguments.order_id)
         return CancelFacts.model_validate({**order, "order_status": order["status"]})
 
     def execute(

@@ -64,7 +64,7 @@ class ChangeShippingAddress(Action[AddressArguments, AddressFacts]):
         return f"Ship order {arguments.order_id} to another address in {arguments.address.country}"
 
     def look_up(self, arguments: AddressArguments, reader: Backing) -> AddressFacts:
-        order: dict[str, Any] = reader.get(f"/v1/orders/{arguments.order_id}")
+        order: dict[str, Any] = reader.one("/v1/orders", arguments.order_id)
         address = order["shipping_address"]
         computed = {
             "order_status": order["status"],

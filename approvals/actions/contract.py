@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Generic, Literal, TypeAlias, TypeVa
 from pydantic import BaseModel, ConfigDict, Field
 
 from approvals.backing import Backing
+from approvals.errors import NoAnswer
 
 Reason = Annotated[
     str,
@@ -103,7 +104,7 @@ class Action(ABC, Generic[A, F]):
 
     @abstractmethod
     def look_up(self, arguments: A, reader: Backing) -> F:
-        """The facts, read with a credential that cannot write. Raises as `Backing.get` does."""
+        """The facts, read with a credential that cannot write. Raises as `Backing.one` does."""
 
     @abstractmethod
     def execute(self, arguments: A, facts: F, writer: Backing, *, key: str, reference: str) -> Receipt:
@@ -120,6 +121,8 @@ AnyAction: TypeAlias = Action[Any, Any]
 def find_operation(reader: Backing, kind: str, reference: str) -> Receipt | None:
     """The shop's record of one write that carries our reference, or None when there is none."""
     operations = reader.get("/v1/operations", {"reference": reference})["operations"]
+    if any(operation["reference"] != reference for operation in operations):
+        raise NoAnswer(status=reader.last_status)  # it answered another question
     for operation in operations:
         if operation["kind"] == kind:
             return Receipt(operation["id"], f"found as {operation['id']} by our reference")

@@ -59,7 +59,7 @@ class IssueStoreCredit(Action[CreditArguments, CreditFacts]):
         return Money(arguments.amount_minor, arguments.currency)
 
     def look_up(self, arguments: CreditArguments, reader: Backing) -> CreditFacts:
-        customer: dict[str, Any] = reader.get(f"/v1/customers/{arguments.customer_id}")
+        customer: dict[str, Any] = reader.one("/v1/customers", arguments.customer_id)
         return CreditFacts(
             balance_minor=customer["store_credit_minor"],
             balance_currency=customer["store_credit_currency"],

@@ -66,7 +66,7 @@ class RefundPayment(Action[RefundArguments, RefundFacts]):
 
     def look_up(self, arguments: RefundArguments, reader: Backing) -> RefundFacts:
         # Both of one moment, and for one request instead of two.
-        payment = reader.get(f"/v1/payments/{arguments.payment_id}", {"expand": "order"})
+        payment = reader.one("/v1/payments", arguments.payment_id, {"expand": "order"})
         paid = payment["amount_minor"] if payment["status"] == "succeeded" else 0
         computed: dict[str, Any] = {
             "payment_status": payment["status"],

@@ -44,7 +44,7 @@ class RingTheBell(Action[RingArguments, RingFacts]):
         sys.__stdout__.write("written to the original stdout\n")  # type: ignore[union-attr]
         os.write(1, b"written to descriptor 1\n")
         subprocess.run(["echo", "printed by a child"], check=True)
-        order: dict[str, Any] = reader.get(f"/v1/orders/{arguments.order_id}")
+        order: dict[str, Any] = reader.one("/v1/orders", arguments.order_id)
         return RingFacts(order_status=order["status"])
 
     def execute(
