@@ -14,7 +14,7 @@ from mcp_bridge.call import current
 from mcp_bridge.gate import check_other
 from mcp_bridge.lifecycle import Context
 from mcp_bridge.refusals import TOLD, error
-from mcp_bridge.threads import hop
+from mcp_bridge.threads import short_hop
 
 _STEPS = """Investigate why the refund of payment {payment_id} failed. Only look; change nothing.
 
@@ -57,7 +57,7 @@ async def name_what_is_wrong(ctx: Context, call_next: CallNext) -> HandlerResult
 async def investigate_failed_refund(payment_id: str) -> str:
     """Raises MCPError: without the scope, or unless `payment_id` is an id, for it becomes part of an instruction."""
     try:
-        await hop(check_other, current(), READ, "prompts/get")
+        await short_hop(check_other, current(), READ, "prompts/get")
     except TOLD as refusal:
         raise error(refusal) from refusal
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", payment_id):

@@ -22,7 +22,7 @@ from mcp_bridge import company, filing
 from mcp_bridge.call import Call, current, note
 from mcp_bridge.gate import check_other
 from mcp_bridge.refusals import TOLD, error, said
-from mcp_bridge.threads import hop
+from mcp_bridge.threads import hop, short_hop
 from mcp_bridge.tool import DoorTool
 from policies.documents import load
 from policies.errors import PolicyError
@@ -86,7 +86,9 @@ async def _read(what: str, verb: Callable[..., str], *arguments: str) -> str:
     """`what` is the URI or template, as in STANDS_FOR. Raises MCPError, or what the SDK makes one of, with the URI."""
     call = current()
     try:
-        return await hop(_allowed, what, verb, *arguments, call=call)
+        if what == CUSTOMER:  # the one that asks the company's API
+            return await hop(call.by.tenant_id, _allowed, what, verb, *arguments, call=call)
+        return await short_hop(_allowed, what, verb, *arguments, call=call)
     except NotFound as missing:
         note(call, missing)
         raise ResourceNotFoundError(said(missing)) from missing

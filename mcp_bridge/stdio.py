@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from approvals import limits
 from approvals.identity.credentials import requester_of_secret
 from approvals.identity.requester import Requester
 from mcp_bridge.lifecycle import Context
@@ -45,8 +46,12 @@ class Credential:
 
 @asynccontextmanager
 async def flushed(_: Server) -> AsyncIterator[None]:
-    """What is printed while the SDK has descriptor 1 point at stderr must leave the buffer before it points back."""
+    """What was counted is told at the end.
+
+    What is printed while the SDK has descriptor 1 point at stderr must leave the buffer before it points back.
+    """
     try:
         yield
     finally:
+        await quick_hop(limits.tell)
         sys.stdout.flush()

@@ -34,7 +34,7 @@ from mcp_bridge.lifecycle import Context, Identify
 from mcp_bridge.refusals import TOLD, error
 from mcp_bridge.streams import MOST_WATCHED, Standing, Stream, Streams
 from mcp_bridge.tasks import EXTENSION
-from mcp_bridge.threads import hop
+from mcp_bridge.threads import short_hop
 
 LISTEN = "subscriptions/listen"
 SCHEME = "approval://"
@@ -72,7 +72,7 @@ class Listening:
             raise _error(refusal) from refusal
 
     async def _listen(self, ctx: Context, call_next: CallNext, call: Call) -> HandlerResult:
-        known = await hop(_mine, _asked(ctx), call)
+        known = await short_hop(_mine, _asked(ctx), call)
         stream = Stream(call.by, partial(self._again, ctx), known)
         with self._streams.opened(stream):
             opening = _OPENING.set(stream)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID
 
+from approvals import limits
 from approvals.audit.events import INSTALLATION, Actor, record
 from approvals.database import tenant_scope
 from mcp_bridge.threads import quick_hop
@@ -104,6 +105,7 @@ class Tally:
             with suppress(TimeoutError):
                 await asyncio.wait_for(over.wait(), EVERY_SECONDS)
             await self.write()
+            await quick_hop(limits.tell)
 
 
 def _record(tenant_id: UUID, count: Count) -> None:

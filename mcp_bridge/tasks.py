@@ -30,7 +30,7 @@ from mcp_bridge.call import Call, current
 from mcp_bridge.gate import check_other
 from mcp_bridge.lifecycle import Context
 from mcp_bridge.refusals import TOLD, error
-from mcp_bridge.threads import hop
+from mcp_bridge.threads import short_hop
 
 EXTENSION = "io.modelcontextprotocol/tasks"
 Wire: TypeAlias = dict[str, Any]
@@ -91,7 +91,7 @@ class Tasks(Extension):
             return result
         if not isinstance(result, CallToolResult) or result.is_error or not result.structured_content:
             return result
-        return await hop(_handle, UUID(str(result.structured_content["request_id"])), current())
+        return await short_hop(_handle, UUID(str(result.structured_content["request_id"])), current())
 
 
 def declared(ctx: Context) -> bool:
@@ -127,7 +127,7 @@ async def _answered(ctx: Context, params: TaskParams, verb: Callable[[UUID, Call
     try:
         request_id = _request_id(params.task_id)
         call.line.resource_id = str(request_id)
-        return {"resultType": "complete", **await hop(verb, request_id, call)}
+        return {"resultType": "complete", **await short_hop(verb, request_id, call)}
     except TOLD as refusal:
         raise error(refusal) from refusal
 

@@ -10,6 +10,8 @@ import select
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
+from uuid import UUID
+from weakref import WeakKeyDictionary
 
 import psycopg
 from django.db import close_old_connections, connection
@@ -17,27 +19,38 @@ from django.db import close_old_connections, connection
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# Many, for they wait for the company's API most of the time.
-_VERBS = ThreadPoolExecutor(8, thread_name_prefix="verb")
+# By event loop: a semaphore belongs to one.
+_shares: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[UUID, asyncio.Semaphore]] = WeakKeyDictionary()
+
+# Many, for they wait for the company's API most of the time; half of them at most for the calls of one tenant, whose
+# API may be slow.
+_VERBS = ThreadPoolExecutor(16, thread_name_prefix="verb")
+_SHARE = 8
 # Few, for they only ask our own database: more threads would take the interpreter from each other.
 _READS = ThreadPoolExecutor(2, thread_name_prefix="read")
 # Apart from both: who calls and how we are must be answered meanwhile.
 _IDENTITY = ThreadPoolExecutor(2, thread_name_prefix="identity")
 
 
-async def hop(verb: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+async def hop(tenant_id: UUID, verb: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Run a synchronous verb on a thread of its own, with the caller's context. Raises what the verb raises."""
-    return await _run(_VERBS, verb, *args, **kwargs)
+    async with _share_of(tenant_id):
+        return await _run(_VERBS, verb, *args, **kwargs)
 
 
 async def short_hop(verb: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """`hop` for a verb that asks nobody but our own database."""
+    """`hop` for a verb that asks nobody but our own database, and so waits for no tenant's API."""
     return await _run(_READS, verb, *args, **kwargs)
 
 
 async def quick_hop(verb: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """`hop` for who calls and how we are, which nothing slow may hold up."""
     return await _run(_IDENTITY, verb, *args, **kwargs)
+
+
+def _share_of(tenant_id: UUID) -> asyncio.Semaphore:
+    shares = _shares.setdefault(asyncio.get_running_loop(), {})
+    return shares.setdefault(tenant_id, asyncio.Semaphore(_SHARE))
 
 
 async def _run(pool: ThreadPoolExecutor, verb: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

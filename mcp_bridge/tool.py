@@ -84,7 +84,7 @@ class DoorTool(Tool):
             self.output_schema_version,
         )
         try:
-            result = await (hop if self.asks_company else short_hop)(self._perform, arguments, call)
+            result = await self._on_a_thread(arguments, call)
         except TOLD as refusal:
             note(call, refusal)
             raise ToolError(said(refusal)) from refusal
@@ -93,6 +93,11 @@ class DoorTool(Tool):
                 f"Error executing tool {self.name}. Trace {call.trace_id} has the details."
             ) from error
         return self.fn_metadata.convert_result(result) if convert_result else result
+
+    async def _on_a_thread(self, arguments: dict[str, Any], call: Call) -> BaseModel:
+        if self.asks_company:
+            return await hop(call.by.tenant_id, self._perform, arguments, call)
+        return await short_hop(self._perform, arguments, call)
 
     def _perform(self, arguments: dict[str, Any], call: Call) -> BaseModel:
         with admitted(call, self.name, self.scope, arguments):

@@ -6,7 +6,7 @@ Requests that wait and requests of a day are counted in PostgreSQL, in the trans
 
 from approvals.limits.calls import LIMITED, check_call, fingerprint, note_refusal
 from approvals.limits.filings import check_filing
-from approvals.limits.sparingly import record_limit, record_sparingly
+from approvals.limits.sparingly import record_limit, record_sparingly, tell
 
 __all__ = [
     "LIMITED",
@@ -16,4 +16,5 @@ __all__ = [
     "note_refusal",
     "record_limit",
     "record_sparingly",
+    "tell",
 ]

@@ -26,7 +26,7 @@ A_DAY = ("LIMIT_AGENT_REQUESTS_A_DAY", "LIMIT_TOOL_REQUESTS_A_DAY", "LIMIT_TENAN
 def _listening(monkeypatch: pytest.MonkeyPatch) -> None:
     """What another test's dead Redis left behind is forgotten."""
     monkeypatch.setattr(quick_redis, "_silent_until", 0.0)
-    sparingly._told.clear()
+    sparingly._counts.clear()
 
 
 @pytest.fixture
