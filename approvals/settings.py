@@ -363,6 +363,7 @@ LOGGING = {
             ],
             "processors": [
                 logs.without_quotes,
+                logs.without_paths,
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 logs.without_objects,
                 structlog.processors.ExceptionRenderer(logs.formatted),
