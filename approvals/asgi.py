@@ -1,6 +1,6 @@
 """What a process serves over HTTP, by its role: the door serves agents, every other process the pages.
 
-Run it with `uvicorn approvals.asgi:application`; COUNTERSIGN_PROCESS says which role it plays.
+COUNTERSIGN_PROCESS says which role it plays; docs/settings.md has the command that serves it.
 """
 
 import asyncio

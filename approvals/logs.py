@@ -1,12 +1,15 @@
-"""What the JSON log leaves out: the words of errors that are not ours, what the MCP SDK quotes of a caller, and objects
-that somebody hung on a line."""
+"""What the JSON log leaves out: the words of errors that are not ours, what Django and the MCP SDK quote of a caller,
+and objects that somebody hung on a line."""
 
 import traceback
+from http import HTTPStatus
 from typing import Any
 
 from structlog.typing import EventDict, ExcInfo, WrappedLogger
 
 from approvals.errors import CountersignError
+
+_PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
 
 def without_objects(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
@@ -17,6 +20,21 @@ def without_objects(_logger: WrappedLogger, _method: str, line: EventDict) -> Ev
     line.pop("color_message", None)
     if trace := getattr(line.pop("request", None), "trace_id", ""):
         line.setdefault("trace_id", trace)
+    return line
+
+
+def without_paths(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
+    """A structlog processor. Django's lines about an answer name the address, and quote the method or why it refused:
+    what the caller wrote. Kept are the status in words, and the route, which is ours.
+    """
+    status, name = line.get("status_code"), str(line.get("logger"))
+    if status not in _PHRASES or not name.startswith("django."):
+        return line
+    match = getattr(line.get("request"), "resolver_match", None)
+    line["route"] = f"/{match.route}" if match else "unknown"
+    # A sentence into which nothing was put is ours; a suspicious operation's is one that was put together before.
+    if line["event"] != line["_record"].msg or name.startswith("django.security"):
+        line["event"] = _PHRASES[status]
     return line
 
 

@@ -81,7 +81,8 @@ DATABASES = {
         "PASSWORD": _database.password or "",
         "HOST": _database.hostname or "",
         "PORT": str(_database.port or ""),
-        "CONN_MAX_AGE": 600,
+        # A page's thread lives for one request: what it left open, nobody would use again. See turns.py.
+        "CONN_MAX_AGE": 0 if PROCESS == "web" else 600,
         "CONN_HEALTH_CHECKS": True,
     }
 }
@@ -176,6 +177,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "approvals.turns.TurnMiddleware",
     "approvals.tracing.TraceMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -361,6 +363,7 @@ LOGGING = {
             ],
             "processors": [
                 logs.without_quotes,
+                logs.without_paths,
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 logs.without_objects,
                 structlog.processors.ExceptionRenderer(logs.formatted),

@@ -2,13 +2,18 @@
 
 import json
 import logging
+from pathlib import Path
+from uuid import uuid4
 
+import httpx
 import pytest
 from django.db import IntegrityError
 from django.test import Client
 
 from approvals.errors import Doomed
 from approvals.identity.models import Person
+from tests.journeys.site import serving
+from tests.scan.known import secret
 from tests.world import World
 from tests.written import written
 
@@ -67,8 +72,52 @@ def test_a_row_that_the_database_refused_is_not_quoted(world: World) -> None:
 
 def test_the_address_of_a_page_is_not_written_down(world: World) -> None:
     with world.processes.acting_as("web"), written() as lines:
-        Client().get(f"/no/such/page/?code={SECRET_WORDS}")
-        (line,) = lines("Not Found: /no/such/page/")
+        Client().get(f"/no/such/{SECRET_WORDS}/page/?code={SECRET_WORDS}")
+        (line,) = lines("Not Found")
     assert "request" not in line
     assert SECRET_WORDS not in json.dumps(line)
     assert line["trace_id"]
+    assert (line["route"], line["status_code"]) == ("unknown", 404)
+
+
+def test_what_is_not_allowed_names_our_route_and_none_of_the_callers_words(world: World) -> None:
+    with world.processes.acting_as("web"), written() as lines:
+        Client().generic(SECRET_WORDS, "/switches/on/")
+        Client().generic(SECRET_WORDS, "/o/token/")
+        Client().get(f"/requests/{uuid4()}/{SECRET_WORDS}/")
+        Client(enforce_csrf_checks=True).post(
+            "/accounts/login/", headers={"Origin": f"https://{SECRET_WORDS}"}
+        )
+        Client().get("/", headers={"Host": f"{SECRET_WORDS}.example"})
+        every = lines(None)
+    assert SECRET_WORDS not in json.dumps(every)
+    told = {(line["event"], line["route"]) for line in every if "route" in line}
+    other_name = "asked under a name that is not in ALLOWED_HOSTS"
+    assert told >= {
+        ("Method Not Allowed", "/o/token/"),
+        ("Forbidden", "/accounts/login/"),
+        (other_name, "unknown"),
+    }
+
+
+def test_a_real_web_process_writes_down_nothing_of_what_strangers_ask_for(
+    world: World, tmp_path: Path
+) -> None:
+    """A person's address in a path, which a mistaken link puts there, is contact data."""
+    canary = secret("what a stranger asked for", f"canary-{uuid4().hex}")
+    form = {"grant_type": canary, "client_id": canary, "login": canary, "password": canary}
+    with (
+        serving(world, log := tmp_path / "web.log") as url,
+        httpx.Client(base_url=url, trust_env=False, timeout=30) as client,
+    ):
+        paths = [f"/{canary}-jane@example.com", f"/o/token/{canary}", f"/requests/{uuid4()}/{canary}/"]
+        paths += [f"/static/{canary}", f"/?{canary}", f"/o/authorize/?client_id={canary}%zz", f"/%ff{canary}"]
+        answers = [client.get(path) for path in paths]
+        answers += [client.post(f"/{part}", data=form) for part in ("o/token/", "accounts/login/", canary)]
+        answers += [client.request(canary, f"/{part}") for part in ("", "o/token/", "healthz", canary)]
+        answers += [client.get("/", headers={"Host": f"{canary}.example"})]
+        answers += [client.get("/", headers={"Cookie": f"sessionid={canary}; {canary}"})]
+    assert len([answer for answer in answers if answer.status_code >= 400]) > 10
+    assert canary not in (text := log.read_text())
+    assert "jane@example.com" not in text
+    assert '"event": "Not Found"' in text

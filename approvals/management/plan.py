@@ -12,6 +12,17 @@ from approvals.management.keys import Keys
 from approvals.management.ports import LOOPBACK
 
 _WORKER_GRACE_SECONDS = 15.0
+# What web and door are served with, here and in a deployment (docs/settings.md).
+SERVED_WITH = (
+    # It would believe X-Forwarded-For of whoever reaches it from this machine; TRUSTED_PROXIES says whom to believe.
+    "--no-proxy-headers",
+    # Connections at once, idle ones too: below the 1,024 files that a process may usually open.
+    "--limit-concurrency", "800",
+    # An open event stream would otherwise hold the shutdown up for ever.
+    "--timeout-graceful-shutdown", "3",
+    # A query string may hold a secret that somebody put there by mistake; and what we are built from is our business.
+    "--no-access-log", "--no-server-header",
+)  # fmt: skip
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 what a person may have asked for; nothing is bound by it here
 
 
@@ -149,21 +160,7 @@ def _python(
 
 
 def _uvicorn(host: str, port: int) -> tuple[str, ...]:
-    # An open event stream would otherwise hold the shutdown up for ever.
-    grace = ("--timeout-graceful-shutdown", "3")
-    # A query string may hold a secret that somebody put there by mistake; and what we are built from is our business.
-    quiet = ("--no-access-log", "--no-server-header")
-    return (
-        "-m",
-        "uvicorn",
-        "approvals.asgi:application",
-        "--host",
-        host,
-        "--port",
-        str(port),
-        *grace,
-        *quiet,
-    )
+    return ("-m", "uvicorn", "approvals.asgi:application", "--host", host, "--port", str(port), *SERVED_WITH)
 
 
 def _says(pattern: str) -> Callable[[Child], bool]:

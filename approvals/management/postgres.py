@@ -109,6 +109,7 @@ def _program(chosen: Binaries, cluster: Path, port: int, url: str, durable: bool
         "listen_addresses": LOOPBACK,
         "port": str(port),
         "unix_socket_directories": "",
+        "max_connections": "100",  # what roles.CONNECTIONS is made for
         "fsync": "on" if durable else "off",
         "synchronous_commit": "on" if durable else "off",
         "full_page_writes": "on" if durable else "off",

@@ -27,6 +27,10 @@ _BACKGROUND = {
     "idle_in_transaction_session_timeout": 30_000,
 }
 LIMITS = {"door": _INTERACTIVE, "web": _INTERACTIVE, "worker": _BACKGROUND, "sweeper": _BACKGROUND}
+# How many connections each role may have open, so that none takes another's: together fewer than the 97 that an
+# ordinary server has beside those of its administrator. Two web processes (turns.py), three doors (threads.py of the
+# bridge) and ten tasks fit; the migrator's are there for `manage.py switch`, whatever happens to the others.
+CONNECTIONS = {"migrator": 8, "door": 36, "web": 34, "worker": 12, "sweeper": 4}
 # rolinherit stays: there are no memberships to inherit from.
 _POWERS = SQL("NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS NOREPLICATION")
 
@@ -44,7 +48,7 @@ def provision(admin_url: str, *, database: str, prefix: str, passwords: Mapping[
         # Two copies started together would fail on each other's half-written catalogue rows.
         admin.execute("SELECT pg_advisory_lock(hashtext('countersign roles'))")
         for process in PROCESSES:
-            _role(admin, f"{prefix}_{process}", passwords[process])
+            _role(admin, f"{prefix}_{process}", passwords[process], CONNECTIONS[process])
         _administer(admin, owner)
         _database(admin, database, owner)
         _admit(admin, database, prefix)
@@ -74,14 +78,16 @@ def _connect(url: str) -> Connection:
         ) from error
 
 
-def _role(admin: Connection, name: str, password: str) -> None:
+def _role(admin: Connection, name: str, password: str, connections: int) -> None:
     found = admin.execute(
         "SELECT rolsuper OR rolcreatedb OR rolcreaterole OR rolbypassrls OR rolreplication FROM pg_roles"
         " WHERE rolname = %s",
         (name,),
     ).fetchone()
     verifier = admin.pgconn.encrypt_password(password.encode(), name.encode(), b"scram-sha-256").decode()
-    login = SQL("{} LOGIN PASSWORD {}").format(Identifier(name), Literal(verifier))
+    login = SQL("{} LOGIN PASSWORD {} CONNECTION LIMIT {}").format(
+        Identifier(name), Literal(verifier), Literal(connections)
+    )
     if found is None:
         admin.execute(SQL("CREATE ROLE {} {}").format(login, _POWERS))
         return

@@ -59,6 +59,7 @@ def main() -> None:
         ws="none",
         log_config=_logging(),
         server_header=False,
+        proxy_headers=False,
         timeout_graceful_shutdown=5,
     )
     try:

@@ -17,6 +17,7 @@ from cryptography.fernet import Fernet
 from django.conf import settings
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, StorageState
 
+from approvals.management.plan import SERVED_WITH
 from tests.scan import known, output
 from tests.world import World
 
@@ -108,7 +109,7 @@ def serving(world: World, log: Path, **more: str) -> Iterator[str]:
         environment = _environment(world, url) | more
         known.environment("the pages", environment)
         process = subprocess.Popen(
-            [*command, "--fd", str(listener.fileno()), "--log-level", "warning"],
+            [*command, "--fd", str(listener.fileno()), "--log-level", "warning", *SERVED_WITH],
             cwd=ROOT,
             env=environment,
             pass_fds=[listener.fileno()],

@@ -20,6 +20,7 @@ from mcp.client.extension import ClientExtension
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import CallToolResult, GetPromptResult, Implementation, TextContent, TextResourceContents, Tool
 
+from approvals.management.plan import SERVED_WITH
 from tests.scan import known, output
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -119,7 +120,7 @@ def running_door(
 ) -> Iterator[RunningDoor]:
     """`uvicorn approvals.asgi:application` as the door, from when its health is as expected."""
     command = [sys.executable, "-m", "uvicorn", "approvals.asgi:application"]
-    command += ["--host", "127.0.0.1", "--port", str(port), "--no-access-log", "--no-server-header"]
+    command += ["--host", "127.0.0.1", "--port", str(port), *SERVED_WITH]
     known.environment("the door", environment)
     with log_file.open("w") as log:
         output.keep(log_file)
