@@ -117,13 +117,13 @@ def test_a_process_that_counts_for_itself_forgets_the_oldest_and_not_everything(
 ) -> None:
     """Attack: while Redis is away, name so many programs that what was counted before is thrown away."""
     monkeypatch.setattr(settings, "REDIS_URL", "redis://127.0.0.1:1/0")
-    monkeypatch.setattr(rates, "MOST_HERE", 9)
+    monkeypatch.setattr(rates, "MOST_HERE", 6)
     ask(Added(agent.agent, "somebody", "x"))
     wrong(agent)
     for number in range(3):
         ask(Added(agent.agent, f"nobody-{number}", "x"))
     assert refusal(ask(agent)) == (429, "slow_down")
-    assert len(rates._here) <= 9
+    assert len(rates._here) <= 6
 
 
 def test_nobody_elsewhere_locks_an_agent_out(agent: Added) -> None:
