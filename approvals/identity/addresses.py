@@ -1,11 +1,12 @@
 """From which address a request came, for whatever is counted by address."""
 
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
 from allauth.core.internal.httpkit import clean_client_ip
 from django.conf import settings
 from django.http import HttpRequest
 
+NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052, section 2.1
 NOBODYS = "0.0.0.0"  # noqa: S104 - a word for callers over a Unix socket, who have none; nothing is bound by it
 
 
@@ -22,6 +23,16 @@ def address_of(request: HttpRequest) -> str:
 
 
 def _plain(address: str) -> str:
-    """IPv4 written as IPv6 is IPv4: else all of it would be counted as one network (RFC 4291, section 2.5.5.2)."""
+    """The IPv4 address itself where it came inside an IPv6 one.
+
+    Limits count IPv6 by the /64, and those of all IPv4 addresses are one: a single caller would use them up for
+    everybody.
+    """
     parsed = ip_address(address)
-    return str(parsed.ipv4_mapped or parsed) if isinstance(parsed, IPv6Address) else address
+    return str(_inside(parsed)) if isinstance(parsed, IPv6Address) else address
+
+
+def _inside(address: IPv6Address) -> IPv4Address | IPv6Address:
+    if address in NAT64:
+        return IPv4Address(int(address) & 0xFFFF_FFFF)
+    return address.ipv4_mapped or IPv6Address(int(address))  # without a zone: the library breaks on it

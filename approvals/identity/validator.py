@@ -16,12 +16,33 @@ from oauth2_provider.scopes import get_scopes_backend
 from oauthlib.oauth2.rfc6749 import errors
 
 from approvals.identity import device, revoke
+from approvals.identity.basic import basic
 from approvals.identity.connect import is_member, only_one_at_work
 from approvals.identity.models import AccessToken, Agent, DeviceGrant, Grant, RefreshToken
 from approvals.identity.scopes import both
 
 
 class Validator(OAuth2Validator):
+    # --- who asks -----------------------------------------------------------------------------------------
+
+    def _extract_basic_auth(self, request: Any) -> str | None:
+        """The whole header, where it is Basic: a scheme has no case (RFC 9110, section 11.1)."""
+        header = str(request.headers.get("HTTP_AUTHORIZATION") or "")
+        return header if header.split(" ")[0].lower() == "basic" else None
+
+    def authenticate_client(self, request: Any, *args: Any, **kwargs: Any) -> bool:  # noqa: ARG002 - the library's signature
+        """By what was counted, and one secret a request.
+
+        The library tries the body where the header fails, and lets a parameter `encoding` say how the header reads.
+        """
+        try:
+            shown = basic(self._extract_basic_auth(request) or "")
+        except ValueError:
+            return False
+        if shown is not None:
+            request.client_id, request.client_secret = shown
+        return bool(self._authenticate_request_body(request))  # type: ignore[no-untyped-call]
+
     # --- what may be asked --------------------------------------------------------------------------------
 
     def validate_scopes(

@@ -47,6 +47,9 @@ ASKED: dict[str, list[str]] = {
     "token_type_hint": ["access_token", "refresh_token"],
     "client_id": ["nobody"],
     "client_secret": [SECRET],
+    "encoding": ["utf-16", "nothing"],  # oauthlib's request has parameters for attributes
+    "client": ["x"],
+    "user": ["1"],
     "prompt": ["none", "login", "consent"],
     "claims": ["{"],
     "answer": ["allow", "deny"],

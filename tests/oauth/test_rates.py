@@ -1,6 +1,7 @@
 """How often the token endpoints may be asked, and whom the failures of somebody else do not touch."""
 
 import json
+from time import sleep
 from typing import Any
 from uuid import uuid4
 
@@ -15,6 +16,7 @@ from approvals.identity.validator import Validator
 from approvals.limits import counters
 from approvals.views.oauth import rates
 from tests.oauth.programs import Program, refusal, told
+from tests.oauth.test_exchange import at_once
 from tests.oauth.test_headless import added, ask
 from tests.views.conftest import SignIn
 from tests.world import World
@@ -58,6 +60,70 @@ def test_over_the_limit_no_secret_is_hashed(agent: Added, monkeypatch: pytest.Mo
     wrong(agent)
     monkeypatch.setattr(Validator, "_check_secret", lambda *_: pytest.fail("it was looked at"))
     assert refusal(ask(agent, secret="wrong")) == (429, "slow_down")
+
+
+@pytest.mark.parametrize("redis_is", ["there", "away"])
+def test_of_many_at_once_no_more_secrets_are_hashed_than_may_fail(
+    agent: Added, monkeypatch: pytest.MonkeyPatch, redis_is: str
+) -> None:
+    """Attack: send so many guesses at the same moment that none of them has failed when the others are looked at."""
+    hashed: list[str] = []
+
+    def slowly(_: Validator, provided: str, __: str) -> bool:
+        hashed.append(provided)
+        sleep(1)
+        return False
+
+    monkeypatch.setattr(Validator, "_check_secret", slowly)
+    if redis_is == "away":
+        monkeypatch.setattr(settings, "REDIS_URL", "redis://127.0.0.1:1/0")
+    answers = at_once(lambda: ask(agent, secret="wrong"), 4 * FEW)
+    assert answers == [(401, "invalid_client")] * FEW + [(429, "slow_down")] * 3 * FEW
+    assert len(hashed) == FEW
+
+
+@pytest.mark.parametrize("redis_is", ["there", "away"])
+def test_what_was_no_failure_is_given_back(
+    agent: Added, monkeypatch: pytest.MonkeyPatch, redis_is: str
+) -> None:
+    if redis_is == "away":
+        monkeypatch.setattr(settings, "REDIS_URL", "redis://127.0.0.1:1/0")
+    for number in range(4 * FEW + 1):
+        assert refusal(ask(agent, scope="mcp:approve", secret=agent.secret)) == (400, "invalid_scope"), number
+    wrong(agent)
+    assert refusal(ask(agent)) == (429, "slow_down")
+
+
+def test_a_redis_that_goes_while_one_is_under_way_costs_it_a_failure_and_nobody_else(
+    agent: Added, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was counted there stays there until its minute ends; the process's own counts are another matter."""
+    looked_at: Any = Validator._check_secret
+
+    def gone(*arguments: Any) -> bool:
+        monkeypatch.setattr(settings, "REDIS_URL", "redis://127.0.0.1:1/0")
+        return bool(looked_at(*arguments))
+
+    with monkeypatch.context() as there:
+        there.setattr(Validator, "_check_secret", gone)
+        assert right(agent) == 200
+    assert rates._here == {}
+    wrong(agent)
+    assert refusal(ask(agent)) == (429, "slow_down")
+
+
+def test_a_process_that_counts_for_itself_forgets_the_oldest_and_not_everything(
+    agent: Added, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Attack: while Redis is away, name so many programs that what was counted before is thrown away."""
+    monkeypatch.setattr(settings, "REDIS_URL", "redis://127.0.0.1:1/0")
+    monkeypatch.setattr(rates, "MOST_HERE", 6)
+    ask(Added(agent.agent, "somebody", "x"))
+    wrong(agent)
+    for number in range(3):
+        ask(Added(agent.agent, f"nobody-{number}", "x"))
+    assert refusal(ask(agent)) == (429, "slow_down")
+    assert len(rates._here) <= 6
 
 
 def test_nobody_elsewhere_locks_an_agent_out(agent: Added) -> None:

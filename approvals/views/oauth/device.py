@@ -18,7 +18,7 @@ from approvals.identity.models import Application, DeviceGrant, Person
 from approvals.identity.requester import Reviewer
 from approvals.identity.validator import check_resource
 from approvals.views.access import member, show
-from approvals.views.oauth.guard import is_readable
+from approvals.views.oauth.guard import is_readable_from_a_client
 from approvals.views.oauth.rates import HOUR, MINUTE, Window, take
 from approvals.views.oauth.scopes import in_words
 from approvals.views.oauth.tenants import chosen_tenant, tenants_for
@@ -45,7 +45,7 @@ class BeginView(DeviceAuthorizationView):
     server_class = Server
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:  # noqa: ARG002 - the library's signature
-        if not is_readable(request):
+        if not is_readable_from_a_client(request):
             return _json({"error": "invalid_request"}, 400)
         if seconds := take(Window("begin_device", get_ip(request), MOST_BEGUN, HOUR)):
             return too_many("device-authorization", seconds)

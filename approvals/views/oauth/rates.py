@@ -4,6 +4,7 @@ While Redis does not answer, each process counts for itself and goes on: tokens 
 digests, so that nobody reads addresses, client ids or anything secret there.
 """
 
+from contextlib import suppress
 from math import ceil
 from threading import Lock
 from time import monotonic
@@ -17,24 +18,28 @@ MINUTE, HOUR, DAY = 60, 3600, 86_400  # seconds
 MOST_HERE = 10_000  # windows that a process without Redis remembers
 
 # A list holds the times of the last that were counted, newest first: as many as the limit, so the last of them says
-# how long the next one has to wait. Answers milliseconds; 0 is none. "note" counts whether or not it is full.
+# how long the next one has to wait. Answers milliseconds: that wait, 0 for none, and the time that was counted.
+# "note" counts whether or not it is full.
 _COUNT = Script("""
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local wait = 0
 for i = 1, #KEYS do
-    local oldest = redis.call('LINDEX', KEYS[i], ARGV[3 * i - 1] - 1)
-    if oldest then wait = math.max(wait, oldest + ARGV[3 * i] * 1000 - now) end
+    local oldest = redis.call('LINDEX', KEYS[i], ARGV[2 * i] - 1)
+    if oldest then wait = math.max(wait, oldest + ARGV[2 * i + 1] * 1000 - now) end
 end
-if ARGV[1] == 'take' and wait > 0 then return {wait} end
+if ARGV[1] == 'take' and wait > 0 then return {wait, now} end
 for i = 1, #KEYS do
-    if ARGV[3 * i + 1] == '1' then
-        redis.call('LPUSH', KEYS[i], string.format('%.0f', now))
-        redis.call('LTRIM', KEYS[i], 0, ARGV[3 * i - 1] - 1)
-        redis.call('EXPIRE', KEYS[i], ARGV[3 * i])
-    end
+    redis.call('LPUSH', KEYS[i], string.format('%.0f', now))
+    redis.call('LTRIM', KEYS[i], 0, ARGV[2 * i] - 1)
+    redis.call('EXPIRE', KEYS[i], ARGV[2 * i + 1])
 end
-return {0}
+return {0, now}
+""")
+# Two that were counted in the same millisecond are alike: it does not matter whose goes.
+_GIVE_BACK = Script("""
+for i = 1, #KEYS do redis.call('LREM', KEYS[i], 1, ARGV[1]) end
+return {}
 """)
 _TIMES = Script("""
 local times = redis.call('INCR', KEYS[2])
@@ -53,21 +58,42 @@ _lock = Lock()
 
 
 class Window(NamedTuple):
-    """At most `most` within any `seconds`; 0 is no limit. One that does not `count` is only looked at."""
+    """At most `most` within any `seconds`; 0 is no limit."""
 
     name: str
     of: str
     most: int
     seconds: int = MINUTE
-    counts: bool = True
 
     @property
     def key(self) -> str:
         return key("oauth", self.name, digest(self.of))
 
 
+class Entry(NamedTuple):
+    """What came of counting: the seconds to wait, where nothing was counted; 0 is let in, at a moment of some clock."""
+
+    wait: int
+    moment: float
+    is_here: bool  # counted by this process's clock, because Redis did not answer
+
+    def give_back(self, *windows: Window) -> None:
+        """Take it out of these windows, as if it had not come. One that cannot be taken out ends with its window."""
+        if self.is_here:
+            with _lock:
+                _forget_here(self.moment, windows)
+            return
+        with suppress(Unreachable):
+            _GIVE_BACK([one.key for one in windows], [int(self.moment)])
+
+
 def take(*windows: Window) -> int:
     """Count one in each window, unless one of them is full: then the seconds until it is not. 0 is let in."""
+    return enter(*windows).wait
+
+
+def enter(*windows: Window) -> Entry:
+    """The same, for who may give it back: looking and counting are one step, however many come at once."""
     return _counted("take", windows)
 
 
@@ -97,41 +123,51 @@ def times_untold(what: str) -> int:
     except Unreachable:
         with _lock:
             _untold[what] = _untold.get(what, 0) + 1
-            told = _taken_here("take", [Window("told", what, 1)]) == 0
+            told = _counted_here("take", [Window("told", what, 1)]).wait == 0
             return _untold.pop(what) if told else 0
 
 
 def digest(text: str) -> str:
-    return salted_hmac("approvals.views.oauth", text, algorithm="sha256").hexdigest()
+    # Some encodings of a form give halves of characters, which UTF-8 does not know.
+    given = text.encode(errors="surrogatepass")
+    return salted_hmac("approvals.views.oauth", given, algorithm="sha256").hexdigest()
 
 
-def _counted(mode: str, windows: tuple[Window, ...]) -> int:
+def _counted(mode: str, windows: tuple[Window, ...]) -> Entry:
     limits = [window for window in windows if window.most > 0]
     if not limits:
-        return 0
-    wanted = [word for one in limits for word in (one.most, one.seconds, int(one.counts))]
+        return Entry(0, 0, is_here=True)
+    wanted = [number for one in limits for number in (one.most, one.seconds)]
     try:
-        (wait,) = _COUNT([one.key for one in limits], [mode, *wanted])
-        return ceil(wait / 1000)
+        wait, now = _COUNT([one.key for one in limits], [mode, *wanted])
+        return Entry(ceil(wait / 1000), now, is_here=False)
     except Unreachable:
         with _lock:
-            return _taken_here(mode, limits)
+            return _counted_here(mode, limits)
 
 
-def _taken_here(mode: str, windows: list[Window]) -> int:
+def _counted_here(mode: str, windows: list[Window]) -> Entry:
     now, wait = monotonic(), 0.0
     for one in windows:
         times = _here.get(one.key, [])
         if len(times) >= one.most:
             wait = max(wait, times[one.most - 1] + one.seconds - now)
     if mode == "take" and wait > 0:
-        return ceil(wait)
-    if len(_here) >= MOST_HERE:
-        _here.clear()
+        return Entry(ceil(wait), now, is_here=True)
     for one in windows:
-        if one.counts:
-            _here[one.key] = [now, *_here.get(one.key, [])][: one.most]
-    return 0
+        _here[one.key] = [now, *_here.pop(one.key, [])][: one.most]
+    while len(_here) > MOST_HERE:
+        del _here[next(iter(_here))]  # the one that was counted in the longest ago
+    return Entry(0, now, is_here=True)
+
+
+def _forget_here(moment: float, windows: tuple[Window, ...]) -> None:
+    for one in windows:
+        times = _here.get(one.key, [])
+        if moment in times:
+            times.remove(moment)
+        if not times:
+            _here.pop(one.key, None)
 
 
 def _asked(script: Script, name: str, of: str, *arguments: int) -> int:

@@ -10,7 +10,7 @@ from oauth2_provider.views import base
 from approvals.identity.models import AccessToken, Grant
 from approvals.identity.revoke import PRESENTED, came_again
 from approvals.views.oauth.callers import Caller
-from approvals.views.oauth.guard import is_readable
+from approvals.views.oauth.guard import is_readable_from_a_client
 from approvals.views.oauth.too_many import too_many
 
 
@@ -23,17 +23,18 @@ class TokenView(base.TokenView):
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         caller = Caller.of(request)
-        if seconds := caller.let_in():
-            return too_many("token", seconds)
+        entry = caller.let_in()
+        if entry.wait:
+            return too_many("token", entry.wait)
         response = self._answer(request, *args, **kwargs)
         _notice_replay(request, response)
-        caller.answered(response)
+        caller.answered(entry, response)
         response["Content-Type"] = "application/json"
         response["Cache-Control"] = "no-store"
         return response
 
     def _answer(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        if not is_readable(request):
+        if not is_readable_from_a_client(request):
             return refused("invalid_request")
         if request.POST.get("grant_type") not in oauth2_settings.OAUTH2_GRANT_TYPES_SUPPORTED:
             return refused("unsupported_grant_type")
@@ -51,12 +52,13 @@ class RevokeTokenView(base.RevokeTokenView):
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         caller = Caller.of(request)
-        if seconds := caller.let_in():
-            return too_many("revoke_token", seconds)
-        if not is_readable(request):
-            return refused("invalid_request")
-        response: HttpResponse = super().post(request, *args, **kwargs)  # type: ignore[no-untyped-call]
-        caller.answered(response)
+        entry = caller.let_in()
+        if entry.wait:
+            return too_many("revoke_token", entry.wait)
+        response: HttpResponse = refused("invalid_request")
+        if is_readable_from_a_client(request):
+            response = super().post(request, *args, **kwargs)  # type: ignore[no-untyped-call]
+        caller.answered(entry, response)
         return response
 
 
@@ -69,4 +71,4 @@ def _notice_replay(request: HttpRequest, response: HttpResponse) -> None:
 
 
 def refused(error: str) -> JsonResponse:
-    return JsonResponse({"error": error}, status=400)
+    return JsonResponse({"error": error}, status=400, headers={"Cache-Control": "no-store"})
