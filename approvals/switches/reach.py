@@ -81,7 +81,7 @@ def filed_too_late(error: Exception, by: Requester) -> SwitchedOff | None:
         return None
     _known.pop(by.tenant_id, None)
     with tenant_scope(by.tenant_id, agent_id=by.agent_id, person_id=by.person_id):
-        return _refusal(Switch.objects.get(pk=cause.diag.message_detail))
+        return _refusal(Switch.objects.get(pk=UUID(cause.diag.message_detail)))
 
 
 def over(request: ApprovalRequest) -> Switch | None:

@@ -30,10 +30,10 @@ WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '
 
 
 @contextmanager
-def filing(world: World, like: ApprovalRequest, **changes: object) -> Iterator[psycopg.Cursor[Any]]:
+def filing(world: World, like: ApprovalRequest, key: str = "") -> Iterator[psycopg.Cursor[Any]]:
     """With a shell as the door's role: one request more is written, and not committed."""
     with world.processes.cursor("door") as shell:
-        write(shell, world, like, **changes)
+        write(shell, world, like, key)
         yield shell
 
 
