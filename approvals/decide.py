@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from django.contrib.postgres.functions import TransactionNow
 from django.db.models import Q
 from django.utils import timezone
 
@@ -61,12 +62,13 @@ def vote(
 def approve_by_rule(request_id: UUID, tenant_id: UUID) -> None:
     """In a worker: judge again, and approve where the rule in force still asks for nobody.
 
-    Where facts or verdict have changed, the request is judged anew as its next revision. Raises NoAnswer, or
-    RequestAltered for a row that contradicts itself, and outbox.Postponed while a switch is on.
+    Where facts or verdict have changed, the request is judged anew as its next revision. One that asks for people is
+    theirs, whatever a rule says now. Raises NoAnswer, or RequestAltered for a row that contradicts itself, and
+    outbox.Postponed while a switch is on.
     """
     with tenant_scope(tenant_id):
         request = ApprovalRequest.objects.select_related("tenant").get(pk=request_id)
-        if request.status != Status.PENDING:
+        if not _asks_for_nobody(request):
             return
         switches.check_goes_on(request)
     action, arguments, known = judge.stored(request)
@@ -75,14 +77,14 @@ def approve_by_rule(request_id: UUID, tenant_id: UUID) -> None:
     with tenant_scope(tenant_id):
         request = _locked(request_id)
         switches.check_goes_on(request)
-        if request.status != Status.PENDING or switches.time_is_up(request):
+        if not _asks_for_nobody(request) or switches.time_is_up(request):
             return
         verdict, version = judge.verdict(action, arguments, facts, judge.asker_in(request), timezone.now())
         agrees = isinstance(verdict, AutoApprove) and request.facts_sha256 == digest(canonical(facts))
         if agrees:
             _approve(request, VALID_FOR, WORKER, request.trace_id, {"rule": verdict.rule})
         else:
-            _judged_anew(request, verdict, version, facts, "request.rejudged")
+            _rejudge(request, verdict, version, facts)
     _log(Vote.APPROVE, request_id, request, WORKER, tenant_id, because=None if agrees else "rule_changed")
 
 
@@ -90,8 +92,12 @@ def expire(request_id: UUID, tenant_id: UUID) -> bool:
     """The clock's verb: True when the request's time was up, no switch held it, and it expired now."""
     now = timezone.now()
     with tenant_scope(tenant_id):
+        # By the database's clock, which refuses by it too (migration 0009).
         late = ApprovalRequest.objects.filter(
-            pk=request_id, status__in=sources(Status.EXPIRED), expires_at__lte=now, frozen_at=None
+            pk=request_id,
+            status__in=sources(Status.EXPIRED),
+            expires_at__lte=TransactionNow(),
+            frozen_at=None,
         )
         won = late.exclude(switches.covered()).update(status=Status.EXPIRED, finished_at=now)
         if won == 1:
@@ -132,8 +138,9 @@ def reopen(request_id: UUID, tenant_id: UUID) -> None:
         if request.status != Status.STALE:
             return
         verdict, version = judge.verdict(action, arguments, facts, judge.asker_in(request), timezone.now())
-        _move(request, Status.PENDING)
-        _judged_anew(request, verdict, version, facts, "request.reopened")
+        # In one statement: what is pending and asks for people is not the worker's to change any more.
+        _move(request, Status.PENDING, **_anew(request, verdict, version, facts))
+        _tell_anew(request, verdict, "request.reopened")
 
 
 def _locked(request_id: UUID) -> ApprovalRequest:
@@ -231,13 +238,24 @@ def _move(request: ApprovalRequest, new: Status, **changes: object) -> None:
     request.refresh_from_db()
 
 
-def _judged_anew(
-    request: ApprovalRequest, verdict: Verdict, version: PolicyVersion | None, facts: Facts, kind: str
-) -> None:
+def _asks_for_nobody(request: ApprovalRequest) -> bool:
+    return request.status == Status.PENDING and isinstance(from_json(request.verdict), AutoApprove)
+
+
+def _rejudge(request: ApprovalRequest, verdict: Verdict, version: PolicyVersion | None, facts: Facts) -> None:
+    ApprovalRequest.objects.filter(pk=request.pk).update(**_anew(request, verdict, version, facts))
+    watching.moved(request)
+    request.refresh_from_db()
+    _tell_anew(request, verdict, "request.rejudged")
+
+
+def _anew(
+    request: ApprovalRequest, verdict: Verdict, version: PolicyVersion | None, facts: Facts
+) -> dict[str, Any]:
     """The next revision, with fresh facts and the verdict on them: votes and the time to decide start again."""
     action, arguments, _ = judge.stored(request)
     now, facts_text = timezone.now(), canonical(facts)
-    changes: dict[str, Any] = {
+    return {
         "revision": request.revision + 1,
         "facts": facts_text,
         "facts_sha256": digest(facts_text),
@@ -247,9 +265,9 @@ def _judged_anew(
         "policy_version": version,
         **_time_from(now, verdict.expires_in if isinstance(verdict, Require) else EXPIRES_IN, request),
     }
-    ApprovalRequest.objects.filter(pk=request.pk).update(**changes)
-    watching.moved(request)
-    request.refresh_from_db()
+
+
+def _tell_anew(request: ApprovalRequest, verdict: Verdict, kind: str) -> None:
     record(
         kind,
         tenant_id=request.tenant_id,

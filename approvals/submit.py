@@ -165,7 +165,9 @@ def _filed(
     try:
         request = _write(action, arguments, facts, verdict, version, by, key, trace_id)
         return Filed(request, repeated=False, backing_status=reader.last_status)
-    except (IntegrityError, LimitReached):
+    except (IntegrityError, LimitReached) as error:
+        if refusal := switches.filed_too_late(error, by):
+            raise refusal from error
         # Two calls with one key at the same moment: the other one won, and may have reached the limit.
         repeated = _repeated(action, arguments, by, key, trace_id)
         if repeated is None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from approvals.states import BORN, FINAL, MOVES, MOVES_OF, Status, can_move, diagram, sources
-from tests.world import World
+from tests.world import World, unguarded
 
 ROOT = Path(__file__).resolve().parents[1]
 PAIRS = [(old, new) for old, new in product(Status, Status) if old != new]
@@ -55,9 +55,13 @@ def test_the_database_allows_each_process_exactly_its_moves(world: World, proces
     with world.processes.cursor("admin") as shell:
         for old, new in PAIRS:
             shell.execute("SAVEPOINT before")
-            shell.execute("ALTER TABLE approval_request DISABLE TRIGGER approval_request_moves")
-            shell.execute("UPDATE approval_request SET status = %s WHERE id = %s", (old, request.pk))
-            shell.execute("ALTER TABLE approval_request ENABLE ALWAYS TRIGGER approval_request_moves")
+            with unguarded(shell):
+                # Nothing else stands against a move: a rule asks for nobody, and the time is up.
+                shell.execute(
+                    """UPDATE approval_request SET status = %s, verdict = '{"kind": "auto_approve"}',
+                        expires_at = now() - interval '1 second' WHERE id = %s""",
+                    (old, request.pk),
+                )
             shell.execute(f"SET LOCAL ROLE {role}")
             shell.execute(
                 "SELECT set_config('countersign.tenant', %s, true), set_config('countersign.agent', %s, true)",

@@ -21,6 +21,7 @@ from approvals.states import MOVES, Status
 from tests import courses
 from tests.hearing import Hearing
 from tests.scan.scratch import scratch
+from tests.test_decide import CREDIT
 from tests.world import Processes, World, break_the_trail
 
 LIVES = 30  # seconds after which something that should be heard never will be
@@ -127,8 +128,9 @@ def test_every_move_that_a_verb_makes_is_told(world: World, hearing: Hearing, ma
 
 
 def test_a_new_revision_is_told(world: World, hearing: Hearing) -> None:
-    request = world.submit(amount_minor=2000)
-    world.refund_elsewhere("pay_10001", 1000)
+    request = world.submit("issue_store_credit", **CREDIT)
+    body = {"amount_minor": 700, "currency": "USD", "reference": "by-hand", "reason": "By hand."}
+    world.shop.write("/v1/customers/cus_1001/store-credit", body).raise_for_status()
     with world.processes.acting_as("worker"):
         decide.approve_by_rule(request.pk, request.tenant_id)
     assert world.reload_as("web", request).revision == 2

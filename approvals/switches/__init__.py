@@ -5,7 +5,17 @@ deadlines of what is stopped.
 """
 
 from approvals.switches.clocks import Clocks, deadline, is_held, tend, time_is_up
-from approvals.switches.reach import check, check_goes_on, covered, in_the_way, on, over, tools, waits
+from approvals.switches.reach import (
+    check,
+    check_goes_on,
+    covered,
+    filed_too_late,
+    in_the_way,
+    on,
+    over,
+    tools,
+    waits,
+)
 from approvals.switches.turning import OPERATOR, PLATFORM_OPERATOR, may_operate, turn_off, turn_on
 
 __all__ = [
@@ -16,6 +26,7 @@ __all__ = [
     "check_goes_on",
     "covered",
     "deadline",
+    "filed_too_late",
     "in_the_way",
     "is_held",
     "may_operate",

@@ -8,6 +8,7 @@ from uuid import UUID
 from django.db import Error as DatabaseTrouble
 from django.db import connection
 from django.db.models import Exists, OuterRef, Q, QuerySet
+from psycopg.errors import CheckViolation
 
 from approvals import actions, outbox
 from approvals.database import tenant_scope
@@ -70,9 +71,17 @@ def check(by: Requester, tool: str) -> None:
         return
     for switch in known:
         if _refuses(switch, tool, by.agent_id):
-            goes_on = switch.stops == Switch.REQUESTS and not switch.tool
-            still = "; look-ups and withdraw_request go on" if goes_on else ""
-            raise SwitchedOff(what=_what(switch), reason=switch.reason, still=still, switch=switch.pk)
+            raise _refusal(switch)
+
+
+def filed_too_late(error: Exception, by: Requester) -> SwitchedOff | None:
+    """The refusal, where the database let nobody commit a filing because a switch was on (migration 0010)."""
+    cause = error.__cause__
+    if not isinstance(cause, CheckViolation) or cause.diag.constraint_name != "approval_request_filed":
+        return None
+    _known.pop(by.tenant_id, None)
+    with tenant_scope(by.tenant_id, agent_id=by.agent_id, person_id=by.person_id):
+        return _refusal(Switch.objects.get(pk=UUID(cause.diag.message_detail)))
 
 
 def over(request: ApprovalRequest) -> Switch | None:
@@ -152,6 +161,12 @@ def _under(switch: Switch) -> Q:
     if switch.tool:
         found &= Q(action=switch.action)
     return found
+
+
+def _refusal(switch: Switch) -> SwitchedOff:
+    goes_on = switch.stops == Switch.REQUESTS and not switch.tool
+    still = "; look-ups and withdraw_request go on" if goes_on else ""
+    return SwitchedOff(what=_what(switch), reason=switch.reason, still=still, switch=switch.pk)
 
 
 def _what(switch: Switch) -> str:

@@ -6,6 +6,7 @@ import psycopg
 import pytest
 
 from approvals.models import ApprovalRequest, Switch
+from tests import courses
 from tests.attacks.test_roles import scoped
 from tests.switches.conftest import fresh, operators
 from tests.switches.stops import Operators, row, sweep
@@ -15,6 +16,8 @@ __all__ = ["fresh", "operators"]
 
 HOLD = "UPDATE approval_request SET frozen_at = now() WHERE id = %s"
 GO_ON = "UPDATE approval_request SET frozen_at = NULL, expires_at = expires_at + (now() - frozen_at) WHERE id = %s"
+EXPIRE = "UPDATE approval_request SET status = 'expired' WHERE id = %s"
+NOT_YET = "a request expires when its time is up and no switch holds it"
 NOT_SO = "a deadline is held while a switch is over its request, and moves on by that time"
 
 
@@ -198,3 +201,56 @@ def test_a_table_of_its_own_does_not_stand_for_the_switches(world: World, operat
             return
         with pytest.raises(psycopg.errors.CheckViolation, match=NOT_SO):
             shell.execute(HOLD, (request.pk,))
+
+
+def late(world: World, request: ApprovalRequest) -> ApprovalRequest:
+    with world.processes.cursor("admin") as shell:
+        shell.execute(
+            "UPDATE approval_request SET expires_at = now() - interval '1 second' WHERE id = %s",
+            (request.pk,),
+        )
+    return request
+
+
+@pytest.mark.parametrize(
+    "course", [courses.pending, courses.approved, courses.stale, courses.changes_requested]
+)
+def test_a_sweeper_expires_nothing_before_its_time(world: World, course: courses.Course) -> None:
+    request = course(world)
+    with pytest.raises(psycopg.errors.CheckViolation, match=NOT_YET):
+        moved(world, request, EXPIRE)
+    assert moved(world, late(world, request), EXPIRE) == 1
+
+
+def test_a_sweeper_expires_nothing_that_a_switch_is_over(world: World, operators: Operators) -> None:
+    request = late(world, world.submit())
+    operators.stop()
+    with pytest.raises(psycopg.errors.CheckViolation, match=NOT_YET):
+        moved(world, request, EXPIRE)
+
+
+def test_a_sweeper_expires_nothing_whose_clock_stands(world: World, operators: Operators) -> None:
+    request, switch = held(world, operators)
+    operators.go_on(switch)
+    late(world, request)
+    with pytest.raises(psycopg.errors.CheckViolation, match=NOT_YET):
+        moved(world, request, EXPIRE)
+
+
+def test_a_deadline_that_moves_on_is_not_over_in_the_same_statement(
+    world: World, operators: Operators
+) -> None:
+    request, switch = held(world, operators)
+    operators.go_on(switch)
+    with pytest.raises(psycopg.errors.CheckViolation, match=NOT_YET):
+        moved(world, request, GO_ON.replace("SET ", "SET status = 'expired', "))
+
+
+def test_a_transaction_that_was_open_when_the_time_ran_out_came_too_early(world: World) -> None:
+    request = world.submit()
+    with world.processes.cursor("sweeper") as shell:
+        scoped(shell, world)  # its `now()` is from here on
+        with world.processes.cursor("admin") as clock:
+            clock.execute("UPDATE approval_request SET expires_at = now() WHERE id = %s", (request.pk,))
+        with pytest.raises(psycopg.errors.CheckViolation, match=NOT_YET):
+            shell.execute(EXPIRE, (request.pk,))

@@ -10,7 +10,7 @@ from mcp_bridge.threads import hop, short_hop
 LIVES = 30  # seconds after which something that should go on has stopped
 
 
-def test_one_tenants_slow_calls_hold_half_of_the_threads_and_the_others_go_on() -> None:
+def test_one_tenants_slow_calls_do_not_hold_all_of_the_threads() -> None:
     slow, quick = uuid4(), uuid4()
     answered, asked = threading.Event(), threading.Semaphore(0)
 
@@ -26,7 +26,6 @@ def test_one_tenants_slow_calls_hold_half_of_the_threads_and_the_others_go_on() 
         try:
             for _ in range(threads._SHARE):
                 assert await asyncio.to_thread(asked.acquire, timeout=LIVES)
-            # As many as the other half of the threads, at the same moment.
             others = [hop(quick, threading.current_thread) for _ in range(threads._SHARE)]
             assert len(await asyncio.wait_for(asyncio.gather(*others), LIVES)) == threads._SHARE
             assert await asyncio.wait_for(short_hop(threading.current_thread), LIVES)

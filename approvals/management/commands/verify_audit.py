@@ -1,4 +1,7 @@
-"""`manage.py verify_audit`: is the trail what was recorded, and is it being sealed? Exit code 0 or 1."""
+"""`manage.py verify_audit`: is the trail what was recorded, is it sealed, do requests stand where it led them?
+
+Exit code 0 or 1.
+"""
 
 import json
 import sys
@@ -10,16 +13,16 @@ from uuid import UUID
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from approvals.audit.checks import Broken
 from approvals.audit.keys import public_keys
 from approvals.audit.verify import Report, verify
+from approvals.queries.unfounded import Unfounded, unfounded
 
 PROGRESS_EVERY = 50_000
 SEALED_WITHIN = timedelta(minutes=1)  # the sweeper seals every few seconds
 
 
 class Command(BaseCommand):
-    help = "Verify signatures, chain and every event of the trail; name the first row that does not fit."
+    help = "Verify signatures, chain, every event, and where requests stand; name the first row that does not fit."
 
     _told = 0
 
@@ -35,26 +38,28 @@ class Command(BaseCommand):
         report = verify(public_keys(), tenant, None if as_json else self._progress)
         if tenant and not report.events and not report.checkpoints and report.ok:
             raise CommandError(f"There is no trail of a tenant {tenant}.")
+        past_the_trail = unfounded(tenant)
         if as_json:
-            self.stdout.write(_document(report))
-        elif report.ok and not _late(report):
+            self.stdout.write(_document(report, past_the_trail))
+        elif report.ok and not past_the_trail and not _late(report):
             self.stdout.write(
                 f"trail intact: {report.events} events, {report.checkpoints} checkpoints, "
                 f"{report.unsealed} not yet sealed"
             )
         if report.broken:
-            self._fail(report.broken)
+            self._fail(f"BROKEN: {report.broken}")
+        if past_the_trail:
+            self._fail(f"UNFOUNDED: {past_the_trail}")
         if late := _late(report):
-            self.stderr.write(late)
-            sys.exit(1)
+            self._fail(late)
 
     def _progress(self, events: int) -> None:
         if events >= self._told + PROGRESS_EVERY:
             self._told = events
             self.stdout.write(f"{events} events walked ...")
 
-    def _fail(self, broken: Broken) -> None:
-        self.stderr.write(f"BROKEN: {broken}")
+    def _fail(self, why: str) -> None:
+        self.stderr.write(why)
         sys.exit(1)
 
 
@@ -69,5 +74,7 @@ def _late(report: Report) -> str:
     )
 
 
-def _document(report: Report) -> str:
-    return json.dumps({"ok": report.ok and not _late(report), **asdict(report)}, default=str)
+def _document(report: Report, past_the_trail: Unfounded | None) -> str:
+    ok = report.ok and not past_the_trail and not _late(report)
+    found = asdict(past_the_trail) if past_the_trail else None
+    return json.dumps({"ok": ok, **asdict(report), "unfounded": found}, default=str)
