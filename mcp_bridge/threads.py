@@ -23,8 +23,8 @@ T = TypeVar("T")
 _shares: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[UUID, asyncio.Semaphore]] = WeakKeyDictionary()
 
 # Many, for they wait for the company's API most of the time; not all of them for one tenant, whose API may be slow.
-_VERBS = ThreadPoolExecutor(10, thread_name_prefix="verb")
-_SHARE = 8  # of them at most for the calls of one tenant
+_VERBS = ThreadPoolExecutor(8, thread_name_prefix="verb")
+_SHARE = 7  # of them at most for the calls of one tenant
 # Few, for they only ask our own database: more threads would take the interpreter from each other.
 _READS = ThreadPoolExecutor(2, thread_name_prefix="read")
 # Apart from both: who calls and how we are must be answered meanwhile.
