@@ -4,6 +4,7 @@ from django.core.management.base import CommandError
 
 from approvals import actions
 from approvals.characters import is_hidden
+from approvals.command_line import command_line
 from approvals.identity.models import Agent, Person, Tenant
 from approvals.identity.scopes import BROAD, narrowed
 
@@ -12,7 +13,7 @@ def tenant(slug: str) -> Tenant:
     """Raises CommandError."""
     found = Tenant.objects.filter(slug=slug).first()
     if found is None:
-        raise CommandError(f"There is no tenant {slug}. manage.py add_tenant makes one.")
+        raise CommandError(f"There is no tenant {slug}. This makes one: {command_line('add_tenant')}")
     return found
 
 
@@ -20,7 +21,7 @@ def person(email: str) -> Person:
     """Raises CommandError."""
     found = Person.objects.filter(email=email.lower()).first()
     if found is None:
-        raise CommandError(f"There is no person {email}. manage.py add_person makes one.")
+        raise CommandError(f"There is no person {email}. This makes one: {command_line('add_person')}")
     return found
 
 

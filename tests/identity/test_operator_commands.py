@@ -12,6 +12,7 @@ from django.core.management.base import CommandError
 from django.test import Client
 
 from approvals.audit.models import Event
+from approvals.command_line import command_line
 from approvals.database import tenant_scope
 from approvals.identity.credentials import requester_of_secret
 from approvals.identity.models import Agent, Application, Membership, Person, Tenant
@@ -102,11 +103,13 @@ def test_what_an_operator_mistypes_is_named(world: World) -> None:
         "There is no tenant nowhere": ("add_agent", "--tenant", "nowhere", "--owner", email, *bot),
         f"There is no person {nobody}": ("add_agent", "--tenant", tenant, "--owner", nobody, *bot),
         "holds no role in": add_agent(world, owner="gus"),
+        command_line("add_person"): add_agent(world, owner="gus"),
         "There is no scope mcp:approve": add_agent(world, "--scopes", "mcp:read", "mcp:approve"),
         "There is no scope mcp:request:nothing": add_agent(world, "--scopes", "mcp:request:nothing"),
         "one line of 1 to 100": ("add_agent", "--tenant", tenant, "--owner", email, "--name", "Bo\u202et"),
         f"There is no agent x in {tenant}": ("remove_agent", "--tenant", tenant, "--client-id", "x"),
-        "must not be there yet": ("add_tenant", tenant, "Again"),
+        f"{tenant} exists already": ("add_tenant", tenant, "Again"),
+        "at most 40": ("add_tenant", "x" * 41, "Again"),
         "slug": ("add_tenant", "not a slug", "Again"),
         "valid email": ("add_person", "--tenant", tenant, "--email", "x", *bot, "--roles", "finance"),
     }
