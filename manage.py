@@ -73,7 +73,9 @@ def main() -> None:
     except SettingMissing as missing:
         if any(os.environ.get(name) for name in SAYS_WHERE):
             sys.exit(str(missing))
-        sys.exit(f"Nothing is running in {data_folder()}: start it with `make run`. ({missing})")
+        # Who set nothing wants the run of this checkout; who set a database may have meant a process of their own.
+        also = f" ({missing})" if os.environ.get("DATABASE_URL") else ""
+        sys.exit(f"Nothing is running in {data_folder()}: start it with `make run`.{also}")
 
 
 if __name__ == "__main__":
