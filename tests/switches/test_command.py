@@ -89,7 +89,7 @@ def test_a_client_id_names_the_agent(world: World, operators: Operators) -> None
 
 def test_a_program_that_asks_for_several_people_is_not_one_agent(world: World, operators: Operators) -> None:
     with world.processes.acting_as("migrator"):
-        first = Agent.objects.get(pk=world.agent.agent_id)
+        first = Agent.objects.get(pk=str(world.agent.agent_id))
         lena = world.people["lena"]
         second = Agent.objects.create(
             tenant=world.tenant, application=first.application, owner=lena, on_behalf_of=lena, name="Hers"

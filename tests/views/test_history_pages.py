@@ -140,7 +140,7 @@ def test_the_tenants_trail_is_newest_first_and_leads_to_the_requests(web: World,
 
 
 def refused_withdrawal(shown: str) -> str:
-    events = re.findall(r'<li class="event">(.*?)</li>', shown, re.DOTALL)
+    events: list[str] = re.findall(r'<li class="event">(.*?)</li>', shown, re.DOTALL)
     return next(event for event in events if "<code>request.refused</code>" in event)
 
 
