@@ -16,6 +16,8 @@ ACTS_AS = {
     "sweeper": "sweeper",
     "verify_audit": "sweeper",
 }
+# A process that runs on writes down what it does. Whoever types any other command reads its answer on a terminal.
+RUNS_ON = {"dev", "demo", "mcp_stdio", "runserver", "sweeper"}
 # Whoever says one of these knows where they are; nothing that a run left behind may change it.
 SAYS_WHERE = ("COUNTERSIGN_ENV", "SECRET_KEY")
 
@@ -51,6 +53,8 @@ def main() -> None:
     command = sys.argv[1] if len(sys.argv) > 1 else "help"
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "approvals.settings")
     os.environ.setdefault("COUNTERSIGN_PROCESS", ACTS_AS.get(command, "migrator"))
+    if command not in RUNS_ON:
+        os.environ.setdefault("LOG_LEVEL", "WARNING")
     join_live_run(os.environ["COUNTERSIGN_PROCESS"])
     if command == "mcp_stdio":
         # Before anything is imported: a module that prints would break the protocol on stdout.
@@ -69,7 +73,9 @@ def main() -> None:
     except SettingMissing as missing:
         if any(os.environ.get(name) for name in SAYS_WHERE):
             sys.exit(str(missing))
-        sys.exit(f"Nothing is running in {data_folder()}: start it with `make run`. ({missing})")
+        # Who set nothing wants the run of this checkout; who set a database may have meant a process of their own.
+        also = f" ({missing})" if os.environ.get("DATABASE_URL") else ""
+        sys.exit(f"Nothing is running in {data_folder()}: start it with `make run`.{also}")
 
 
 if __name__ == "__main__":

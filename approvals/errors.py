@@ -179,7 +179,7 @@ class WentOnAlready(Refusal):
 
 class NoMember(Refusal):
     """{email} holds no role in {tenant}, so they cannot answer for an agent there.
-    Give them one first: manage.py add_person."""
+    Give them one first: {command}"""
 
 
 class SubjectTaken(Refusal):

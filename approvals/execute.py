@@ -251,6 +251,11 @@ def _call(claim: Claim, action: actions.AnyAction, arguments: Arguments, facts: 
         raise outbox.Postponed(_wait(error, claim), str(error)) from error
     except BackingRefused as refusal:
         _refused(claim, refusal)
+    except NoAnswer as error:
+        # Sent, and the answer was lost: expected of any network. It is asked for.
+        about = {"request_id": str(request.pk), "backing_api_status": error.details.get("status")}
+        logger.warning("execution in doubt", extra=about)
+        _uncertain(claim, error)
     except Exception as error:
         # Sent, and no clear answer: whatever went wrong, money may have moved.
         logger.exception("execution in doubt", extra={"request_id": str(request.pk)})

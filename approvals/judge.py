@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from approvals import actions
 from approvals.actions.contract import Arguments, Facts
 from approvals.backing import Backing
+from approvals.database import tenant_scope
 from approvals.errors import AlreadyVoted, ArgumentsInvalid, NotEntitled, RequestAltered, SelfApproval
 from approvals.identity.models import Membership
 from approvals.identity.requester import Requester, Reviewer
@@ -180,6 +181,16 @@ def deciding_roles(request: ApprovalRequest) -> set[str]:
     if isinstance(found, Require):
         return {stage.role for stage in found.stages}
     return {actions.get(request.action).owner}
+
+
+def roles_that_decide(tenant_id: UUID) -> set[str]:
+    """Every role that somebody can be asked for: by the tenant's policy in force, or as an action's owner."""
+    with tenant_scope(tenant_id):
+        document = _document(PolicyVersion.objects.filter(tenant_id=tenant_id, is_active=True).first())
+    judged = document.actions.values() if document else ()
+    verdicts = [rule.verdict() for rules in judged for rule in rules.rules]
+    named = {stage.role for one in verdicts if isinstance(one, Require) for stage in one.stages}
+    return named | {action.owner for action in actions.every()}
 
 
 def missing(request: ApprovalRequest, wanted: Require) -> tuple[Stage, ...]:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import structlog
 from csp.constants import NONE, SELF
 
-from approvals import logs
+from approvals import logs, noise
 from approvals.errors import SettingMissing
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -176,7 +176,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "approvals.views.static.StaticFiles",
     "approvals.turns.TurnMiddleware",
     "approvals.tracing.TraceMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -385,6 +385,7 @@ LOGGING = {
         "mcp.server.transport_security": {"level": "ERROR"},
         # So does a server's access log, and a query string may hold what somebody put there by mistake.
         "uvicorn.access": {"level": "WARNING", "handlers": []},
+        "django.request": {"filters": [noise.everyday_answers]},
         # The page that is shown then leaves a line of its own.
         "django.security.DisallowedHost": {"level": "CRITICAL"},
         "uvicorn": {"handlers": [], "propagate": True},

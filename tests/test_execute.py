@@ -15,6 +15,7 @@ from approvals.errors import BackingRefused, PolicyForbids
 from approvals.identity.models import Membership
 from approvals.models import ApprovalRequest, Execution, Outbox, PolicyVersion
 from tests.world import World, break_the_trail
+from tests.written import written
 
 
 def approved(world: World, **changes: Any) -> ApprovalRequest:
@@ -187,7 +188,11 @@ def test_a_refusal_of_the_backing_system_is_a_failure_and_says_so(world: World) 
 def test_an_answer_that_got_lost_is_uncertain_and_asking_finds_that_it_happened(world: World) -> None:
     request = approved(world)
     world.shop.arm("drop_after_commit", method="POST")
-    run(world, request)
+    with written() as lines:
+        run(world, request)
+    (line,) = lines("execution in doubt")  # expected of a network: no error, and no way through our code
+    assert (line["level"], line["request_id"]) == ("warning", str(request.pk))
+    assert "exception" not in line
     assert world.status(request) == "uncertain"
     assert len(world.ledger(request)) == 1
     reconcile(world, request)

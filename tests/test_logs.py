@@ -1,14 +1,17 @@
 """The log keeps classes and places of foreign errors, and none of their words."""
 
+import asyncio
 import json
 import logging
+import warnings
 from pathlib import Path
 from uuid import uuid4
 
 import httpx
 import pytest
+from django.conf import settings
 from django.db import IntegrityError
-from django.test import Client
+from django.test import AsyncClient, Client
 
 from approvals.errors import Doomed
 from approvals.identity.models import Person
@@ -68,6 +71,54 @@ def test_a_row_that_the_database_refused_is_not_quoted(world: World) -> None:
         Person.objects.create(email=world.people["lena"].email, name="Nobody")
     assert world.people["lena"].email in str(refused.value)
     assert world.people["lena"].email not in logged(refused.value)
+
+
+@pytest.mark.parametrize("page", ["/no/such/page/", "/trail/"])
+def test_an_answer_that_somebody_should_get_is_one_line_and_no_warning(world: World, page: str) -> None:
+    with world.processes.acting_as("web"), written() as lines:
+        client = Client()
+        client.force_login(world.people["lena"])
+        assert client.get(page).status_code in (403, 404)
+        (line,) = (one for one in lines(None) if one["logger"] == "django.request")
+    assert line["level"] == "info" and "exception" not in line
+    assert line["status_code"] in (403, 404)
+
+
+def test_an_answer_that_is_our_fault_stays_an_error_with_its_place(
+    monkeypatch: pytest.MonkeyPatch, world: World
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise KeyError
+
+    monkeypatch.setattr("approvals.views.auditor.tenant_trail", broken)
+    with world.processes.acting_as("web"), written() as lines:
+        client = Client(raise_request_exception=False)
+        client.force_login(world.people["ada"])
+        assert client.get("/trail/").status_code == 500
+        (line,) = (one for one in lines(None) if one["logger"] == "django.request")
+    assert line["level"] == "error" and "KeyError" in line["exception"]
+
+
+def test_whoever_wants_only_warnings_is_not_told_of_everyday_answers(
+    caplog: pytest.LogCaptureFixture, world: World
+) -> None:
+    with caplog.at_level("WARNING"), world.processes.acting_as("web"), written() as lines:
+        Client().get("/no/such/page/")
+        assert lines(None) == []
+
+
+def test_static_files_leave_no_warning_under_asgi() -> None:
+    """Django warns on plain standard error, where every line of a process is to be JSON."""
+
+    async def fetched() -> tuple[int, bytes, str]:
+        answer = await AsyncClient().get("/static/countersign.css")
+        return answer.status_code, answer.content, answer.headers["Content-Type"]
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        status, body, kind = asyncio.run(fetched())
+    assert (status, kind) == (200, 'text/css; charset="utf-8"')
+    assert body == (settings.BASE_DIR / "static" / "countersign.css").read_bytes()
 
 
 def test_the_address_of_a_page_is_not_written_down(world: World) -> None:

@@ -47,6 +47,14 @@ def manage(*arguments: str, **changes: str | None) -> subprocess.CompletedProces
     return done
 
 
+def test_where_nothing_was_set_and_nothing_runs_that_is_all_that_is_said(tmp_path: Path) -> None:
+    nothing: dict[str, str | None] = dict.fromkeys(PRODUCTION) | {"COUNTERSIGN_DATA": str(tmp_path)}
+    told = manage("verify_audit", **nothing)
+    assert told.stderr == f"Nothing is running in {tmp_path}: start it with `make run`.\n"
+    told = manage("verify_audit", **nothing | {"DATABASE_URL": "postgresql://db.internal/countersign"})
+    assert "is missing" in told.stderr  # perhaps it is a production process that lacks a setting
+
+
 @pytest.mark.parametrize("process", ["web", "door", "worker", "sweeper"])
 def test_production_settings_pass_every_deployment_check(process: str) -> None:
     checked = manage("check", "--deploy", "--fail-level", "INFO", COUNTERSIGN_PROCESS=process)

@@ -12,6 +12,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from approvals.audit.events import INSTALLATION, Actor, record
+from approvals.command_line import command_line
 from approvals.database import tenant_scope
 from approvals.errors import AgentRemoved, NoMember, NoSecret, SubjectTaken, WeakPassword
 from approvals.identity.connect import is_member, take_everything
@@ -46,7 +47,7 @@ def add_agent(
     secret = secrets.token_urlsafe(32)
     with tenant_scope(tenant.pk):
         if not is_member(owner.pk, tenant.pk):
-            raise NoMember(email=owner.email, tenant=tenant.slug)
+            raise NoMember(email=owner.email, tenant=tenant.slug, command=command_line("add_person"))
         if external_subject and tenant.agent_set.filter(external_subject=external_subject).exists():
             raise SubjectTaken(subject=external_subject)
         application = Application.objects.create(

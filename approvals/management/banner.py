@@ -5,6 +5,8 @@ import shlex
 import sys
 from typing import Any
 
+from django.conf import settings
+
 from approvals.management.development import Stack
 
 
@@ -80,8 +82,11 @@ def _http(running: Stack, agent: dict[str, Any]) -> str:
 
 def _url_alone() -> str:
     """For a host that asks a person: it has to say who it is, one way or the other (docs/connecting.md)."""
+    way = "Or give a host the door's URL alone: you sign in and say yes on a page. "
+    if settings.DYNAMIC_REGISTRATION:
+        return f"{way}A host that has no metadata\ndocument of its own registers itself."
     return (
-        "Or give a host the door's URL alone: you sign in and say yes on a page. The host needs a metadata\n"
+        f"{way}The host needs a metadata\n"
         "document of its own; for one that has none, start with DYNAMIC_REGISTRATION=1 make run."
     )
 

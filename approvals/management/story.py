@@ -250,7 +250,7 @@ class Story:
             )
             self.check(verified.returncode == 0, f"verify_audit says: {verified.stderr}")
             if verified.stdout.strip().endswith(" 0 not yet sealed") or time.monotonic() > deadline:
-                self.say(f"manage.py verify_audit: {verified.stdout.strip()}")
+                self.say(f"make verify: {verified.stdout.strip()}")
                 return
             time.sleep(0.5)
 

@@ -18,6 +18,8 @@ from approvals.models import ApprovalRequest, Switch
 from approvals.queries.paging import ROWS, Page, mark, page, parsed
 
 AUDITOR = "auditor"
+# The kind's own sentence is about a request that was not filed; its data says when it was about one that was.
+WITHDRAWAL_REFUSED = "The requester wanted to take the request back and could not; it stays as it is."
 
 
 @dataclass(frozen=True)
@@ -33,10 +35,12 @@ class Stopped:
 
 @dataclass(frozen=True)
 class TrailLine:
-    """One event, the name of who did it, and what the request was about."""
+    """One event in a sentence, the name of who did it, and which request it was about."""
 
     entry: TrailEntry
+    meaning: str
     actor: str
+    request_id: UUID | None
     headline: str  # of the request, "" where the event has none
     stop: Stopped | None  # by the switch that the event names
     rule: str  # that approved the request, so that no person did; else ""
@@ -90,18 +94,43 @@ def allowed(by: Reviewer, *, wanted: str, what: str = "") -> None:
 
 def _lines(tenant_id: UUID, entries: Sequence[TrailEntry]) -> tuple[TrailLine, ...]:
     names, switches = _names(tenant_id), _switches(tenant_id, entries)
-    about = ApprovalRequest.objects.filter(pk__in={entry.request_id for entry in entries if entry.request_id})
-    headlines = dict(about.values_list("pk", "headline"))
+    about = _about(tenant_id, entries)
     return tuple(
         TrailLine(
             entry,
+            WITHDRAWAL_REFUSED if _kept(entry) else entry.meaning,
             _actor(entry, names),
-            headlines.get(entry.request_id, "") if entry.request_id else "",
+            request.pk if (request := about.get(entry.id)) else entry.request_id,
+            request.headline if request else "",
             _stop(entry, switches.get(str(entry.data.get("switch"))), names),
             _rule(entry),
         )
         for entry in entries
     )
+
+
+def _about(tenant_id: UUID, entries: Sequence[TrailEntry]) -> dict[UUID, ApprovalRequest]:
+    """The requests that the events are about, by the event: its own, or the one that was not taken back.
+
+    Such an event only names an id, so it is believed only of a request that whoever it was filed.
+    """
+    ids = {key for entry in entries if (key := entry.request_id or _kept(entry))}
+    ours = ApprovalRequest.objects.filter(tenant_id=tenant_id, pk__in=ids)
+    found = {request.pk: request for request in ours.only("id", "headline", "agent_id", "person_id")}
+    about = {}
+    for entry in entries:
+        request = found.get(entry.request_id or _kept(entry) or entry.id)
+        if request and (
+            entry.request_id or entry.actor.id in map(str, (request.agent_id, request.person_id))
+        ):
+            about[entry.id] = request
+    return about
+
+
+def _kept(entry: TrailEntry) -> UUID | None:
+    """The request that this event says was not taken back."""
+    is_withdrawal = entry.kind == "request.refused" and entry.data.get("wanted") == "withdraw"
+    return _id(entry.data.get("id")) if is_withdrawal else None
 
 
 def _switches(tenant_id: UUID, entries: Sequence[TrailEntry]) -> dict[str, Switch]:

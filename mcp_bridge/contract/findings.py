@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
+from approvals.command_line import command_line
 from mcp_bridge.contract.catalogue import Catalogue, Entry, Offer, Prompt, Resource, Tool, Versioned
 from mcp_bridge.contract.schemas import Change, Direction, breaks
 
@@ -29,12 +30,13 @@ class Finding:
     to_do: str = ""
 
 
-BACK = "Bring it back. If nobody calls it any more: manage.py contract write --retire {path}"
+WRITE = command_line("contract", "write")
+BACK = "Bring it back. If nobody calls it any more: {write} --retire {path}"
 RAISE = (
     "Keep what was there and add the new beside it (an optional field, another tool). If it has to be: raise {version} "
-    "from {number}, tell those who call it, and freeze it with manage.py contract write."
+    "from {number}, tell those who call it, and freeze it: {write}"
 )
-FREEZE = "Freeze it with manage.py contract write."
+FREEZE = f"Freeze it: {WRITE}"
 RENAME = (
     "This has no version: give the new one a name of its own, and retire the old one when nobody uses it."
 )
@@ -54,7 +56,9 @@ def findings(frozen: Catalogue, now: Offer) -> list[Finding]:
         new = after.get(path)
         if new is None:
             found.append(
-                Finding(path, Kind.BREAKS, "it is gone, or has another name", BACK.format(path=path))
+                Finding(
+                    path, Kind.BREAKS, "it is gone, or has another name", BACK.format(write=WRITE, path=path)
+                )
             )
         elif old is None:
             found.append(Finding(path, Kind.ALLOWED, "it is new"))
@@ -98,7 +102,7 @@ def _versioned(
     if new.version < old.version:
         said = f"{direction.value} version was {old.version}, is {new.version}"
         yield Finding(path, Kind.BREAKS, said, UP.format(number=old.version))
-    kind, to_do = Kind.BREAKS, RAISE.format(version=declared, number=old.version)
+    kind, to_do = Kind.BREAKS, RAISE.format(version=declared, number=old.version, write=WRITE)
     if new.version > old.version:
         kind, to_do = Kind.RAISED, FREEZE
         yield Finding(path, kind, f"{direction.value} version was {old.version}, is {new.version}", to_do)

@@ -12,6 +12,7 @@ from django.core.management.base import CommandError
 from django.test import Client
 
 from approvals.audit.models import Event
+from approvals.command_line import command_line
 from approvals.database import tenant_scope
 from approvals.identity.credentials import requester_of_secret
 from approvals.identity.models import Agent, Application, Membership, Person, Tenant
@@ -102,11 +103,13 @@ def test_what_an_operator_mistypes_is_named(world: World) -> None:
         "There is no tenant nowhere": ("add_agent", "--tenant", "nowhere", "--owner", email, *bot),
         f"There is no person {nobody}": ("add_agent", "--tenant", tenant, "--owner", nobody, *bot),
         "holds no role in": add_agent(world, owner="gus"),
+        command_line("add_person"): add_agent(world, owner="gus"),
         "There is no scope mcp:approve": add_agent(world, "--scopes", "mcp:read", "mcp:approve"),
         "There is no scope mcp:request:nothing": add_agent(world, "--scopes", "mcp:request:nothing"),
         "one line of 1 to 100": ("add_agent", "--tenant", tenant, "--owner", email, "--name", "Bo\u202et"),
         f"There is no agent x in {tenant}": ("remove_agent", "--tenant", tenant, "--client-id", "x"),
-        "must not be there yet": ("add_tenant", tenant, "Again"),
+        f"{tenant} exists already": ("add_tenant", tenant, "Again"),
+        "at most 40": ("add_tenant", "x" * 41, "Again"),
         "slug": ("add_tenant", "not a slug", "Again"),
         "valid email": ("add_person", "--tenant", tenant, "--email", "x", *bot, "--roles", "finance"),
     }
@@ -141,6 +144,38 @@ def test_a_password_is_never_an_argument_and_a_weak_one_is_refused(world: World)
     with world.processes.acting_as("web"):
         page = Client().get("/accounts/login/")
         assert authenticate(page.wsgi_request, email=email, password="orchard tandem kettle") is not None
+
+
+def person(world: World, *roles: str, tenant: str = "", email: str = "") -> tuple[str, ...]:
+    who = email or f"nina-{uuid4().hex[:8]}@example.com"
+    named = ("--tenant", tenant or world.tenant.slug, "--email", who, "--name", "Nina")
+    return ("add_person", *named, "--roles", *roles)
+
+
+def test_a_role_that_nothing_asks_for_is_refused_until_it_is_meant(world: World) -> None:
+    email = f"nina-{uuid4().hex[:8]}@example.com"
+    refused = refusal(world, *person(world, "finance", "king", email=email))
+    assert f"Nothing in {world.tenant.slug} asks for the role king." in refused
+    assert "auditor, finance, operator, platform_operator, support_lead." in refused
+    with world.processes.acting_as("migrator"):
+        assert not Person.objects.filter(email=email).exists()
+    run(world, *person(world, "king", email=email), "--new-role")
+    assert f"{email} is auditor, king in" in run(world, *person(world, "auditor", email=email))
+
+
+def test_the_roles_that_are_known_are_those_of_the_companys_own_policy(world: World) -> None:
+    with world.processes.acting_as("migrator"), tenant_scope(world.tenant.pk):
+        PolicyVersion.objects.filter(tenant=world.tenant).update(is_active=False)
+    assert "asks for the role finance" in refusal(world, *person(world, "finance"))
+    run(world, *person(world, "support_lead", "operator"))  # an action's owner, and what the product knows
+    run(world, *person(world, "finance", tenant=world.other.slug))
+
+
+def test_all_roles_that_somebody_holds_are_told_and_no_other_companys(world: World) -> None:
+    felix = world.people["felix"].email
+    assert f"{felix} is auditor, finance in" in run(world, *person(world, "auditor", email=felix))
+    theirs = run(world, *person(world, "operator", email=felix, tenant=world.other.slug))
+    assert theirs == f"{felix} is operator in {world.other.slug}.\n"
 
 
 def test_an_operator_renews_and_removes(world: World) -> None:

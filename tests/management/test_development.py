@@ -16,6 +16,7 @@ import pytest
 import redis
 from cryptography.fernet import Fernet
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from django.conf import settings
 from django.core.management.base import CommandError
 
 from approvals.management import banner, embedded, plan, roles, supervisor
@@ -166,6 +167,14 @@ def test_the_banner_names_the_way_in_with_the_url_alone(running: Stack) -> None:
     text = banner.banner(running)
     assert "the door's URL alone" in text
     assert "start with DYNAMIC_REGISTRATION=1 make run" in text
+
+
+def test_the_banner_does_not_say_to_start_with_what_it_was_started_with(
+    running: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "DYNAMIC_REGISTRATION", True)
+    text = banner.banner(running)
+    assert "registers itself" in text and "DYNAMIC_REGISTRATION" not in text
 
 
 def test_a_run_hands_registration_on_to_the_pages() -> None:

@@ -337,7 +337,7 @@ def test_a_file_that_is_no_catalogue_is_said_to_be_none_and_left_alone(
 ) -> None:
     file = tmp_path / "then.json"
     file.write_bytes(content)
-    with pytest.raises(CommandError, match=r"git show TAG:mcp_bridge/contract/catalogue\.json") as refused:
+    with pytest.raises(CommandError, match=r"git show COMMIT:mcp_bridge/contract/catalogue\.json") as refused:
         call_command("contract", verb, catalogue=file)
     assert str(file) in str(refused.value) and words in str(refused.value)
     assert file.read_bytes() == content

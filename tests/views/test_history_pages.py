@@ -1,22 +1,24 @@
 """What I decided, and the trail."""
 
 import re
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
-from approvals import decide, execute, outbox
+from approvals import decide, execute, outbox, submit
 from approvals.audit.events import Actor, record
 from approvals.database import tenant_scope
+from approvals.errors import MoveRefused
 from approvals.queries import decided, tenant_trail
 from tests.switches.conftest import operators
 from tests.switches.stops import Operators
 from tests.switches.test_holding import CREDIT
 from tests.views.conftest import SignIn
-from tests.world import TRACE, World
+from tests.world import REFUND, TRACE, World
 
 __all__ = ["operators"]
 
+THEIRS = {**REFUND, "payment_id": "pay_20001", "amount_minor": 100}
 FIRST, SECOND = "The <b>provider</b> has an outage.", "We are under attack."
 
 
@@ -135,6 +137,42 @@ def test_the_tenants_trail_is_newest_first_and_leads_to_the_requests(web: World,
     assert told[0] == "A person signed in."
     assert told[-1] == "A request for approval was filed."
     assert f'href="/requests/{request.pk}/"' in shown
+
+
+def refused_withdrawal(shown: str) -> str:
+    events: list[str] = re.findall(r'<li class="event">(.*?)</li>', shown, re.DOTALL)
+    return next(event for event in events if "<code>request.refused</code>" in event)
+
+
+def test_a_withdrawal_that_came_too_late_is_told_as_one_and_leads_to_its_request(
+    web: World, sign_in: SignIn
+) -> None:
+    request = web.submit()
+    web.vote(request, "deny", "lena")
+    with web.processes.acting_as("door"), pytest.raises(MoveRefused):
+        submit.withdraw(request.pk, by=web.agent, trace_id=TRACE)
+    shown = sign_in("ada").get("/trail/").content.decode()
+    latest = refused_withdrawal(shown)
+    assert "The requester wanted to take the request back and could not; it stays as it is." in latest
+    assert f'href="/requests/{request.pk}/"' in latest and request.headline in latest
+    assert "before anybody was asked" not in shown
+
+
+@pytest.mark.parametrize("whose", ["another agent's", "another company's", "nobody's"])
+def test_an_event_that_names_a_request_of_somebody_else_does_not_lead_there(
+    web: World, sign_in: SignIn, whose: str
+) -> None:
+    by = web.another_agent() if whose == "another agent's" else web.other_agent
+    named = web.submit() if whose == "another agent's" else None
+    if whose == "another company's":
+        with web.processes.acting_as("door"):
+            named = submit.submit("refund_payment", THEIRS, by=by, key=None, trace_id=TRACE).request
+    data = {"code": "move_refused", "wanted": "withdraw", "id": str(named.pk if named else uuid4())}
+    who = Actor("agent", str(by.agent_id if whose == "another agent's" else web.agent.agent_id))
+    with web.processes.acting_as("door"), tenant_scope(web.tenant.pk, agent_id=UUID(who.id)):
+        record("request.refused", tenant_id=web.tenant.pk, actor=who, data=data)
+    latest = refused_withdrawal(sign_in("ada").get("/trail/").content.decode())
+    assert "could not; it stays as it is." in latest and "href=" not in latest
 
 
 def test_the_trail_is_paged_without_gaps(web: World) -> None:

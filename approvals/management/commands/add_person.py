@@ -9,6 +9,7 @@ from django.core.validators import validate_email, validate_slug
 
 from approvals.errors import Refusal
 from approvals.identity.agents import add_person
+from approvals.identity.models import Membership
 from approvals.management import naming
 
 
@@ -23,11 +24,22 @@ class Command(BaseCommand):
             "--roles", nargs="+", required=True, help="such as support_lead, finance, auditor, operator"
         )
         parser.add_argument(
+            "--new-role", action="store_true", help="take a role that no policy and no action asks for yet"
+        )
+        parser.add_argument(
             "--password-stdin", action="store_true", help="read the password from standard input; print none"
         )
 
     def handle(
-        self, *, tenant: str, email: str, name: str, roles: list[str], password_stdin: bool, **_: object
+        self,
+        *,
+        tenant: str,
+        email: str,
+        name: str,
+        roles: list[str],
+        new_role: bool,
+        password_stdin: bool,
+        **_: object,
     ) -> None:
         try:
             validate_email(email)
@@ -38,16 +50,18 @@ class Command(BaseCommand):
         password = sys.stdin.readline().rstrip("\r\n") if password_stdin else ""
         if password_stdin and not password:
             raise CommandError("No password came on standard input.")
+        company = naming.tenant(tenant)
         try:
             made = add_person(
-                naming.tenant(tenant),
+                company,
                 email=email,
                 name=naming.text(name, "name", 100),
-                roles=roles,
+                roles=naming.roles(company, roles, new=new_role),
                 password=password,
             )
         except Refusal as refusal:
             raise CommandError(str(refusal)) from refusal
-        self.stdout.write(f"{email} is {', '.join(sorted(roles))} in {tenant}.")
+        held = Membership.objects.filter(tenant=company, person__email=email.lower())
+        self.stdout.write(f"{email} is {', '.join(sorted(held.values_list('role', flat=True)))} in {tenant}.")
         if made and not password_stdin:
             self.stdout.write(f"Their password, shown only now: {made}")

@@ -8,6 +8,7 @@ from django.core.validators import validate_slug
 from django.db import transaction
 
 from approvals.audit.events import Actor
+from approvals.command_line import command_line
 from approvals.identity.models import Tenant
 from approvals.management import naming
 from approvals.management.beginning import first_policy
@@ -25,9 +26,11 @@ class Command(BaseCommand):
             validate_slug(slug)
         except ValidationError as error:
             raise CommandError(" ".join(error.messages)) from error
-        if len(slug) > 40 or Tenant.objects.filter(slug=slug).exists():
-            raise CommandError(f"A slug has at most 40 characters, and {slug} must not be there yet.")
+        if len(slug) > 40:
+            raise CommandError("A slug has at most 40 characters.")
+        if there := Tenant.objects.filter(slug=slug).first():
+            raise CommandError(f"{slug} exists already: {there.name}. Nothing was added.")
         with transaction.atomic():
             tenant = Tenant.objects.create(slug=slug, name=naming.text(name, "name", 100))
             first_policy(tenant, by=Actor("system", "migrator"))
-        self.stdout.write(f"{tenant.name} is there, as {tenant.slug}. Next: manage.py add_person.")
+        self.stdout.write(f"{tenant.name} is there, as {tenant.slug}. Next: {command_line('add_person')}")

@@ -12,14 +12,15 @@ from pydantic import ValidationError
 from approvals.errors import NotAuthenticated
 from approvals.identity.requester import Requester
 from mcp_bridge.contract.catalogue import COMMITTED, Catalogue, Offer, committed
-from mcp_bridge.contract.findings import Finding, Kind, findings, refrozen, retiring
+from mcp_bridge.contract.findings import FREEZE, Finding, Kind, findings, refrozen, retiring
 from mcp_bridge.contract.offered import offer
 from mcp_bridge.server import create, tools
 
 _RETIRE = "let this name be gone, such as tools/NAME or prompts/NAME; can be given again"
-_RELEASE = (
-    f"Name a catalogue with --catalogue, or leave it out for the committed one. That of a release is "
-    f"`git show TAG:{COMMITTED.relative_to(settings.BASE_DIR)}`; a damaged one comes back with `git checkout`."
+_ANOTHER = (
+    f"Name a catalogue with --catalogue, or leave it out for the committed one. That of another commit is "
+    f"what `git show COMMIT:{COMMITTED.relative_to(settings.BASE_DIR)}` prints; a damaged one comes back with "
+    "`git checkout`."
 )
 
 
@@ -51,9 +52,7 @@ class Command(BaseCommand):
         self._tell(found)
         if any(one.kind is not Kind.ALLOWED for one in found):
             raise CommandError("The offer is not what the catalogue says.")
-        self.stdout.write(
-            "Compatible. Freeze it with manage.py contract write." if found else "As the catalogue says."
-        )
+        self.stdout.write(f"Compatible. {FREEZE}" if found else "As the catalogue says.")
 
     def _write(self, frozen: Catalogue, now: Offer, retire: list[str], file: Path) -> None:
         try:
@@ -84,12 +83,12 @@ def _read(file: Path) -> Catalogue:
     try:
         return committed(file)
     except FileNotFoundError as error:
-        raise CommandError(f"There is no {file}. {_RELEASE}") from error
+        raise CommandError(f"There is no {file}. {_ANOTHER}") from error
     except OSError as error:
-        raise CommandError(f"{file} cannot be read: {error.strerror}. {_RELEASE}") from error
+        raise CommandError(f"{file} cannot be read: {error.strerror}. {_ANOTHER}") from error
     except ValueError as error:
         raise CommandError(
-            f"{file} is no catalogue as this code writes it{_where(error)}. {_RELEASE}"
+            f"{file} is no catalogue as this code writes it{_where(error)}. {_ANOTHER}"
         ) from error
 
 
