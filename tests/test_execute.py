@@ -194,6 +194,7 @@ def test_an_answer_that_got_lost_is_uncertain_and_asking_finds_that_it_happened(
     done = world.reload_as("web", request)
     assert done.status == "succeeded"
     assert done.backing_reference
+    assert done.outcome == "129.00 USD refunded, found by our reference"
     assert len(world.ledger(request)) == 1
 
 

@@ -64,7 +64,7 @@ class CancelOrder(Action[CancelArguments, CancelFacts]):
         return Receipt(done["id"], f"order {arguments.order_id} cancelled")
 
     def reconcile(self, arguments: CancelArguments, reader: Backing, *, reference: str) -> Receipt | None:
-        return find_operation(reader, "cancel", reference)
+        return find_operation(reader, "cancel", reference, f"order {arguments.order_id} cancelled")
 
 
 ACTION = CancelOrder()

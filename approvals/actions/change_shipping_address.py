@@ -85,7 +85,8 @@ class ChangeShippingAddress(Action[AddressArguments, AddressFacts]):
         return Receipt(done["id"], f"order {arguments.order_id} goes to the new address")
 
     def reconcile(self, arguments: AddressArguments, reader: Backing, *, reference: str) -> Receipt | None:
-        return find_operation(reader, "address_change", reference)
+        done = f"order {arguments.order_id} goes to the new address"
+        return find_operation(reader, "address_change", reference, done)
 
 
 ACTION = ChangeShippingAddress()

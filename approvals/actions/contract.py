@@ -118,12 +118,15 @@ class Action(ABC, Generic[A, F]):
 AnyAction: TypeAlias = Action[Any, Any]
 
 
-def find_operation(reader: Backing, kind: str, reference: str) -> Receipt | None:
-    """The shop's record of one write that carries our reference, or None when there is none."""
+def find_operation(reader: Backing, kind: str, reference: str, done: str) -> Receipt | None:
+    """The shop's record of one write that carries our reference, or None when there is none.
+
+    `done` is what has happened where there is one, in words for the agent and the reviewers.
+    """
     operations = reader.get("/v1/operations", {"reference": reference})["operations"]
     if any(operation["reference"] != reference for operation in operations):
         raise NoAnswer(status=reader.last_status)  # it answered another question
     for operation in operations:
         if operation["kind"] == kind:
-            return Receipt(operation["id"], f"found as {operation['id']} by our reference")
+            return Receipt(operation["id"], f"{done}, found by our reference")
     return None

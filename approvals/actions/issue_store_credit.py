@@ -81,7 +81,8 @@ class IssueStoreCredit(Action[CreditArguments, CreditFacts]):
         return Receipt(done["id"], f"{amount} of store credit issued")
 
     def reconcile(self, arguments: CreditArguments, reader: Backing, *, reference: str) -> Receipt | None:
-        return find_operation(reader, "store_credit", reference)
+        amount = display(arguments.amount_minor, arguments.currency)
+        return find_operation(reader, "store_credit", reference, f"{amount} of store credit issued")
 
 
 ACTION = IssueStoreCredit()

@@ -90,7 +90,8 @@ class RefundPayment(Action[RefundArguments, RefundFacts]):
         return Receipt(refund["id"], f"{amount} refunded to the card ending in {facts.card_last4}")
 
     def reconcile(self, arguments: RefundArguments, reader: Backing, *, reference: str) -> Receipt | None:
-        return find_operation(reader, "refund", reference)
+        amount = display(arguments.amount_minor, arguments.currency)
+        return find_operation(reader, "refund", reference, f"{amount} refunded")
 
 
 ACTION = RefundPayment()

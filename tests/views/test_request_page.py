@@ -172,6 +172,33 @@ def test_an_unclear_result_warns_against_doing_it_by_hand(web: World, sign_in: S
     assert "Do not repeat it by hand." in section(shown(sign_in, request), "outcome")
 
 
+def test_the_look_up_that_settled_a_lost_answer_is_among_what_the_worker_did(
+    web: World, sign_in: SignIn
+) -> None:
+    request = web.submit()
+    web.vote(request, "approve", "lena")
+    web.shop.arm("drop_after_commit", method="POST")
+    with web.processes.acting_as("worker"):
+        execute.run(request.pk, request.tenant_id)
+        execute.reconcile(request.pk, request.tenant_id)
+    outcome = text(section(shown(sign_in, request), "outcome"))
+    (entry,) = web.ledger(request)
+    assert "129.00 USD refunded, found by our reference" in outcome
+    assert f"what became of it · it had happened {entry['id']}" in outcome
+    assert outcome.index("uncertain") < outcome.index("it had happened")
+    assert "Try again" not in outcome
+
+
+def test_a_look_up_that_found_nothing_says_so(web: World, sign_in: SignIn) -> None:
+    request = web.submit()
+    web.vote(request, "approve", "lena")
+    web.shop.arm("error_500", method="POST")
+    with web.processes.acting_as("worker"):
+        execute.run(request.pk, request.tenant_id)
+        execute.reconcile(request.pk, request.tenant_id)
+    assert "what became of it · no record of it" in text(section(shown(sign_in, request), "outcome"))
+
+
 def test_a_request_outlives_its_action(web: World, sign_in: SignIn) -> None:
     request = web.submit()
     with web.processes.cursor("admin") as shell:
