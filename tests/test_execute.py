@@ -8,13 +8,13 @@ import pytest
 from django.conf import settings
 from django.utils import timezone
 
-from approvals import backing, decide, execute, outbox
+from approvals import backing, decide, execute, outbox, queries
 from approvals.audit.events import record
 from approvals.database import tenant_scope
 from approvals.errors import BackingRefused, PolicyForbids
 from approvals.identity.models import Membership
 from approvals.models import ApprovalRequest, Execution, Outbox, PolicyVersion
-from tests.world import World, break_the_trail
+from tests.world import TRACE, World, break_the_trail
 
 
 def approved(world: World, **changes: Any) -> ApprovalRequest:
@@ -123,6 +123,22 @@ def test_what_the_policy_refuses_by_now_can_only_be_denied(world: World) -> None
     with pytest.raises(PolicyForbids):
         world.vote(request, "approve", "lena")
     assert world.vote(request, "deny", "lena", comment="Already refunded.").status == "denied"
+
+
+def test_the_agent_is_not_told_to_wait_for_what_can_only_be_denied(world: World) -> None:
+    request = approved(world)
+    world.refund_elsewhere("pay_10001", 3000)
+    run(world, request)
+    with world.processes.acting_as("worker"):
+        decide.reopen(request.pk, request.tenant_id)
+    with world.processes.acting_as("door"):
+        told = queries.request_of_agent(request.pk, world.agent, trace_id=TRACE)
+        (listed,) = queries.requests_of_agent(world.agent)
+    assert told == listed
+    assert told.status == "pending"
+    assert "can no longer be approved" in told.sentence
+    assert "Withdraw it" in told.sentence
+    assert "ask again later" not in told.sentence
 
 
 def test_a_reopening_without_its_event_does_not_happen(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ import json
 import re
 from html import unescape
 
-from approvals import execute
+from approvals import decide, execute
 from approvals.database import tenant_scope
 from approvals.models import ApprovalRequest
 from tests.journeys.scenes import HOSTILE
@@ -197,6 +197,35 @@ def test_a_look_up_that_found_nothing_says_so(web: World, sign_in: SignIn) -> No
         execute.run(request.pk, request.tenant_id)
         execute.reconcile(request.pk, request.tenant_id)
     assert "what became of it · no record of it" in text(section(shown(sign_in, request), "outcome"))
+
+
+def test_what_can_only_be_denied_does_not_read_as_waiting_for_a_yes(web: World, sign_in: SignIn) -> None:
+    request = web.submit()
+    web.vote(request, "approve", "lena")
+    web.refund_elsewhere("pay_10001", 3000)
+    with web.processes.acting_as("worker"):
+        execute.run(request.pk, request.tenant_id)
+        decide.reopen(request.pk, request.tenant_id)
+    page = shown(sign_in, request)
+    assert "the policy refuses it now, so it can only be denied" in text(section(page, "outcome"))
+    assert "approved before" in text(section(page, "outcome"))
+    assert "The rule that refuses" in section(page, "rule")
+
+
+def test_a_rule_that_asks_nobody_is_in_the_present_only_while_it_waits(web: World, sign_in: SignIn) -> None:
+    credit = {
+        "customer_id": "cus_1001",
+        "amount_minor": 500,
+        "currency": "USD",
+        "reason": "The parcel was late.",
+    }
+    request = web.submit("issue_store_credit", **credit)
+    assert "approves if the rule still asks nobody" in section(shown(sign_in, request), "rule")
+    with web.processes.acting_as("worker"):
+        decide.approve_by_rule(request.pk, request.tenant_id)
+    rule = section(shown(sign_in, request), "rule")
+    assert "No person approved this" in rule
+    assert "still asks nobody" not in rule
 
 
 def test_a_request_outlives_its_action(web: World, sign_in: SignIn) -> None:
