@@ -43,6 +43,7 @@ class CancelOrder(Action[CancelArguments, CancelFacts]):
         "The order ships while the request waits: facts are read again before the call.",
     )
     inverse = NotReversible("A cancelled order cannot be opened again; the customer has to order anew.")
+    thing = "order"
     arguments = CancelArguments
     facts = CancelFacts
 

@@ -54,6 +54,7 @@ class ChangeShippingAddress(Action[AddressArguments, AddressFacts]):
         "The customer changes the address meanwhile: the call carries the version that was looked at.",
     )
     inverse = "change_shipping_address"
+    thing = "order"
     arguments = AddressArguments
     facts = AddressFacts
 

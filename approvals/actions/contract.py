@@ -87,6 +87,10 @@ class Action(ABC, Generic[A, F]):
     threats: ClassVar[tuple[str, ...]]
     inverse: ClassVar[str | NotReversible]
     """What undoes it, or why nothing does."""
+    thing: ClassVar[str]
+    """What is changed, in a word: order, payment, customer."""
+    thing_found_by: ClassVar[str] = ""
+    """A sentence for an agent that named a thing which is not there: where it finds the id."""
     arguments: type[A]
     facts: type[F]
 

@@ -12,6 +12,7 @@ from approvals.errors import NotFound, Refusal
 from approvals.identity.requester import Reviewer
 from approvals.models import ApprovalRequest, Execution
 from approvals.queries.fields import Amount, Field, amount, compared, fields
+from approvals.queries.others import Others, others_of
 from approvals.queries.standing import Cast, Places, places, roles_of, votes_on, why_not
 from approvals.queries.trail import denied
 from approvals.states import Status, sources
@@ -101,6 +102,7 @@ class RequestView:
     seen: str
     refusal: Refusal | None
     overdue: bool
+    others: Others  # that ask for the same
 
     @property
     def decidable(self) -> bool:
@@ -159,6 +161,7 @@ def _view(request: ApprovalRequest, by: Reviewer) -> RequestView:
         seen=judge.seen(request),
         refusal=why_not(by, request, votes),
         overdue=switches.time_is_up(request),
+        others=others_of([request])[request.pk],
     )
 
 
