@@ -1,7 +1,7 @@
 """Other requests for the same: two refunds of one payment may be one that was asked for twice."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -53,7 +53,7 @@ def others_of(requests: Sequence[ApprovalRequest]) -> dict[UUID, Others]:
     }
 
 
-def _on_the_same(requests: Sequence[ApprovalRequest]) -> Sequence[ApprovalRequest]:
+def _on_the_same(requests: Sequence[ApprovalRequest]) -> Iterable[ApprovalRequest]:
     """The index `request_on_thing` finds them; an action of theirs on a thing of another one is sorted out after."""
     if not requests:
         return ()

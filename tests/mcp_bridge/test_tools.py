@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import jsonschema  # type: ignore[import-untyped]
 import pytest
+from mcp.shared.exceptions import MCPError
 
 from approvals import actions
 from approvals.models import ApprovalRequest
@@ -123,6 +124,14 @@ def test_the_wrong_kind_of_id_is_told_what_it_should_be_and_where_to_find_it(hos
     assert (
         len({said.replace(wrong, "") for wrong, said in words.items()}) == 1
     )  # missing and foreign read alike
+
+
+def test_a_name_that_is_nothing_here_is_told_in_the_protocols_own_words(host: Host) -> None:
+    """As docs/tools.md says: no code of ours, for nothing of ours was asked."""
+    assert host.refusal("request_everything") == "Unknown tool: request_everything"
+    with pytest.raises(MCPError, match=r"^Unknown resource: policy://everything$") as refused:
+        host.read("policy://everything")
+    assert refused.value.error.code == -32602
 
 
 def test_unknown_and_loose_arguments_of_reading_tools_are_refused(host: Host) -> None:

@@ -62,8 +62,10 @@ def test_nested_arguments_are_shown_one_by_one(web: World, sign_in: SignIn) -> N
     )
     claimed = text(section(shown(sign_in, request), "claimed"))
     for name, value in address.items():
-        assert f"address {name.replace('_', ' ')} {value}" in claimed
-    assert "address line2 empty" in claimed
+        label = {"line1": "line 1"}.get(name, name.replace("_", " "))
+        assert f"address {label} {value}" in claimed
+    assert "address line 2 empty" in claimed
+    assert "shipped no false" in text(section(shown(sign_in, request), "computed"))
 
 
 def test_a_fact_of_the_same_name_says_whether_the_claim_holds(web: World, sign_in: SignIn) -> None:
@@ -144,6 +146,21 @@ def test_what_can_be_undone_names_how(web: World, sign_in: SignIn) -> None:
 
 def test_who_asked_and_who_answers_for_it(web: World, sign_in: SignIn) -> None:
     assert "Asked by Support bot , which belongs to Otto" in text(shown(sign_in, web.submit()))
+
+
+def test_somebody_who_asked_through_their_own_program_is_named_once(web: World, sign_in: SignIn) -> None:
+    request = web.submit()
+    with web.processes.cursor("admin") as shell:
+        shell.execute("UPDATE approval_request SET on_behalf_of_id = owner_id WHERE id = %s", (request.pk,))
+    page = text(shown(sign_in, request))
+    assert "belongs to Otto, on their behalf" in page
+    assert "on behalf of Otto" not in page
+
+
+def test_facts_have_labels_that_are_words(web: World, sign_in: SignIn) -> None:
+    computed = text(section(shown(sign_in, web.submit()), "computed"))
+    assert "card ending in" in computed
+    assert "last4" not in computed
 
 
 def test_somebody_who_may_not_decide_gets_the_reason_instead_of_the_form(web: World, sign_in: SignIn) -> None:
