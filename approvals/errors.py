@@ -73,7 +73,11 @@ class LimitsUnknown(Refusal):
 
 
 class NotFound(Refusal):
-    """There is no {thing} {id} here. Check the id; ids of other companies read the same."""
+    """There is no {thing} {id} here. Check the id; ids of other companies read the same.{hint}"""
+
+    def __init__(self, *, hint: str = "", **details: object) -> None:
+        """`hint` is a sentence about where such an id is found."""
+        super().__init__(hint=f" {hint}" if hint else "", **details)
 
 
 class WatchesTooMuch(Refusal):

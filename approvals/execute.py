@@ -90,7 +90,7 @@ def _carry_out(claim: Claim) -> None:
         _give_back(claim, action, arguments, str(error))
         return
     except (NoAnswer, TryLater, SettingMissing) as error:
-        _close(claim, "retry", detail=str(error))
+        _close(claim, "retry", detail=_what_happened(error))
         raise outbox.Postponed(_wait(error, claim), str(error)) from error
     except BackingRefused as error:
         _give_back(claim, action, arguments, f"the facts can no longer be read: {error}")
@@ -247,7 +247,7 @@ def _call(claim: Claim, action: actions.AnyAction, arguments: Arguments, facts: 
         receipt = action.execute(arguments, facts, writer, key=claim.execution.key, reference=str(request.pk))
     except (NotReached, TryLater) as error:
         # Known not to have happened, so the same attempt may be made again.
-        _close(claim, "retry", detail=str(error))
+        _close(claim, "retry", detail=_what_happened(error))
         raise outbox.Postponed(_wait(error, claim), str(error)) from error
     except BackingRefused as refusal:
         _refused(claim, refusal)
@@ -297,9 +297,9 @@ def _wait_while_held(request_id: UUID, tenant_id: UUID) -> None:
             raise switches.waits(switch)
 
 
-def _succeeded(claim: Claim, receipt: Receipt, status: int | None) -> None:
+def _succeeded(claim: Claim, receipt: Receipt, status: int | None, *, detail: str = "") -> None:
     with tenant_scope(claim.request.tenant_id):
-        _fence(claim, finished_at=timezone.now(), outcome="succeeded", backing_status=status)
+        _fence(claim, finished_at=timezone.now(), outcome="succeeded", backing_status=status, detail=detail)
         _finish(claim.request, Status.SUCCEEDED, receipt.summary, receipt.reference)
 
 
@@ -320,7 +320,7 @@ def _uncertain(claim: Claim, error: Exception) -> None:
     # The words of an error that is not ours may quote what was sent.
     detail, status = type(error).__name__, None
     if isinstance(error, CountersignError):
-        detail, status = str(error), error.details.get("status")
+        detail, status = _what_happened(error), error.details.get("status")
     with tenant_scope(claim.request.tenant_id):
         _fence(claim, finished_at=timezone.now(), outcome="uncertain", backing_status=status, detail=detail)
         _doubt(claim.request, "The company's system did not answer.")
@@ -340,7 +340,9 @@ def _give_back(claim: Claim, action: actions.AnyAction, arguments: Arguments, re
     if receipt is None:
         _stale(claim, reason)
     else:
-        _succeeded(claim, receipt, None)
+        _succeeded(
+            claim, receipt, None, detail="An earlier attempt had arrived; it was found by our reference."
+        )
 
 
 def _stale(claim: Claim, reason: str) -> None:
@@ -393,6 +395,11 @@ def _record(kind: str, request: ApprovalRequest, data: dict[str, object]) -> Non
         trace_id=request.trace_id,
         data=data,
     )
+
+
+def _what_happened(error: CountersignError) -> str:
+    """Without the advice to whoever calls: this is read by people, and the worker comes back by itself."""
+    return str(error).partition(" Try again")[0]
 
 
 def _wait(error: CountersignError, claim: Claim) -> float:

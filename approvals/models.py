@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from approvals.identity.models import Agent, Person, Tenant
 from approvals.identity.requester import Requester
-from approvals.states import BORN, Status
+from approvals.states import BORN, OPEN, Status
 
 # Python's years end at 9999: a row with PostgreSQL's `infinity` could be written, and never read again.
 READABLE = (datetime(2000, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC))
@@ -165,6 +165,12 @@ class ApprovalRequest(models.Model):
                 "tenant", Coalesce("agent", "person"), models.F("created_at").desc(), name="request_day_of"
             ),
             models.Index(fields=["tenant", "-created_at"], name="request_day"),
+            # What is asked for on the same thing.
+            models.Index(
+                fields=["tenant", "resource_id", "action"],
+                condition=models.Q(status__in=sorted(OPEN)),
+                name="request_on_thing",
+            ),
         ]
 
     def __str__(self) -> str:

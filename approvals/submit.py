@@ -180,8 +180,9 @@ def _looked_up(action: actions.AnyAction, arguments: Arguments, reader: Backing)
     try:
         return judge.look_up(action, arguments, reader)
     except (NothingFound, BackingRefused):
-        thing = action.resource_id(arguments)
-        raise NotFound(thing="object", id=thing) from None
+        raise NotFound(
+            thing=action.thing, id=action.resource_id(arguments), hint=action.thing_found_by
+        ) from None
 
 
 def _write(

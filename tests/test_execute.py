@@ -8,13 +8,13 @@ import pytest
 from django.conf import settings
 from django.utils import timezone
 
-from approvals import backing, decide, execute, outbox
+from approvals import backing, decide, execute, outbox, queries
 from approvals.audit.events import record
 from approvals.database import tenant_scope
 from approvals.errors import BackingRefused, PolicyForbids
 from approvals.identity.models import Membership
 from approvals.models import ApprovalRequest, Execution, Outbox, PolicyVersion
-from tests.world import World, break_the_trail
+from tests.world import TRACE, World, break_the_trail
 from tests.written import written
 
 
@@ -126,6 +126,22 @@ def test_what_the_policy_refuses_by_now_can_only_be_denied(world: World) -> None
     assert world.vote(request, "deny", "lena", comment="Already refunded.").status == "denied"
 
 
+def test_the_agent_is_not_told_to_wait_for_what_can_only_be_denied(world: World) -> None:
+    request = approved(world)
+    world.refund_elsewhere("pay_10001", 3000)
+    run(world, request)
+    with world.processes.acting_as("worker"):
+        decide.reopen(request.pk, request.tenant_id)
+    with world.processes.acting_as("door"):
+        told = queries.request_of_agent(request.pk, world.agent, trace_id=TRACE)
+        (listed,) = queries.requests_of_agent(world.agent)
+    assert told == listed
+    assert told.status == "pending"
+    assert "can no longer be approved" in told.sentence
+    assert "Withdraw it" in told.sentence
+    assert "ask again later" not in told.sentence
+
+
 def test_a_reopening_without_its_event_does_not_happen(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     request = approved(world, amount_minor=5000)
     world.refund_elsewhere("pay_10001", 3000)
@@ -199,6 +215,7 @@ def test_an_answer_that_got_lost_is_uncertain_and_asking_finds_that_it_happened(
     done = world.reload_as("web", request)
     assert done.status == "succeeded"
     assert done.backing_reference
+    assert done.outcome == "129.00 USD refunded, found by our reference"
     assert len(world.ledger(request)) == 1
 
 

@@ -43,6 +43,7 @@ class CancelOrder(Action[CancelArguments, CancelFacts]):
         "The order ships while the request waits: facts are read again before the call.",
     )
     inverse = NotReversible("A cancelled order cannot be opened again; the customer has to order anew.")
+    thing = "order"
     arguments = CancelArguments
     facts = CancelFacts
 
@@ -64,7 +65,7 @@ class CancelOrder(Action[CancelArguments, CancelFacts]):
         return Receipt(done["id"], f"order {arguments.order_id} cancelled")
 
     def reconcile(self, arguments: CancelArguments, reader: Backing, *, reference: str) -> Receipt | None:
-        return find_operation(reader, "cancel", reference)
+        return find_operation(reader, "cancel", reference, f"order {arguments.order_id} cancelled")
 
 
 ACTION = CancelOrder()

@@ -54,6 +54,7 @@ class ChangeShippingAddress(Action[AddressArguments, AddressFacts]):
         "The customer changes the address meanwhile: the call carries the version that was looked at.",
     )
     inverse = "change_shipping_address"
+    thing = "order"
     arguments = AddressArguments
     facts = AddressFacts
 
@@ -85,7 +86,8 @@ class ChangeShippingAddress(Action[AddressArguments, AddressFacts]):
         return Receipt(done["id"], f"order {arguments.order_id} goes to the new address")
 
     def reconcile(self, arguments: AddressArguments, reader: Backing, *, reference: str) -> Receipt | None:
-        return find_operation(reader, "address_change", reference)
+        done = f"order {arguments.order_id} goes to the new address"
+        return find_operation(reader, "address_change", reference, done)
 
 
 ACTION = ChangeShippingAddress()

@@ -87,6 +87,10 @@ class Action(ABC, Generic[A, F]):
     threats: ClassVar[tuple[str, ...]]
     inverse: ClassVar[str | NotReversible]
     """What undoes it, or why nothing does."""
+    thing: ClassVar[str]
+    """What is changed, in a word: order, payment, customer."""
+    thing_found_by: ClassVar[str] = ""
+    """A sentence for an agent that named a thing which is not there: where it finds the id."""
     arguments: type[A]
     facts: type[F]
 
@@ -118,12 +122,15 @@ class Action(ABC, Generic[A, F]):
 AnyAction: TypeAlias = Action[Any, Any]
 
 
-def find_operation(reader: Backing, kind: str, reference: str) -> Receipt | None:
-    """The shop's record of one write that carries our reference, or None when there is none."""
+def find_operation(reader: Backing, kind: str, reference: str, done: str) -> Receipt | None:
+    """The shop's record of one write that carries our reference, or None when there is none.
+
+    `done` is what has happened where there is one, in words for the agent and the reviewers.
+    """
     operations = reader.get("/v1/operations", {"reference": reference})["operations"]
     if any(operation["reference"] != reference for operation in operations):
         raise NoAnswer(status=reader.last_status)  # it answered another question
     for operation in operations:
         if operation["kind"] == kind:
-            return Receipt(operation["id"], f"found as {operation['id']} by our reference")
+            return Receipt(operation["id"], f"{done}, found by our reference")
     return None

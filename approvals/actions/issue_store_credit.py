@@ -44,7 +44,9 @@ class IssueStoreCredit(Action[CreditArguments, CreditFacts]):
         "Credit is issued to an account made for the purpose: the number of earlier orders is looked up.",
         "Many small credits add up: each one is a request on the trail, and the balance is looked up.",
     )
-    inverse = NotReversible("Credit may be spent at once; what is not spent can be taken back in the shop.")
+    inverse = NotReversible("The customer may spend the credit at once, and no request here takes it back.")
+    thing = "customer"
+    thing_found_by = "lookup_order gives an order's customer_id."
     arguments = CreditArguments
     facts = CreditFacts
 
@@ -81,7 +83,8 @@ class IssueStoreCredit(Action[CreditArguments, CreditFacts]):
         return Receipt(done["id"], f"{amount} of store credit issued")
 
     def reconcile(self, arguments: CreditArguments, reader: Backing, *, reference: str) -> Receipt | None:
-        return find_operation(reader, "store_credit", reference)
+        amount = display(arguments.amount_minor, arguments.currency)
+        return find_operation(reader, "store_credit", reference, f"{amount} of store credit issued")
 
 
 ACTION = IssueStoreCredit()

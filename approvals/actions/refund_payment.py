@@ -48,9 +48,12 @@ class RefundPayment(Action[RefundArguments, RefundFacts]):
     threats = (
         "A customer's message talks the agent into a refund: the reviewer sees claim and looked-up facts apart.",
         "One large refund is split into small ones: the remaining amount is looked up each time.",
-        "The same refund is asked for twice: one key, one request; the provider refuses more than was paid.",
+        "The same refund is asked for twice: others on the payment that are not finished are shown, and the provider "
+        "refuses more than was paid.",
     )
     inverse = NotReversible("A refund leaves for the customer's bank; only the customer can pay again.")
+    thing = "payment"
+    thing_found_by = "lookup_order gives an order's payment_id."
     arguments = RefundArguments
     facts = RefundFacts
 
@@ -90,7 +93,8 @@ class RefundPayment(Action[RefundArguments, RefundFacts]):
         return Receipt(refund["id"], f"{amount} refunded to the card ending in {facts.card_last4}")
 
     def reconcile(self, arguments: RefundArguments, reader: Backing, *, reference: str) -> Receipt | None:
-        return find_operation(reader, "refund", reference)
+        amount = display(arguments.amount_minor, arguments.currency)
+        return find_operation(reader, "refund", reference, f"{amount} refunded")
 
 
 ACTION = RefundPayment()

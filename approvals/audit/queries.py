@@ -39,11 +39,10 @@ class TrailEntry:
     sealed: bool
 
 
-def trail(tenant_id: UUID, request_id: UUID) -> list[TrailEntry]:
-    """The events of one request in order of time. Runs in the `tenant_scope` of that tenant."""
-    return _entries(
-        tenant_id, Event.objects.filter(tenant_id=tenant_id, request_id=request_id).order_by("at", "id")
-    )
+def trail(tenant_id: UUID, request_id: UUID, *, kind: str = "") -> list[TrailEntry]:
+    """The events of one request, of one kind or of all, in order of time. Runs in the `tenant_scope` of that tenant."""
+    events = Event.objects.filter(tenant_id=tenant_id, request_id=request_id)
+    return _entries(tenant_id, (events.filter(kind=kind) if kind else events).order_by("at", "id"))
 
 
 def recent(tenant_id: UUID, *, limit: int, before: tuple[datetime, UUID] | None = None) -> list[TrailEntry]:

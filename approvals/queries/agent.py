@@ -1,5 +1,6 @@
 """What an agent may know: its own requests, in words that give no policy internals away."""
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,6 +31,11 @@ SENTENCES = {
     "if it is still needed.",
     Status.WITHDRAWN: "Withdrawn; nothing was done.",
 }
+# Pending, and the policy refuses what was looked up since: nobody can approve it any more. Why is the policy's secret.
+REFUSED = (
+    "It was looked at again and can no longer be approved, so nothing has been done and nothing will be. Withdraw it, "
+    "look things up again, and file a new request if something is still needed."
+)
 HELD = "An operator has stopped this for now: its deadline is held, and nothing is carried out until they let it go on."
 
 # What `agent_view` reads. Agents ask where a request stands all day: so it is one statement, and no more columns.
@@ -40,6 +46,7 @@ _SHOWN = (
     "action",
     "headline",
     "facts_read_at",
+    "verdict",
     "created_at",
     "expires_at",
     "frozen_at",
@@ -69,6 +76,7 @@ class AgentView:
     created_at: datetime
     expires_at: datetime  # if it is held: were it to go on now
     is_held: bool  # by an operator's switch
+    is_refused: bool  # by the policy as it now is, though it waits
     changed_at: datetime
 
 
@@ -77,8 +85,10 @@ def review_url(request_id: UUID) -> str:
     return f"{settings.PUBLIC_URL}/requests/{request_id}/"
 
 
-def sentence(status: Status, *, is_held: bool) -> str:
+def sentence(status: Status, *, is_held: bool, is_refused: bool = False) -> str:
     """What the status means to the agent, with {outcome} still open."""
+    if is_refused:
+        return REFUSED
     if not is_held or status in {Status.EXECUTING, Status.UNCERTAIN}:  # what was sent is settled as ever
         return SENTENCES[status]
     return f"Approved. {HELD}" if status is Status.APPROVED else f"{SENTENCES[status]} {HELD}"
@@ -93,7 +103,7 @@ def agent_view(request: ApprovalRequest) -> AgentView:
         action=request.action,
         headline=request.headline,
         status=status,
-        sentence=sentence(status, is_held=switches.is_held(request)).format(
+        sentence=sentence(status, is_held=switches.is_held(request), is_refused=_is_refused(request)).format(
             outcome=outcome or "no reason was given."
         ),
         outcome=outcome,
@@ -102,8 +112,22 @@ def agent_view(request: ApprovalRequest) -> AgentView:
         created_at=request.created_at,
         expires_at=switches.deadline(request),
         is_held=switches.is_held(request),
+        is_refused=_is_refused(request),
         changed_at=_changed_at(request),
     )
+
+
+def _is_refused(request: ApprovalRequest) -> bool:
+    return request.status == Status.PENDING and request.verdict["kind"] == "deny"
+
+
+def _from_row(row: Iterable[object]) -> ApprovalRequest:
+    """Of the columns in _SHOWN. Outside the ORM a JSON column comes as text."""
+    values = [
+        json.loads(str(value)) if name == "verdict" else value
+        for name, value in zip(_SHOWN, row, strict=True)
+    ]
+    return ApprovalRequest.from_db(None, _SHOWN, values)
 
 
 def _changed_at(request: ApprovalRequest) -> datetime:
@@ -122,7 +146,7 @@ def request_of_agent(request_id: UUID, by: Requester, *, trace_id: str) -> Agent
         person_id=by.person_id,
     )
     if found:
-        return agent_view(ApprovalRequest.from_db(None, _SHOWN, found[0]))
+        return agent_view(_from_row(found[0]))
     unseen = NotFound(thing="request", id=request_id)
     data = {"code": unseen.code, "wanted": "read", "id": str(request_id)}
     limits.record_sparingly("access.denied", by=by, trace_id=trace_id, data=data)

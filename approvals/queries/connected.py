@@ -1,11 +1,11 @@
 """What a person has let ask in their name, and which agents there are in a company."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.db.models import Max
+from django.db.models import Max, Q
 from django.utils import timezone
 from oauth2_provider.settings import oauth2_settings
 
@@ -13,7 +13,7 @@ from approvals.database import tenant_scope
 from approvals.identity.models import AccessToken, Agent, DeviceGrant, Grant, RefreshToken
 from approvals.identity.requester import Reviewer
 from approvals.identity.scopes import BROAD
-from approvals.models import ApprovalRequest
+from approvals.models import ApprovalRequest, Switch
 from approvals.queries.paging import ROWS, Page, mark, page, parsed
 
 MOST = 200  # programs of one person in one company; the newest
@@ -34,6 +34,7 @@ class Connected:
     first_connected_at: datetime
     is_connected: bool
     is_active: bool
+    is_stopped: bool  # by a switch, with every tool that files requests
     scopes: tuple[str, ...]
     last_token_at: datetime | None
 
@@ -49,6 +50,7 @@ class AnsweredFor:
     name: str
     client_id: str
     is_active: bool
+    is_stopped: bool  # by a switch, with every tool that files requests
     scopes: tuple[str, ...]
     added_at: datetime
     last_token_at: datetime | None
@@ -64,6 +66,7 @@ class AgentRow:
     owner: str
     for_whom: str
     is_active: bool
+    is_stopped: bool  # by a switch, with every tool that files requests
     is_connected: bool
     added_at: datetime
 
@@ -74,8 +77,10 @@ def connected_by(by: Reviewer) -> tuple[Connected, ...]:
         mine = Agent.objects.filter(tenant_id=by.tenant_id, on_behalf_of_id=by.person_id)
         agents = list(mine.select_related("application").order_by("-created_at", "id")[:MOST])
         ids = {agent.pk for agent in agents}
-        latest, alive = _latest_tokens(ids), _alive(ids)
-        shown = [_connected(agent, latest.get(agent.pk), agent.pk in alive) for agent in agents]
+        latest, alive, is_stopped = _latest_tokens(ids), _alive(ids), _stopped(by)
+        shown = [
+            _connected(agent, latest.get(agent.pk), agent.pk in alive, is_stopped(agent)) for agent in agents
+        ]
     return tuple(sorted(shown, key=lambda one: not one.is_connected))
 
 
@@ -85,8 +90,11 @@ def answered_for_by(by: Reviewer) -> tuple[AnsweredFor, ...]:
         mine = Agent.objects.filter(tenant_id=by.tenant_id, owner_id=by.person_id, on_behalf_of=None)
         agents = list(mine.select_related("application").order_by("-is_active", "-created_at", "id")[:MOST])
         ids = {agent.pk for agent in agents}
-        latest, asked = _latest_tokens(ids), _latest_requests(ids)
-        return tuple(_answered_for(agent, latest.get(agent.pk), asked.get(agent.pk)) for agent in agents)
+        latest, asked, is_stopped = _latest_tokens(ids), _latest_requests(ids), _stopped(by)
+        return tuple(
+            _answered_for(agent, latest.get(agent.pk), asked.get(agent.pk), is_stopped(agent))
+            for agent in agents
+        )
 
 
 def agents_in(by: Reviewer, *, after: str = "", rows: int = ROWS) -> Page[AgentRow]:
@@ -97,9 +105,19 @@ def agents_in(by: Reviewer, *, after: str = "", rows: int = ROWS) -> Page[AgentR
             _, at, last = place
             every = every.filter(created_at__lte=at).exclude(created_at=at, pk__gte=last)
         found = list(every.order_by("-created_at", "-id")[: rows + 1])
-        alive = _alive({agent.pk for agent in found})
-        shown = [_row(agent, agent.on_behalf_of_id is None or agent.pk in alive) for agent in found]
+        alive, is_stopped = _alive({agent.pk for agent in found}), _stopped(by)
+        shown = [
+            _row(agent, agent.on_behalf_of_id is None or agent.pk in alive, is_stopped(agent))
+            for agent in found
+        ]
     return page(shown, [mark(agent.created_at, agent.pk) for agent in found], rows)
+
+
+def _stopped(by: Reviewer) -> Callable[[Agent], bool]:
+    """Whether a switch that is on stops whatever an agent asks for; one of a single tool does not."""
+    on = Switch.objects.filter(Q(tenant_id=by.tenant_id) | Q(tenant_id=None), turned_off_at=None, tool="")
+    agents = set(on.values_list("agent", flat=True))
+    return lambda agent: None in agents or agent.pk in agents
 
 
 def _latest_tokens(agents: Collection[UUID]) -> dict[UUID, AccessToken]:
@@ -125,7 +143,7 @@ def _alive(agents: Collection[UUID]) -> set[UUID]:
     return {agent for one in held for agent in one.filter(agent__in=agents).values_list("agent", flat=True)}
 
 
-def _connected(agent: Agent, token: AccessToken | None, is_alive: bool) -> Connected:
+def _connected(agent: Agent, token: AccessToken | None, is_alive: bool, is_stopped: bool) -> Connected:
     return Connected(
         id=agent.pk,
         name=agent.name,
@@ -134,17 +152,21 @@ def _connected(agent: Agent, token: AccessToken | None, is_alive: bool) -> Conne
         first_connected_at=agent.created_at,
         is_connected=is_alive and agent.is_active,
         is_active=agent.is_active,
+        is_stopped=is_stopped,
         scopes=tuple(token.scope.split()) if token else (),
         last_token_at=token.created if token else None,
     )
 
 
-def _answered_for(agent: Agent, token: AccessToken | None, asked_at: datetime | None) -> AnsweredFor:
+def _answered_for(
+    agent: Agent, token: AccessToken | None, asked_at: datetime | None, is_stopped: bool
+) -> AnsweredFor:
     return AnsweredFor(
         id=agent.pk,
         name=agent.name,
         client_id=agent.application.client_id,
         is_active=agent.is_active,
+        is_stopped=is_stopped,
         scopes=tuple(agent.application.scope.split() or BROAD),
         added_at=agent.created_at,
         last_token_at=token.created if token else None,
@@ -152,13 +174,14 @@ def _answered_for(agent: Agent, token: AccessToken | None, asked_at: datetime | 
     )
 
 
-def _row(agent: Agent, is_connected: bool) -> AgentRow:
+def _row(agent: Agent, is_connected: bool, is_stopped: bool) -> AgentRow:
     return AgentRow(
         id=agent.pk,
         name=agent.name,
         owner=agent.owner.name,
         for_whom=agent.on_behalf_of.name if agent.on_behalf_of else "",
         is_active=agent.is_active,
+        is_stopped=is_stopped,
         is_connected=agent.is_active and is_connected,
         added_at=agent.created_at,
     )

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from approvals.actions.money import display
 
@@ -24,6 +24,7 @@ class Field:
     value: str
     amount: Amount | None = None
     claimed: str | None = None
+    is_truth: bool = False  # true or false, and no text of that spelling
 
     @property
     def agrees(self) -> bool:
@@ -35,13 +36,16 @@ def fields(document: str, order: Iterable[str] = ()) -> tuple[Field, ...]:
     places = {name: place for place, name in enumerate(order)}
     written = json.loads(document)
     values = dict(sorted(written.items(), key=lambda item: places.get(item[0], len(places))))
-    return tuple(Field(name, _text(value), _amount(name, value, values)) for name, value in _flat(values))
+    return tuple(
+        Field(name, _text(value), _amount(name, value, values), is_truth=isinstance(value, bool))
+        for name, value in _flat(values)
+    )
 
 
 def compared(facts: tuple[Field, ...], claims: tuple[Field, ...]) -> tuple[Field, ...]:
     """The facts, each with the claim of the same name."""
     said = {claim.name: claim.value for claim in claims}
-    return tuple(Field(fact.name, fact.value, fact.amount, said.get(fact.name)) for fact in facts)
+    return tuple(replace(fact, claimed=said.get(fact.name)) for fact in facts)
 
 
 def amount(minor: int | None, currency: str) -> Amount | None:

@@ -13,6 +13,7 @@ from approvals.errors import Refusal
 from approvals.identity.requester import Reviewer
 from approvals.models import ApprovalRequest
 from approvals.queries.fields import Amount, amount
+from approvals.queries.others import Others, others_of
 from approvals.queries.paging import ROWS, Page, mark, page, parsed
 from approvals.queries.standing import Cast, Places, places, roles_of, votes_on, why_not
 from approvals.states import Status
@@ -41,6 +42,7 @@ class QueueRow:
     places: tuple[Places, ...]
     is_forbidden: bool  # by the policy as it now is: it can only be denied
     refusal: Refusal | None
+    others: Others  # that ask for the same
 
 
 def queue(by: Reviewer, *, after: str = "", rows: int = ROWS) -> Page[QueueRow]:
@@ -53,7 +55,8 @@ def queue(by: Reviewer, *, after: str = "", rows: int = ROWS) -> Page[QueueRow]:
         found = list(waiting.order_by("rank", "expires_at", "id")[: rows + 1])
         votes = votes_on(found)
         roles = roles_of(by.tenant_id, {vote.person_id for cast in votes.values() for vote in cast})
-        shown = [_row(by, request, votes[request.pk], roles) for request in found]
+        others = others_of(found)
+        shown = [_row(by, request, votes[request.pk], roles, others[request.pk]) for request in found]
         marks = [mark(request.expires_at, request.pk, RANK.get(request.risk, UNKNOWN)) for request in found]
     return page(shown, marks, rows)
 
@@ -63,7 +66,9 @@ def _behind(rank: int, at: datetime, row_id: UUID) -> Q:
     return Q(rank__gt=rank) | (Q(rank=rank) & later)
 
 
-def _row(by: Reviewer, request: ApprovalRequest, votes: list[Cast], roles: dict[UUID, set[str]]) -> QueueRow:
+def _row(
+    by: Reviewer, request: ApprovalRequest, votes: list[Cast], roles: dict[UUID, set[str]], others: Others
+) -> QueueRow:
     return QueueRow(
         id=request.pk,
         headline=request.headline,
@@ -76,4 +81,5 @@ def _row(by: Reviewer, request: ApprovalRequest, votes: list[Cast], roles: dict[
         places=places(request, votes, roles),
         is_forbidden=request.verdict.get("kind") == "deny",
         refusal=why_not(by, request, votes),
+        others=others,
     )

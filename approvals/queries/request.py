@@ -6,11 +6,13 @@ from uuid import UUID
 
 from approvals import actions, judge, switches
 from approvals.actions.contract import NotReversible
+from approvals.audit import queries as audit
 from approvals.database import tenant_scope
 from approvals.errors import NotFound, Refusal
 from approvals.identity.requester import Reviewer
 from approvals.models import ApprovalRequest, Execution
 from approvals.queries.fields import Amount, Field, amount, compared, fields
+from approvals.queries.others import Others, others_of
 from approvals.queries.standing import Cast, Places, places, roles_of, votes_on, why_not
 from approvals.queries.trail import denied
 from approvals.states import Status, sources
@@ -42,6 +44,19 @@ class Attempt:
     outcome: str
     backing_status: int | None
     detail: str
+
+    @property
+    def at(self) -> datetime:
+        return self.started_at
+
+
+@dataclass(frozen=True)
+class LookUp:
+    """The backing API was asked what became of an attempt. `reference` is its own, "" where it had no record."""
+
+    at: datetime
+    reference: str
+    is_look_up: bool = True
 
 
 @dataclass(frozen=True)
@@ -81,12 +96,13 @@ class RequestView:
     rule: Rule
     risks: Risks
     votes: tuple[Cast, ...]
-    attempts: tuple[Attempt, ...]
+    steps: tuple[Attempt | LookUp, ...]  # of the workers, in order of time
     outcome: str
     backing_reference: str
     seen: str
     refusal: Refusal | None
     overdue: bool
+    others: Others  # that ask for the same
 
     @property
     def decidable(self) -> bool:
@@ -139,12 +155,13 @@ def _view(request: ApprovalRequest, by: Reviewer) -> RequestView:
         rule=_rule(request, votes),
         risks=_risks(request),
         votes=tuple(votes),
-        attempts=_attempts(request),
+        steps=_steps(request),
         outcome=request.outcome,
         backing_reference=request.backing_reference,
         seen=judge.seen(request),
         refusal=why_not(by, request, votes),
         overdue=switches.time_is_up(request),
+        others=others_of([request])[request.pk],
     )
 
 
@@ -184,6 +201,15 @@ def _risks(request: ApprovalRequest) -> Risks:
         undone_by="" if isinstance(inverse, NotReversible) else actions.get(inverse).title,
         irreversible_because=inverse.because if isinstance(inverse, NotReversible) else "",
     )
+
+
+def _steps(request: ApprovalRequest) -> tuple[Attempt | LookUp, ...]:
+    attempts = _attempts(request)
+    if not any(attempt.outcome == "uncertain" for attempt in attempts):
+        return attempts
+    asked = audit.trail(request.tenant_id, request.pk, kind="execution.reconciled")
+    look_ups = tuple(LookUp(entry.at, str(entry.data["reference"])) for entry in asked)
+    return tuple(sorted((*attempts, *look_ups), key=lambda step: step.at))
 
 
 def _attempts(request: ApprovalRequest) -> tuple[Attempt, ...]:

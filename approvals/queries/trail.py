@@ -18,6 +18,7 @@ from approvals.models import ApprovalRequest, Switch
 from approvals.queries.paging import ROWS, Page, mark, page, parsed
 
 AUDITOR = "auditor"
+REFUSALS = ("access.denied", "limit.reached", "request.refused")
 # The kind's own sentence is about a request that was not filed; its data says when it was about one that was.
 WITHDRAWAL_REFUSED = "The requester wanted to take the request back and could not; it stays as it is."
 
@@ -44,6 +45,8 @@ class TrailLine:
     headline: str  # of the request, "" where the event has none
     stop: Stopped | None  # by the switch that the event names
     rule: str  # that approved the request, so that no person did; else ""
+    whose: str  # the agent or person whom a process tells of, where it is not the actor; else ""
+    about: tuple[str, ...]  # of what was refused: what was wanted, on what, and by which rule or scope
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,8 @@ def _lines(tenant_id: UUID, entries: Sequence[TrailEntry]) -> tuple[TrailLine, .
             request.headline if request else "",
             _stop(entry, switches.get(str(entry.data.get("switch"))), names),
             _rule(entry),
+            _whose(entry, names),
+            _about(entry),
         )
         for entry in entries
     )
@@ -151,6 +156,23 @@ def _id(written: object) -> UUID | None:
 def _rule(entry: TrailEntry) -> str:
     is_by_rule = entry.kind == "request.approved" and entry.actor.kind == "system"
     return str(entry.data.get("rule", "")) if is_by_rule else ""
+
+
+def _whose(entry: TrailEntry, names: Mapping[str, str]) -> str:
+    """A name, or the id of somebody who has none here."""
+    if entry.actor.kind != "system":
+        return ""
+    told = str(entry.data.get("agent") or entry.data.get("person") or "")
+    return names.get(told, told)
+
+
+def _about(entry: TrailEntry) -> tuple[str, ...]:
+    if entry.kind not in REFUSALS:
+        return ()
+    told = (
+        str(entry.data.get(name) or "") for name in ("wanted", "action", "id", "resource_id", "scope", "rule")
+    )
+    return tuple(one for one in told if one)
 
 
 def _stop(entry: TrailEntry, switch: Switch | None, names: Mapping[str, str]) -> Stopped | None:

@@ -34,6 +34,13 @@ RISKS = {
     "medium": ("dot", _("Medium risk"), "waiting"),
     "low": ("dot", _("Low risk"), "quiet"),
 }
+# Names that make no words by themselves.
+LABELS = {
+    "card_last4": _("card ending in"),
+    "orders_count": _("number of orders"),
+    "address.line1": _("address line 1"),
+    "address.line2": _("address line 2"),
+}
 DECISIONS = {
     "approve": ("check", _("Approved"), "good"),
     "deny": ("cross", _("Denied"), "bad"),
@@ -59,7 +66,9 @@ def hides(text: object) -> bool:
 
 @register.filter
 def words(name: object) -> str:
-    """`support_lead` is "support lead", and `address.line1` is "address line1"."""
+    """`support_lead` is "support lead", `address.line1` is "address line 1", and `orders_count` "number of orders"."""
+    if str(name) in LABELS:
+        return str(LABELS[str(name)])
     return str(name).removesuffix("_minor").replace("_", " ").replace(".", " ")
 
 

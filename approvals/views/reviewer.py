@@ -121,7 +121,14 @@ def _page(
     problem: str = "",
     status: int = 200,
 ) -> HttpResponse:
-    context = {"it": request_view(request_id, by), "comment": comment, "problem": problem}
+    # WCAG 2.2, 3.3.1: what is wrong with the comment is said at its field too.
+    wrong_comment = problem if status == STATUS_OF[CommentMissing] else ""
+    context = {
+        "it": request_view(request_id, by),
+        "comment": comment,
+        "problem": problem,
+        "wrong_comment": wrong_comment,
+    }
     return show(request, "reviewer/request.html", context, status=status)
 
 

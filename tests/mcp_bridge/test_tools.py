@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import jsonschema  # type: ignore[import-untyped]
 import pytest
+from mcp.shared.exceptions import MCPError
 
 from approvals import actions
 from approvals.models import ApprovalRequest
@@ -99,6 +100,38 @@ def test_arguments_are_judged_strictly_whatever_the_sdk_does(
     words = host.refusal("request_refund", **{**REFUND, **change})
     assert words.startswith("[arguments_invalid]")
     assert named in words
+
+
+@pytest.mark.parametrize("amount", ["129.00", 129.0, True])
+def test_an_amount_that_is_no_integer_is_told_its_unit(host: Host, amount: object) -> None:
+    words = host.refusal("request_refund", **{**REFUND, "amount_minor": amount})
+    assert "amount_minor: Input should be a valid integer, in minor units: 12900 is 129.00 USD" in words
+
+
+def test_a_currency_in_the_wrong_form_is_told_the_right_one(host: Host) -> None:
+    words = host.refusal("request_refund", **{**REFUND, "currency": "usd"})
+    assert "currency: Input should be three capital letters, an ISO 4217 code such as USD" in words
+    assert "pattern" not in words
+
+
+def test_the_wrong_kind_of_id_is_told_what_it_should_be_and_where_to_find_it(host: Host) -> None:
+    words = {
+        wrong: host.refusal("request_refund", **{**REFUND, "payment_id": wrong})
+        for wrong in ("ord_10001", "pay_99999", "pay_20001")
+    }
+    assert words["ord_10001"].startswith("[not_found] There is no payment ord_10001 here.")
+    assert "lookup_order gives an order's payment_id." in words["ord_10001"]
+    assert (
+        len({said.replace(wrong, "") for wrong, said in words.items()}) == 1
+    )  # missing and foreign read alike
+
+
+def test_a_name_that_is_nothing_here_is_told_in_the_protocols_own_words(host: Host) -> None:
+    """As docs/tools.md says: no code of ours, for nothing of ours was asked."""
+    assert host.refusal("request_everything") == "Unknown tool: request_everything"
+    with pytest.raises(MCPError, match=r"^Unknown resource: policy://everything$") as refused:
+        host.read("policy://everything")
+    assert refused.value.error.code == -32602
 
 
 def test_unknown_and_loose_arguments_of_reading_tools_are_refused(host: Host) -> None:

@@ -120,6 +120,15 @@ def test_a_terminal_that_asks_for_nothing_may_read(web: World, terminal: Termina
     assert terminal.poll(began["device_code"]).json()["scope"] == "mcp:read"
 
 
+def test_the_question_promises_no_more_than_the_scopes_do(
+    web: World, terminal: Terminal, sign_in: SignIn
+) -> None:
+    began = terminal.began(scope="mcp:read")
+    asked = sign_in("lena").post("/device/", {"user_code": began["user_code"]}).content.decode()
+    assert "mcp:read" in asked
+    assert "file requests" not in asked
+
+
 def test_a_person_of_two_companies_says_in_which_one(web: World, terminal: Terminal, sign_in: SignIn) -> None:
     add_role(web, "lena", web.other, "support_lead")
     began, lena = terminal.began(), sign_in("lena")

@@ -82,6 +82,18 @@ def test_a_denial_needs_a_reason(web: World, sign_in: SignIn) -> None:
     assert web.status(request) == "pending"
 
 
+@pytest.mark.parametrize("comment", ["", "ä" * 1001])
+def test_what_is_wrong_with_a_comment_is_said_at_its_field(web: World, sign_in: SignIn, comment: str) -> None:
+    """WCAG 2.2, 3.3.1."""
+    request, lena = web.submit(), sign_in("lena")
+    assert 'aria-invalid="true"' not in lena.get(f"/requests/{request.pk}/").content.decode()
+    shown = post(lena, request, "deny", comment=comment).content.decode()
+    field = shown.split('<label for="comment">')[1].split("</div>")[0]
+    words = "A comment has at most" if comment else "A denial needs a reason"
+    assert f'<p class="error" id="comment-error">{words}' in field
+    assert 'aria-describedby="comment-help comment-error" aria-invalid="true"' in field
+
+
 def test_a_comment_too_long_is_not_cut_but_refused(web: World, sign_in: SignIn) -> None:
     request, long = web.submit(), "ä" * 1001
     answer = post(sign_in("lena"), request, comment=long)

@@ -50,6 +50,21 @@ def test_my_decisions_are_paged_without_gaps(web: World) -> None:
     assert seen == [request.pk for request in reversed(requests)]
 
 
+def test_a_refusal_on_the_trail_names_the_agent_and_what_was_wanted(web: World, sign_in: SignIn) -> None:
+    with web.processes.acting_as("door"), tenant_scope(web.tenant.pk, agent_id=web.agent.agent_id):
+        told = {"agent": str(web.agent.agent_id), "code": "limit_reached", "wanted": "request_refund"}
+        record("limit.reached", tenant_id=web.tenant.pk, actor=Actor("system", "door"), data=told)
+        denied = {"code": "not_found", "wanted": "read", "id": str(web.tenant.pk)}
+        by = Actor("agent", str(web.agent.agent_id))
+        record("access.denied", tenant_id=web.tenant.pk, actor=by, data=denied)
+    rows = [row.split("<details>")[0] for row in sign_in("ada").get("/trail/").content.decode().split("<li")]
+    (limited,) = (row for row in rows if "An agent reached a limit" in row)
+    (refused,) = (row for row in rows if "An access was denied" in row)
+    assert "Support bot · told by door" in limited
+    assert "<code>request_refund</code>" in limited
+    assert f"<code>read</code> <code>{web.tenant.pk}</code>" in refused
+
+
 def test_a_requests_trail_tells_it_in_order_and_names_people(web: World, sign_in: SignIn) -> None:
     request = web.submit()
     web.vote(request, "approve", "lena", comment="Checked with the warehouse.")

@@ -126,3 +126,11 @@ def test_another_companys_requests_are_not_in_my_queue(web: World, sign_in: Sign
     shown = sign_in("gus").get("/").content.decode()
     assert request.headline not in shown
     assert "Nothing waits for a decision" in shown
+
+
+def test_the_queue_does_not_say_that_people_alone_decide(web: World, sign_in: SignIn) -> None:
+    """A rule may approve what stands here, once a worker has judged it."""
+    nothing_waits = sign_in("lena").get("/").content.decode()
+    web.submit()
+    for shown in (nothing_waits, sign_in("lena").get("/").content.decode()):
+        assert "until people agree, or a rule" in shown or "before people agree, or a rule" in shown

@@ -4,7 +4,7 @@ import json
 import re
 from html import unescape
 
-from approvals import execute
+from approvals import decide, execute
 from approvals.database import tenant_scope
 from approvals.models import ApprovalRequest
 from tests.journeys.scenes import HOSTILE
@@ -62,8 +62,10 @@ def test_nested_arguments_are_shown_one_by_one(web: World, sign_in: SignIn) -> N
     )
     claimed = text(section(shown(sign_in, request), "claimed"))
     for name, value in address.items():
-        assert f"address {name.replace('_', ' ')} {value}" in claimed
-    assert "address line2 empty" in claimed
+        label = {"line1": "line 1"}.get(name, name.replace("_", " "))
+        assert f"address {label} {value}" in claimed
+    assert "address line 2 empty" in claimed
+    assert "shipped no false" in text(section(shown(sign_in, request), "computed"))
 
 
 def test_a_fact_of_the_same_name_says_whether_the_claim_holds(web: World, sign_in: SignIn) -> None:
@@ -146,6 +148,21 @@ def test_who_asked_and_who_answers_for_it(web: World, sign_in: SignIn) -> None:
     assert "Asked by Support bot , which belongs to Otto" in text(shown(sign_in, web.submit()))
 
 
+def test_somebody_who_asked_through_their_own_program_is_named_once(web: World, sign_in: SignIn) -> None:
+    request = web.submit()
+    with web.processes.cursor("admin") as shell:
+        shell.execute("UPDATE approval_request SET on_behalf_of_id = owner_id WHERE id = %s", (request.pk,))
+    page = text(shown(sign_in, request))
+    assert "belongs to Otto, on their behalf" in page
+    assert "on behalf of Otto" not in page
+
+
+def test_facts_have_labels_that_are_words(web: World, sign_in: SignIn) -> None:
+    computed = text(section(shown(sign_in, web.submit()), "computed"))
+    assert "card ending in" in computed
+    assert "last4" not in computed
+
+
 def test_somebody_who_may_not_decide_gets_the_reason_instead_of_the_form(web: World, sign_in: SignIn) -> None:
     page = shown(sign_in, web.submit(), "otto")
     assert "You cannot decide this request" in page
@@ -170,6 +187,62 @@ def test_an_unclear_result_warns_against_doing_it_by_hand(web: World, sign_in: S
     with web.processes.acting_as("worker"):
         execute.run(request.pk, request.tenant_id)
     assert "Do not repeat it by hand." in section(shown(sign_in, request), "outcome")
+
+
+def test_the_look_up_that_settled_a_lost_answer_is_among_what_the_worker_did(
+    web: World, sign_in: SignIn
+) -> None:
+    request = web.submit()
+    web.vote(request, "approve", "lena")
+    web.shop.arm("drop_after_commit", method="POST")
+    with web.processes.acting_as("worker"):
+        execute.run(request.pk, request.tenant_id)
+        execute.reconcile(request.pk, request.tenant_id)
+    outcome = text(section(shown(sign_in, request), "outcome"))
+    (entry,) = web.ledger(request)
+    assert "129.00 USD refunded, found by our reference" in outcome
+    assert f"what became of it · it had happened {entry['id']}" in outcome
+    assert outcome.index("uncertain") < outcome.index("it had happened")
+    assert "Try again" not in outcome
+
+
+def test_a_look_up_that_found_nothing_says_so(web: World, sign_in: SignIn) -> None:
+    request = web.submit()
+    web.vote(request, "approve", "lena")
+    web.shop.arm("error_500", method="POST")
+    with web.processes.acting_as("worker"):
+        execute.run(request.pk, request.tenant_id)
+        execute.reconcile(request.pk, request.tenant_id)
+    assert "what became of it · no record of it" in text(section(shown(sign_in, request), "outcome"))
+
+
+def test_what_can_only_be_denied_does_not_read_as_waiting_for_a_yes(web: World, sign_in: SignIn) -> None:
+    request = web.submit()
+    web.vote(request, "approve", "lena")
+    web.refund_elsewhere("pay_10001", 3000)
+    with web.processes.acting_as("worker"):
+        execute.run(request.pk, request.tenant_id)
+        decide.reopen(request.pk, request.tenant_id)
+    page = shown(sign_in, request)
+    assert "the policy refuses it now, so it can only be denied" in text(section(page, "outcome"))
+    assert "approved before" in text(section(page, "outcome"))
+    assert "The rule that refuses" in section(page, "rule")
+
+
+def test_a_rule_that_asks_nobody_is_in_the_present_only_while_it_waits(web: World, sign_in: SignIn) -> None:
+    credit = {
+        "customer_id": "cus_1001",
+        "amount_minor": 500,
+        "currency": "USD",
+        "reason": "The parcel was late.",
+    }
+    request = web.submit("issue_store_credit", **credit)
+    assert "approves if the rule still asks nobody" in section(shown(sign_in, request), "rule")
+    with web.processes.acting_as("worker"):
+        decide.approve_by_rule(request.pk, request.tenant_id)
+    rule = section(shown(sign_in, request), "rule")
+    assert "No person approved this" in rule
+    assert "still asks nobody" not in rule
 
 
 def test_a_request_outlives_its_action(web: World, sign_in: SignIn) -> None:

@@ -10,7 +10,7 @@ from django.test import Client
 from approvals import switches
 from approvals.audit.models import Event
 from approvals.database import tenant_scope
-from approvals.identity.models import Tenant
+from approvals.identity.models import Agent, Tenant
 from approvals.models import Switch
 from approvals.queries import stopped, went_on
 from tests.views.conftest import SignIn, add_role
@@ -62,6 +62,28 @@ def test_an_operator_stops_the_company_in_one_step_and_lets_it_go_on(web: World,
     assert "It goes on" in shown
     assert "Nothing is stopped." in shown
     assert WHY in shown  # among what was stopped before
+
+
+def test_an_agent_that_a_switch_stops_does_not_read_as_active(web: World, sign_in: SignIn) -> None:
+    opal, otto = sign_in("opal"), sign_in("otto")
+    stop(opal, tool="request_refund")
+    pages = (opal, otto)  # every agent, and those that somebody answers for
+    assert all("Stopped by a switch" not in one.get("/agents/").content.decode() for one in pages)
+    stop(opal, agent=str(web.agent.agent_id))
+    for one in pages:
+        shown = one.get("/agents/").content.decode()
+        assert "Stopped by a switch" in shown
+        assert "Active</span>" not in shown
+    elsewhere = sign_in("gus").get("/agents/").content.decode()
+    assert "Stopped by a switch" not in elsewhere
+    assert "Active</span>" in elsewhere
+
+
+def test_the_owner_of_an_agent_is_named_once_in_the_list(web: World, sign_in: SignIn) -> None:
+    with web.processes.acting_as("migrator"):
+        Agent.objects.filter(pk=web.agent.agent_id).update(on_behalf_of=web.people["otto"])
+    shown = sign_in("opal").get("/switches/").content.decode()
+    assert "Support bot for Otto</option>" in shown
 
 
 def test_one_tool_of_one_agent_can_be_stopped(web: World, sign_in: SignIn) -> None:

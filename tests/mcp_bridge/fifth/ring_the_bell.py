@@ -30,6 +30,7 @@ class RingTheBell(Action[RingArguments, RingFacts]):
     risk = "low"
     threats = ("It is rung at night: a person decides.",)
     inverse = "ring_the_bell"
+    thing = "order"
     arguments = RingArguments
     facts = RingFacts
 

@@ -1,0 +1,19 @@
+"""What is asked for on the same thing, for reviewers: an index over the requests that are not finished."""
+
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("approvals", "0007_held_by")]
+    operations = [
+        migrations.AddIndex(
+            "approvalrequest",
+            models.Index(
+                fields=["tenant", "resource_id", "action"],
+                condition=models.Q(
+                    status__in=["approved", "changes_requested", "executing", "pending", "stale", "uncertain"]
+                ),
+                name="request_on_thing",
+            ),
+        ),
+    ]
