@@ -97,24 +97,24 @@ def allowed(by: Reviewer, *, wanted: str, what: str = "") -> None:
 
 def _lines(tenant_id: UUID, entries: Sequence[TrailEntry]) -> tuple[TrailLine, ...]:
     names, switches = _names(tenant_id), _switches(tenant_id, entries)
-    about = _about(tenant_id, entries)
+    requests = _requests(tenant_id, entries)
     return tuple(
         TrailLine(
             entry,
             WITHDRAWAL_REFUSED if _kept(entry) else entry.meaning,
             _actor(entry, names),
-            request.pk if (request := about.get(entry.id)) else entry.request_id,
+            request.pk if (request := requests.get(entry.id)) else entry.request_id,
             request.headline if request else "",
             _stop(entry, switches.get(str(entry.data.get("switch"))), names),
             _rule(entry),
             _whose(entry, names),
-            _about(entry),
+            _refused(entry),
         )
         for entry in entries
     )
 
 
-def _about(tenant_id: UUID, entries: Sequence[TrailEntry]) -> dict[UUID, ApprovalRequest]:
+def _requests(tenant_id: UUID, entries: Sequence[TrailEntry]) -> dict[UUID, ApprovalRequest]:
     """The requests that the events are about, by the event: its own, or the one that was not taken back.
 
     Such an event only names an id, so it is believed only of a request that whoever it was filed.
@@ -166,7 +166,7 @@ def _whose(entry: TrailEntry, names: Mapping[str, str]) -> str:
     return names.get(told, told)
 
 
-def _about(entry: TrailEntry) -> tuple[str, ...]:
+def _refused(entry: TrailEntry) -> tuple[str, ...]:
     if entry.kind not in REFUSALS:
         return ()
     told = (
