@@ -3,6 +3,7 @@
 import json
 import re
 from html import unescape
+from typing import Any
 
 from approvals import decide, execute
 from approvals.database import tenant_scope
@@ -230,7 +231,7 @@ def test_what_can_only_be_denied_does_not_read_as_waiting_for_a_yes(web: World, 
 
 
 def test_a_rule_that_asks_nobody_is_in_the_present_only_while_it_waits(web: World, sign_in: SignIn) -> None:
-    credit = {
+    credit: dict[str, Any] = {
         "customer_id": "cus_1001",
         "amount_minor": 500,
         "currency": "USD",

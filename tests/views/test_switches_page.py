@@ -81,7 +81,7 @@ def test_an_agent_that_a_switch_stops_does_not_read_as_active(web: World, sign_i
 
 def test_the_owner_of_an_agent_is_named_once_in_the_list(web: World, sign_in: SignIn) -> None:
     with web.processes.acting_as("migrator"):
-        Agent.objects.filter(pk=web.agent.agent_id).update(on_behalf_of=web.people["otto"])
+        Agent.objects.filter(tenant_id=web.tenant.pk).update(on_behalf_of=web.people["otto"])
     shown = sign_in("opal").get("/switches/").content.decode()
     assert "Support bot for Otto</option>" in shown
 
