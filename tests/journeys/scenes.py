@@ -32,6 +32,7 @@ class Scene:
 
     usual: ApprovalRequest
     half: ApprovalRequest
+    twice: ApprovalRequest  # another one on the payment of `half`
     hostile: ApprovalRequest
     address: ApprovalRequest
     denied: ApprovalRequest
@@ -44,7 +45,7 @@ class Scene:
     @property
     def pages(self) -> dict[str, tuple[str, str]]:
         """name: (who looks, path)"""
-        shown = ("usual", "half", "hostile", "address", "denied", "done", "failed", "doubt")
+        shown = ("usual", "half", "twice", "hostile", "address", "denied", "done", "failed", "doubt")
         requests = {f"request-{name}": ("lena", f"/requests/{getattr(self, name).pk}/") for name in shown}
         return {
             "queue": ("lena", "/"),
@@ -87,6 +88,7 @@ def at_work(world: World) -> Scene:
     return Scene(
         usual=world.submit(),
         half=half,
+        twice=world.submit(payment_id="pay_10008", amount_minor=1000),
         hostile=world.submit(payment_id="pay_10011", amount_minor=525000, reason=HOSTILE),
         address=world.submit(
             "change_shipping_address",

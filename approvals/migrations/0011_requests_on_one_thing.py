@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("approvals", "0007_held_by")]
+    dependencies = [("approvals", "0010_nothing_is_filed_after_a_stop")]
     operations = [
         migrations.AddIndex(
             "approvalrequest",
