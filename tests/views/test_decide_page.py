@@ -152,7 +152,7 @@ def test_a_form_without_the_digest_decides_nothing(web: World, sign_in: SignIn) 
 def test_what_the_policy_now_refuses_can_only_be_denied(web: World, sign_in: SignIn) -> None:
     request = web.submit()
     refusal = {"kind": "deny", "public": "No.", "because": "Refunds are frozen this week.", "rule": "frozen"}
-    with web.processes.acting_as("worker"), tenant_scope(request.tenant_id):
+    with web.processes.acting_as("migrator"), tenant_scope(request.tenant_id):
         ApprovalRequest.objects.filter(pk=request.pk).update(verdict=refusal)
     request = web.reload(request)
     answer = post(sign_in("lena"), request)

@@ -73,7 +73,7 @@ def test_a_fact_of_the_same_name_says_whether_the_claim_holds(web: World, sign_i
     request = web.submit()
     assert "currency USD as claimed" in text(section(shown(sign_in, request), "computed"))
     facts = json.dumps({**json.loads(request.facts), "currency": "EUR"})
-    with web.processes.acting_as("worker"), tenant_scope(request.tenant_id):
+    with web.processes.acting_as("migrator"), tenant_scope(request.tenant_id):
         ApprovalRequest.objects.filter(pk=request.pk).update(facts=facts)
     assert "currency EUR claimed: USD" in text(section(shown(sign_in, request), "computed"))
 
@@ -81,7 +81,7 @@ def test_a_fact_of_the_same_name_says_whether_the_claim_holds(web: World, sign_i
 def test_a_line_break_inside_a_value_is_seen(web: World, sign_in: SignIn) -> None:
     request = web.submit()
     facts = json.dumps({**json.loads(request.facts), "currency": "EUR\nUSD"})
-    with web.processes.acting_as("worker"), tenant_scope(request.tenant_id):
+    with web.processes.acting_as("migrator"), tenant_scope(request.tenant_id):
         ApprovalRequest.objects.filter(pk=request.pk).update(facts=facts)
     computed = section(shown(sign_in, request), "computed")
     assert '<bdi class="said">EUR\nUSD</bdi>' in computed
