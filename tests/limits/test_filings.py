@@ -1,6 +1,7 @@
 """Requests that wait and requests of a day: exact, and counted where no Redis can forget them."""
 
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from time import sleep
@@ -18,7 +19,7 @@ from approvals.database import tenant_scope
 from approvals.errors import LimitReached, LimitsUnknown
 from approvals.identity.requester import Requester
 from approvals.limits import filings, sparingly
-from approvals.management import embedded
+from approvals.management import embedded, roles
 from approvals.models import ApprovalRequest
 from tests.limits.conftest import A_DAY, CALLS, PENDING, TOOL, told
 from tests.world import REFUND, TRACE, World, break_the_trail
@@ -49,9 +50,19 @@ def filed(world: World) -> int:
 # --- requests that wait, and requests of a day ------------------------------------------------------------
 
 
+@pytest.fixture
+def many_doors(world: World) -> Iterator[None]:
+    """As many connections as thirty threads open, beside the doors that other tests left running."""
+    role = f"{world.processes.prefix}_door"
+    with world.processes.cursor("admin") as shell:
+        shell.execute(f'ALTER ROLE "{role}" CONNECTION LIMIT 80')
+        yield
+        shell.execute(f'ALTER ROLE "{role}" CONNECTION LIMIT {roles.CONNECTIONS["door"]}')
+
+
 @pytest.mark.parametrize("name", [*PENDING, *A_DAY])
 def test_thirty_at_once_at_a_limit_of_five_file_exactly_five(
-    name: str, world: World, monkeypatch: pytest.MonkeyPatch
+    name: str, world: World, many_doors: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(settings, name, 5)
     agents = [world.agent] * 30

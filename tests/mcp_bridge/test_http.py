@@ -12,6 +12,7 @@ from mcp.shared.exceptions import MCPError
 from approvals.audit.models import Event
 from approvals.database import tenant_scope
 from approvals.management.ports import any_free
+from mcp_bridge import threads
 from tests.mcp_bridge.conftest import Environment, Token
 from tests.mcp_bridge.hosts import LEGACY, MODERN, RunningDoor, running_door
 from tests.mcp_bridge.sending import CALL, bearer
@@ -72,7 +73,7 @@ def test_a_door_without_its_database_says_that_it_is_not_well(
 def test_a_slow_company_api_keeps_neither_health_nor_tokens_waiting(
     door: RunningDoor, token: Token, known: World
 ) -> None:
-    raw, slow = token(), 8
+    raw, slow = token(), threads._SHARE  # as many as one tenant may have under way
     known.shop.arm("latency", seconds=4, times=slow)
     before = known.shop.log().count("fault latency")
     with ThreadPoolExecutor(slow) as pool:

@@ -75,7 +75,7 @@ class Worst(BaseHTTPRequestHandler):
 
     def thing(self) -> dict[str, Any]:
         words = (
-            "id customer_id order_id payment_id status currency placed_at issued_at created_at number card_last4 "
+            "customer_id order_id payment_id status currency placed_at issued_at created_at number card_last4 "
             "failure_code failure_message customer_note internal_notes name email phone country store_credit_currency"
         )
         line = {"sku": self.text, "title": self.text, "quantity": 2**53, "unit_minor": 2**53}
@@ -83,6 +83,7 @@ class Worst(BaseHTTPRequestHandler):
         return {
             **dict.fromkeys(words.split(), self.text),
             **dict.fromkeys(numbers.split(), 2**53),
+            "id": self.path.partition("?")[0].rpartition("/")[2],  # or it would be about another object
             "lines": [line] * 50,
             "shipping_address": {"country": self.text},
             "shipped": False,
