@@ -6,7 +6,6 @@ HTTP refusals (401, 403, 405, 413, 421) never get here; `turned_away.py` logs th
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import asdict
 from typing import Any, TypeAlias
 
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
@@ -51,7 +50,7 @@ class Lifecycle:
             finally:
                 line.latency_ms = round((time.perf_counter() - started) * 1000, 1)
                 _describe(span, line)
-                logger.info("call", extra=asdict(line))
+                logger.info("call", extra=dict(vars(line)))
 
     async def _answered(self, ctx: Context, call_next: CallNext, line: LogLine) -> HandlerResult:
         token = enter(await self._call(ctx, line))

@@ -22,6 +22,7 @@ from django.utils import timezone
 from approvals.celery import app
 from approvals.identity.models import AccessToken, Agent
 from approvals.management import embedded, roles
+from approvals.management.plan import SERVED_WITH
 from approvals.management.ports import any_free
 from tests.bench.ceiling import TABLE
 from tests.shop.running import running
@@ -101,6 +102,10 @@ def _processes(admin_url: str) -> Processes:
     passwords = {process: f"demo-{uuid4().hex}" for process in roles.PROCESSES}
     urls = roles.provision(admin_url, database=prefix, prefix=prefix, passwords=passwords)
     acting = Processes(urls, admin_url, database=prefix, prefix=prefix)
+    with acting.cursor(
+        "admin"
+    ) as shell:  # the two ceilings come as the migrator, each with eight connections
+        shell.execute(f'ALTER ROLE "{prefix}_migrator" CONNECTION LIMIT 30')
     acting.connect("migrator")
     call_command("migrate", verbosity=0)
     return acting
@@ -127,7 +132,17 @@ def _serving(app: str, url: str, environment: Mapping[str, str], log_file: Path)
     """One uvicorn worker with uvloop and httptools, as the door is run, from when it answers."""
     port = url.rpartition(":")[2].partition("/")[0]
     factory = () if app.endswith(":application") else ("--factory",)
-    command = [sys.executable, "-m", "uvicorn", app, *factory, "--port", port, "--no-access-log"]
+    command = [
+        sys.executable,
+        "-m",
+        "uvicorn",
+        app,
+        *factory,
+        "--port",
+        port,
+        "--no-access-log",
+        *SERVED_WITH,
+    ]
     inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     with log_file.open("w") as log:
         process = subprocess.Popen(
