@@ -129,6 +129,8 @@ def flame(at: Scene, target: Target, out: Path, seconds: float) -> None:
     ) as spy:
         asyncio.run(press(target.server.url, target.headers, target.body, seconds + 2))
         spy.wait()
+    # Its title is the command, with the folder of this machine.
+    out.write_text(out.read_text().replace(f"{Path(sys.executable).parent}/", ""))
 
 
 def main() -> None:
