@@ -76,7 +76,7 @@ def test_under_another_name_a_page_says_where_the_service_is_and_one_line_stays(
     assert "canary" not in text and "127.0.0.1" not in text
     (line,) = every
     assert line["event"] == "asked under a name that is not in ALLOWED_HOSTS"
-    assert (line["level"], line["status_code"]) == ("warning", 400)
+    assert (line["level"], line["status_code"]) == ("info", 400)
     assert "exception" not in line and "canary" not in str(line)
 
 
