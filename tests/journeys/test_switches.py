@@ -65,12 +65,12 @@ class Browser:
 
 @contextmanager
 def asking_all_the_time(live: Stack, doors: tuple[str, str]) -> Iterator[dict[str, list[bool]]]:
-    """Agents that file refunds at both doors, a few a second; whether each call was let in."""
+    """An agent files refunds at both doors, below its limit of calls a minute; whether each call was let in."""
     let_in: dict[str, list[bool]] = defaultdict(list)
     bearer, over = token(live), threading.Event()
 
     def ask(door: str) -> None:
-        while not over.wait(0.25):
+        while not over.wait(0.5):
             let_in[door].append(not call_at(door, live, bearer, "request_refund", **REFUND).get("isError"))
 
     threads = [threading.Thread(target=ask, args=(door,)) for door in doors]
