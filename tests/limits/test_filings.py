@@ -54,10 +54,13 @@ def filed(world: World) -> int:
 def many_doors(world: World) -> Iterator[None]:
     """As many connections as thirty threads open, beside the doors that other tests left running."""
     role = f"{world.processes.prefix}_door"
-    with world.processes.cursor("admin") as shell:
-        shell.execute(f'ALTER ROLE "{role}" CONNECTION LIMIT 80')
+    try:
+        with world.processes.cursor("admin") as shell:  # it commits when it is left
+            shell.execute(f'ALTER ROLE "{role}" CONNECTION LIMIT 80')
         yield
-        shell.execute(f'ALTER ROLE "{role}" CONNECTION LIMIT {roles.CONNECTIONS["door"]}')
+    finally:
+        with world.processes.cursor("admin") as shell:
+            shell.execute(f'ALTER ROLE "{role}" CONNECTION LIMIT {roles.CONNECTIONS["door"]}')
 
 
 @pytest.mark.parametrize("name", [*PENDING, *A_DAY])

@@ -243,6 +243,7 @@ EXEMPT = {
     "tests/mcp_bridge/fifth/ring_the_bell.py",  # a child of the stdio host, which is scanned
     "tests/policies/test_purity.py",  # imports a module
     "tests/shop/test_process.py",  # imports a module
+    "tests/test_command_line.py",  # asks for a command's help
     "tests/guarantees/guards.py",  # starts runs of pytest, which scan themselves
     "tests/conformance/official.py",  # somebody else's program, in Node, which is told no secret
     "tests/bench/__main__.py",  # measures, outside of a test run
