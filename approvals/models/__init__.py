@@ -1,0 +1,14 @@
+"""Requests, votes, executions, policy versions, and what must still leave the database: one file a subject.
+
+Constraints only: the workflow lives in `submit.py`, `decide.py` and `execute.py`, and nobody else assigns
+`status`. Money is in minor units of an ISO 4217 currency; times are UTC.
+"""
+
+from approvals.models.executions import Execution
+from approvals.models.messages import Outbox, Receiver
+from approvals.models.policies import PolicyVersion
+from approvals.models.requests import ApprovalRequest
+from approvals.models.switches import Switch
+from approvals.models.votes import Vote
+
+__all__ = ["ApprovalRequest", "Execution", "Outbox", "PolicyVersion", "Receiver", "Switch", "Vote"]

@@ -1,0 +1,149 @@
+"""What was asked, by whom, and where it stands. Money is in minor units of an ISO 4217 currency; times are UTC."""
+
+import uuid
+from datetime import UTC, datetime
+from typing import ClassVar, Self
+
+from django.db import models
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+
+from approvals.identity.models import Agent, Person, Tenant
+from approvals.identity.requester import Requester
+from approvals.models.policies import PolicyVersion
+from approvals.states import BORN, OPEN, Status
+
+# Python's years end at 9999: a row with PostgreSQL's `infinity` could be written, and never read again.
+READABLE = (datetime(2000, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC))
+
+
+class RequestQuerySet(models.QuerySet["ApprovalRequest"]):
+    def filed_by(self, by: Requester) -> Self:
+        """What this agent, or this person, asked for."""
+        # Both columns, or the index on the key is of no use beyond the first of them.
+        return self.filter(agent_id=by.agent_id, person_id=None if by.agent_id else by.id)
+
+
+class ApprovalRequest(models.Model):
+    """What was asked, what was looked up, what the policy said, and where it stands."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE)
+    status = models.CharField(max_length=20, default=BORN, choices=[(s, s) for s in Status])
+    revision = models.PositiveIntegerField(default=1)
+
+    # Who asked. `owner` is copied, so that separation of duties does not change when an agent changes hands.
+    agent = models.ForeignKey(Agent, on_delete=models.PROTECT, null=True)
+    person = models.ForeignKey(Person, on_delete=models.PROTECT, null=True, related_name="requests")
+    owner = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="owned_requests")
+    on_behalf_of = models.ForeignKey(
+        Person, on_delete=models.PROTECT, null=True, related_name="requests_for_me"
+    )
+    requester_name = models.CharField(max_length=100)
+    idempotency_key = models.CharField(max_length=200)
+
+    # What was asked: canonical JSON (RFC 8785) and its SHA-256.
+    action = models.CharField(max_length=60)
+    action_version = models.PositiveIntegerField()
+    arguments = models.TextField()
+    arguments_sha256 = models.CharField(max_length=64)
+    resource_id = models.CharField(max_length=120)
+    headline = models.CharField(max_length=300)
+    risk = models.CharField(max_length=10)
+    amount_minor = models.BigIntegerField(null=True)
+    currency = models.CharField(max_length=3, blank=True)
+
+    # What was looked up, and what the policy said to it.
+    facts = models.TextField()
+    facts_sha256 = models.CharField(max_length=64)
+    facts_read_at = models.DateTimeField()
+    verdict = models.JSONField()
+    policy_version = models.ForeignKey(PolicyVersion, on_delete=models.PROTECT, null=True)
+
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField()
+    # Since when a switch holds its deadline; when the last switch is off, `expires_at` moves on by that time.
+    frozen_at = models.DateTimeField(null=True)
+    decided_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    # What the agent is told at the end: the denial's reason, the refusal of the backing system, its reference.
+    outcome = models.CharField(max_length=1000, blank=True)
+    backing_reference = models.CharField(max_length=200, blank=True)
+    trace_id = models.CharField(max_length=32)
+
+    objects = RequestQuerySet.as_manager()
+
+    class Meta:
+        db_table = "approval_request"
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=models.Q(status__in=list(Status)), name="request_status_known"),
+            models.CheckConstraint(
+                condition=models.Q(agent__isnull=True) ^ models.Q(person__isnull=True),
+                name="request_by_agent_or_person",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(amount_minor__isnull=True, currency="")
+                | models.Q(amount_minor__gte=0, currency__regex=r"^[A-Z]{3}$"),
+                name="request_amount_has_currency",
+            ),
+            models.CheckConstraint(condition=models.Q(revision__gte=1), name="request_revision_from_one"),
+            models.CheckConstraint(
+                condition=models.Q(risk__in=["low", "medium", "high"]), name="request_risk_known"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(verdict__contains={"kind": "deny"})
+                | models.Q(verdict__contains={"kind": "auto_approve"})
+                | models.Q(verdict__contains={"kind": "require"}),
+                name="request_verdict_known",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(
+                    created_at__range=READABLE,
+                    facts_read_at__range=READABLE,
+                    expires_at__range=READABLE,
+                    frozen_at__range=READABLE,
+                    decided_at__range=READABLE,
+                    finished_at__range=READABLE,
+                ),
+                name="request_times_readable",
+            ),
+            models.UniqueConstraint(
+                fields=["tenant", "agent", "person", "idempotency_key"],
+                nulls_distinct=False,
+                name="one_request_a_key",
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["tenant", "expires_at", "id"],
+                condition=models.Q(status=Status.PENDING),
+                name="request_queue",
+            ),
+            models.Index(fields=["tenant", "agent", "-created_at", "id"], name="request_by_agent"),
+            models.Index(
+                fields=["expires_at"],
+                condition=models.Q(status__in=[Status.PENDING, Status.APPROVED]),
+                name="request_deadline",
+            ),
+            # What limits count.
+            models.Index(
+                "tenant",
+                Coalesce("agent", "person"),
+                "action",
+                condition=models.Q(status=Status.PENDING),
+                name="request_pending_of",
+            ),
+            models.Index(
+                "tenant", Coalesce("agent", "person"), models.F("created_at").desc(), name="request_day_of"
+            ),
+            models.Index(fields=["tenant", "-created_at"], name="request_day"),
+            # What is asked for on the same thing.
+            models.Index(
+                fields=["tenant", "resource_id", "action"],
+                condition=models.Q(status__in=sorted(OPEN)),
+                name="request_on_thing",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.headline} ({self.status})"
