@@ -17,7 +17,8 @@ __all__ = ["Document", "PolicyError", "load", "shipped"]
 
 _WORDS = (
     *("policy", "name", "actions", "rules", "when", "because", "then"),
-    *("deny", "require", "role", "count", "expires_in", "valid_for"),
+    *("deny", "require", "role", "count", "one_from_each", "in_order", "expires_in", "valid_for"),
+    *("step_up", "cooling_off", "escalate_after", "escalate_to", "channels"),
 )
 
 # One refusal is told at a time; a document that is wrong in every line must not cost more to refuse.
@@ -120,12 +121,12 @@ def _refuse_unknown_roles(
     origin: Source, path: Path, rules: tuple[Rule, ...], roles: frozenset[str] | None
 ) -> None:
     for index, rule in enumerate(rules):
-        quorums = rule.then.require if isinstance(rule.then, Requirement) else ()
-        for number, quorum in enumerate(quorums):
-            if roles is not None and quorum.role not in roles:
-                place = (*path, "rules", index, "then", "require", number, "role")
-                message = f"There is no role '{quorum.role}'.{_known(quorum.role, roles)}"
-                raise origin.error_at(place, message)
+        if roles is None or not isinstance(rule.then, Requirement):
+            continue
+        for place, role in rule.then.named():
+            if role not in roles:
+                where = (*path, "rules", index, "then", *place)
+                raise origin.error_at(where, f"There is no role '{role}'.{_known(role, roles)}")
 
 
 def _conditions(

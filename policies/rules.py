@@ -21,11 +21,12 @@ from pydantic import (
     Field,
     PrivateAttr,
     Tag,
+    model_validator,
 )
 
 from .conditions import Condition
 from .signature import Signature
-from .verdicts import EXPIRES_IN, VALID_FOR, AutoApprove, Deny, Duration, Require, Stage, Verdict
+from .verdicts import EXPIRES_IN, VALID_FOR, AutoApprove, Deny, Duration, Escalation, Require, Stage, Verdict
 
 FORMAT = 1
 LONGEST_SENTENCE = 500
@@ -64,6 +65,8 @@ def _duration(text: object) -> timedelta:
 
 Name = Annotated[str, AfterValidator(_name)]
 Sentence = Annotated[str, AfterValidator(_sentence)]
+# As an operator named the receiver.
+Channel = Annotated[str, Field(min_length=1, max_length=100)]
 WrittenDuration = Annotated[Duration, BeforeValidator(_duration)]
 
 
@@ -77,11 +80,51 @@ class Quorum(_Part):
     role: Name
     count: Annotated[int, Field(ge=1, le=100)]
 
+    def stages(self, step: int) -> tuple[Stage, ...]:
+        return (Stage(self.role, self.count, step),)
 
-def _distinct_roles(quorums: tuple[Quorum, ...]) -> tuple[Quorum, ...]:
-    if len({quorum.role for quorum in quorums}) < len(quorums):
+    def named(self) -> tuple[tuple[tuple[str | int, ...], str], ...]:
+        """Where in the entry a role is written, and which."""
+        return ((("role",), self.role),)
+
+
+class OneFromEach(_Part):
+    """One person of each of these roles must agree, side by side."""
+
+    one_from_each: Annotated[tuple[Name, ...], Field(min_length=2, max_length=20)]
+
+    def stages(self, step: int) -> tuple[Stage, ...]:
+        return tuple(Stage(role, 1, step) for role in self.one_from_each)
+
+    def named(self) -> tuple[tuple[tuple[str | int, ...], str], ...]:
+        return tuple((("one_from_each", index), role) for index, role in enumerate(self.one_from_each))
+
+
+def _asked(value: object) -> str:
+    """Which of the two an entry of `require` is; for pydantic."""
+    is_each = isinstance(value, OneFromEach) or (isinstance(value, Mapping) and "one_from_each" in value)
+    return "<one_from_each>" if is_each else "<quorum>"
+
+
+Asked = Annotated[
+    Annotated[Quorum, Tag("<quorum>")] | Annotated[OneFromEach, Tag("<one_from_each>")], Discriminator(_asked)
+]
+
+
+def _distinct_roles(asked: tuple[Asked, ...]) -> tuple[Asked, ...]:
+    roles = [stage.role for each in asked for stage in each.stages(1)]
+    if len(set(roles)) < len(roles):
         raise ValueError("A role is asked twice here; ask it once, with the number of people in its count.")
-    return quorums
+    return asked
+
+
+def _truth(text: object) -> bool:
+    if text not in ("true", "false"):
+        raise ValueError("Write `true` or `false` here.")
+    return text == "true"
+
+
+Truth = Annotated[bool, BeforeValidator(_truth)]
 
 
 class Denial(_Part):
@@ -91,11 +134,58 @@ class Denial(_Part):
 
 
 class Requirement(_Part):
-    """`then: {require: [...]}`; people must agree in every quorum."""
+    """`then: {require: [...]}`; people must agree in every entry, side by side or `in_order`."""
 
-    require: Annotated[tuple[Quorum, ...], Field(min_length=1), AfterValidator(_distinct_roles)]
+    require: Annotated[tuple[Asked, ...], Field(min_length=1, max_length=20), AfterValidator(_distinct_roles)]
+    in_order: Truth = False
     expires_in: WrittenDuration = EXPIRES_IN
     valid_for: WrittenDuration = VALID_FOR
+    step_up: Truth = False
+    cooling_off: WrittenDuration | None = None
+    escalate_after: WrittenDuration | None = None
+    escalate_to: Name | None = None
+    channels: Annotated[tuple[Channel, ...], Field(max_length=20)] = ()
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if (self.escalate_after is None) != (self.escalate_to is None):
+            raise ValueError("An escalation has `escalate_after` and `escalate_to`: write both, or none.")
+        if self.escalate_after and self.escalate_after >= self.expires_in:
+            raise ValueError("This escalates only when the request has expired: shorten `escalate_after`.")
+        if self.cooling_off and self.cooling_off >= self.valid_for:
+            raise ValueError("The approval would run out while it cools off: shorten `cooling_off`.")
+        return self
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        return tuple(
+            stage
+            for number, each in enumerate(self.require, start=1)
+            for stage in each.stages(number if self.in_order else 1)
+        )
+
+    def named(self) -> tuple[tuple[tuple[str | int, ...], str], ...]:
+        """Where in `then` a role is written, and which."""
+        asked = [
+            (("require", number, *place), role)
+            for number, each in enumerate(self.require)
+            for place, role in each.named()
+        ]
+        return (*asked, (("escalate_to",), self.escalate_to)) if self.escalate_to else tuple(asked)
+
+    def verdict(self, because: str, rule: str) -> Require:
+        to, after = self.escalate_to, self.escalate_after
+        return Require(
+            stages=self.stages,
+            because=because,
+            rule=rule,
+            expires_in=self.expires_in,
+            valid_for=self.valid_for,
+            step_up=self.step_up,
+            cooling_off=self.cooling_off,
+            escalation=Escalation(after, to) if after and to else None,
+            channels=self.channels,
+        )
 
 
 def _consequence(value: object) -> str | None:
@@ -132,13 +222,7 @@ class Rule(_Part):
         if isinstance(self.then, Denial):
             return Deny(public=self.then.deny, because=self.because, rule=self.name)
         if isinstance(self.then, Requirement):
-            return Require(
-                stages=tuple(Stage(quorum.role, quorum.count) for quorum in self.then.require),
-                because=self.because,
-                rule=self.name,
-                expires_in=self.then.expires_in,
-                valid_for=self.then.valid_for,
-            )
+            return self.then.verdict(self.because, self.name)
         return AutoApprove(because=self.because, rule=self.name)
 
 

@@ -10,6 +10,7 @@ from pydantic.dataclasses import dataclass
 
 EXPIRES_IN = timedelta(hours=72)
 VALID_FOR = timedelta(hours=4)
+NO_TIME = timedelta(0)
 
 Text = Annotated[str, Field(min_length=1)]
 
@@ -32,10 +33,22 @@ _frozen = ConfigDict(extra="forbid")
 
 @dataclass(frozen=True, config=_frozen)
 class Stage:
-    """`count` different people of one reviewer role must agree."""
+    """`count` different people of one reviewer role must agree.
+
+    Stages of one `step` are filled side by side; the next step is asked when all of them are full.
+    """
 
     role: Text
     count: Annotated[int, Field(ge=1)]
+    step: Annotated[int, Field(ge=1)] = 1
+
+
+@dataclass(frozen=True, config=_frozen)
+class Escalation:
+    """When `after` has passed without a decision, people of the role `to` may fill any place that is open."""
+
+    after: Duration
+    to: Text
 
 
 def _distinct_roles(stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
@@ -70,9 +83,10 @@ class AutoApprove:
 class Require:
     """People must agree, in every stage.
 
-    They have `expires_in` to do so; an approval then waits at most `valid_for` for its execution. `error`
-    says what went wrong when a human decides because a rule could not be evaluated: for operators, never for
-    an agent.
+    They have `expires_in` to do so; an approval then waits at most `valid_for` for its execution, and at least
+    `cooling_off`, in which it can be taken back. With `step_up` each of them proves once more who they are.
+    `channels` names the receivers that are told; () tells every one. `error` says what went wrong when a human
+    decides because a rule could not be evaluated: for operators, never for an agent.
     """
 
     stages: Stages
@@ -80,6 +94,10 @@ class Require:
     rule: Text
     expires_in: Duration = EXPIRES_IN
     valid_for: Duration = VALID_FOR
+    step_up: bool = False
+    cooling_off: Duration | None = None
+    escalation: Escalation | None = None
+    channels: tuple[Text, ...] = ()
     error: str | None = None
     kind: Literal["require"] = "require"
 
@@ -104,8 +122,9 @@ def from_json(value: Mapping[str, Any]) -> Verdict:
 def stricter(then: Verdict, now: Verdict) -> Verdict:
     """The verdict that satisfies both: of two judgements of one request, none may be weakened by the other.
 
-    Deny outranks Require, which outranks AutoApprove. Two Requires add up: per role the larger count, the
-    shorter times. Of two equally strict verdicts the earlier one is kept.
+    Deny outranks Require, which outranks AutoApprove. Two Requires add up: per role the larger count and the later
+    step, the shorter times, the longer cooling-off; an escalation only where both have one. Of two equally strict
+    verdicts the earlier one is kept.
     """
     if isinstance(then, Require) and isinstance(now, Require):
         return _both(then, now)
@@ -114,12 +133,23 @@ def stricter(then: Verdict, now: Verdict) -> Verdict:
 
 def demands(strict: Require, other: Require) -> bool:
     """Whether `strict` asks for at least all that `other` asks for."""
-    counts = {stage.role: stage.count for stage in strict.stages}
+    found = {stage.role: stage for stage in strict.stages}
     return (
-        all(counts.get(stage.role, 0) >= stage.count for stage in other.stages)
+        all(stage.role in found and found[stage.role].count >= stage.count for stage in other.stages)
+        and (max(stage.step for stage in other.stages) == 1 or _same_order(strict, other))
         and strict.expires_in <= other.expires_in
         and strict.valid_for <= other.valid_for
+        and strict.step_up >= other.step_up
+        and (strict.cooling_off or NO_TIME) >= (other.cooling_off or NO_TIME)
+        and _escalation(strict.escalation, other.escalation) == strict.escalation
+        and _channels(strict.channels, other.channels) == strict.channels
     )
+
+
+def _same_order(strict: Require, other: Require) -> bool:
+    steps = {stage.role: stage.step for stage in strict.stages}
+    pairs = [(a, b) for a in other.stages for b in other.stages if a.step < b.step]
+    return all(steps[a.role] < steps[b.role] for a, b in pairs)
 
 
 def _both(then: Require, now: Require) -> Require:
@@ -128,14 +158,35 @@ def _both(then: Require, now: Require) -> Require:
         return replace(then, error=error)
     if demands(now, then):
         return replace(now, error=error)
-    counts = {stage.role: stage.count for stage in then.stages}
-    for stage in now.stages:
-        counts[stage.role] = max(stage.count, counts.get(stage.role, 0))
     return Require(
-        stages=tuple(Stage(role, count) for role, count in counts.items()),
+        stages=_stages(then.stages, now.stages),
         because=then.because if then.because == now.because else f"{then.because} {now.because}",
         rule=then.rule if then.rule == now.rule else f"{then.rule} + {now.rule}",
         expires_in=min(then.expires_in, now.expires_in),
         valid_for=min(then.valid_for, now.valid_for),
+        step_up=then.step_up or now.step_up,
+        cooling_off=max(then.cooling_off or NO_TIME, now.cooling_off or NO_TIME) or None,
+        escalation=_escalation(then.escalation, now.escalation),
+        channels=_channels(then.channels, now.channels),
         error=error,
     )
+
+
+def _stages(then: tuple[Stage, ...], now: tuple[Stage, ...]) -> tuple[Stage, ...]:
+    both = {stage.role: stage for stage in then}
+    for stage in now:
+        first = both.get(stage.role, stage)
+        both[stage.role] = Stage(stage.role, max(first.count, stage.count), max(first.step, stage.step))
+    return tuple(both.values())
+
+
+def _escalation(then: Escalation | None, now: Escalation | None) -> Escalation | None:
+    """It lets more people agree, so it holds only where both let it, and from the later moment."""
+    if then is None or now is None or then.to != now.to:
+        return None
+    return max(then, now, key=lambda one: one.after)
+
+
+def _channels(then: tuple[str, ...], now: tuple[str, ...]) -> tuple[str, ...]:
+    """Whoever one of them tells is told."""
+    return tuple(dict.fromkeys((*then, *now))) if then and now else ()

@@ -54,11 +54,15 @@ def test_a_duration_is_whole_seconds_in_json() -> None:
     )
     assert to_json(verdict) == {
         "kind": "require",
-        "stages": [{"role": "finance", "count": 1}],
+        "stages": [{"role": "finance", "count": 1, "step": 1}],
         "because": "Large.",
         "rule": "large",
         "expires_in": 72 * 3600,
         "valid_for": 7200,
+        "step_up": False,
+        "cooling_off": None,
+        "escalation": None,
+        "channels": [],
         "error": None,
     }
 
