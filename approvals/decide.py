@@ -1,15 +1,11 @@
-"""The reviewer's verbs, and those of the clock and of the rules: vote, approve by rule, expire, reopen."""
+"""The reviewer's verbs: what people decide, each bound to what was on their screen."""
 
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import timedelta
 from uuid import UUID
 
-from django.contrib.postgres.functions import TransactionNow
-from django.db.models import Q
 from django.utils import timezone
 
-from approvals import backing, judge, moves, outbox, switches, watching
-from approvals.actions.contract import Facts
+from approvals import judge, moves, outbox, switches
 from approvals.audit.decisions import decided
 from approvals.audit.events import Actor, record
 from approvals.database import tenant_scope
@@ -23,11 +19,11 @@ from approvals.errors import (
     Refusal,
 )
 from approvals.identity.requester import Reviewer
-from approvals.models import ApprovalRequest, PolicyVersion, Vote
-from approvals.payloads import canonical, digest
-from approvals.states import Status, sources
+from approvals.models import ApprovalRequest, Vote
+from approvals.payloads import digest
+from approvals.states import Status
 from approvals.tracing import span
-from policies.verdicts import EXPIRES_IN, VALID_FOR, AutoApprove, Deny, Require, Verdict, from_json, to_json
+from policies.verdicts import VALID_FOR, AutoApprove, Deny, Require, from_json
 
 COMMENT = (3, 1000)  # characters
 WORKER = Actor("system", "worker")
@@ -48,7 +44,7 @@ def vote(
     request: ApprovalRequest | None = None
     try:
         with tenant_scope(by.tenant_id):
-            request = _locked(request_id)
+            request = moves.locked(request_id)
             _check(request, decision, by, seen, comment)
             _cast(request, decision, by, seen, comment, trace_id)
     except Refusal as refusal:
@@ -56,97 +52,6 @@ def vote(
         _log(decision, request_id, request, who, by.tenant_id, because=refusal.code)
         raise
     _log(decision, request_id, request, who, by.tenant_id)
-    return request
-
-
-def approve_by_rule(request_id: UUID, tenant_id: UUID) -> None:
-    """In a worker: judge again, and approve where the rule in force still asks for nobody.
-
-    Where facts or verdict have changed, the request is judged anew as its next revision. One that asks for people is
-    theirs, whatever a rule says now. Raises NoAnswer, or RequestAltered for a row that contradicts itself, and
-    outbox.Postponed while a switch is on.
-    """
-    with tenant_scope(tenant_id):
-        request = ApprovalRequest.objects.select_related("tenant").get(pk=request_id)
-        if not _asks_for_nobody(request):
-            return
-        switches.check_goes_on(request)
-    action, arguments, known = judge.stored(request)
-    judge.check_sound(request, action, arguments, known)
-    facts = judge.look_up(action, arguments, backing.reader(request.tenant.slug))
-    with tenant_scope(tenant_id):
-        request = _locked(request_id)
-        switches.check_goes_on(request)
-        if not _asks_for_nobody(request) or switches.time_is_up(request):
-            return
-        verdict, version = judge.verdict(action, arguments, facts, judge.asker_in(request), timezone.now())
-        agrees = isinstance(verdict, AutoApprove) and request.facts_sha256 == digest(canonical(facts))
-        if agrees:
-            _approve(request, VALID_FOR, WORKER, request.trace_id, {"rule": verdict.rule})
-        else:
-            _rejudge(request, verdict, version, facts)
-    _log(Vote.APPROVE, request_id, request, WORKER, tenant_id, because=None if agrees else "rule_changed")
-
-
-def expire(request_id: UUID, tenant_id: UUID) -> bool:
-    """The clock's verb: True when the request's time was up, no switch held it, and it expired now."""
-    now = timezone.now()
-    with tenant_scope(tenant_id):
-        # By the database's clock, which refuses by it too (migration 0009).
-        late = ApprovalRequest.objects.filter(
-            pk=request_id,
-            status__in=sources(Status.EXPIRED),
-            expires_at__lte=TransactionNow(),
-            frozen_at=None,
-        )
-        won = late.exclude(switches.covered()).update(status=Status.EXPIRED, finished_at=now)
-        if won == 1:
-            request = ApprovalRequest.objects.only("id", "tenant_id", "revision", "trace_id").get(
-                pk=request_id
-            )
-            record(
-                "request.expired",
-                tenant_id=tenant_id,
-                actor=SWEEPER,
-                request_id=request_id,
-                trace_id=request.trace_id,
-            )
-            outbox.announce(request, "request.expired")
-            watching.moved(request)
-    return won == 1
-
-
-def overdue(limit: int = 200) -> list[tuple[UUID, UUID]]:
-    """Requests of all tenants whose time is up: (id, tenant id)."""
-    late = Q(status__in=sources(Status.EXPIRED), expires_at__lte=timezone.now(), frozen_at=None)
-    return list(ApprovalRequest.objects.filter(late).values_list("id", "tenant_id")[:limit])
-
-
-def reopen(request_id: UUID, tenant_id: UUID) -> None:
-    """A stale request goes back to its reviewers with fresh facts, as a new revision: votes start again.
-
-    Raises NoAnswer while the facts cannot be read.
-    """
-    with tenant_scope(tenant_id):
-        request = ApprovalRequest.objects.select_related("tenant").get(pk=request_id)
-    if request.status != Status.STALE:
-        return
-    action, arguments, _ = judge.stored(request)
-    facts = judge.look_up(action, arguments, backing.reader(request.tenant.slug))
-    with tenant_scope(tenant_id):
-        request = _locked(request_id)
-        if request.status != Status.STALE:
-            return
-        verdict, version = judge.verdict(action, arguments, facts, judge.asker_in(request), timezone.now())
-        # In one statement: what is pending and asks for people is not the worker's to change any more.
-        _move(request, Status.PENDING, **_anew(request, verdict, version, facts))
-        _tell_anew(request, verdict, "request.reopened")
-
-
-def _locked(request_id: UUID) -> ApprovalRequest:
-    request = ApprovalRequest.objects.select_for_update().filter(pk=request_id).first()
-    if request is None:
-        raise NotFound(thing="request", id=request_id)
     return request
 
 
@@ -197,16 +102,17 @@ def _cast(
         return
     verdict = from_json(request.verdict)
     if isinstance(verdict, Require) and not judge.missing(request, verdict):
-        _approve(request, verdict.valid_for, who, trace_id, {"revision": request.revision})
+        approve(request, verdict.valid_for, who, trace_id, {"revision": request.revision})
     elif isinstance(verdict, AutoApprove):
-        _approve(request, VALID_FOR, who, trace_id, {"revision": request.revision})
+        approve(request, VALID_FOR, who, trace_id, {"revision": request.revision})
 
 
-def _approve(
+def approve(
     request: ApprovalRequest, valid_for: timedelta, who: Actor, trace_id: str, data: dict[str, object]
 ) -> None:
+    """From pending to a worker, with event and messages, in the caller's transaction. Raises MoveRefused."""
     now = timezone.now()
-    _move(request, Status.APPROVED, decided_at=now, **_time_from(now, valid_for, request))
+    _move(request, Status.APPROVED, decided_at=now, **switches.time_from(now, valid_for, request))
     record(
         "request.approved",
         tenant_id=request.tenant_id,
@@ -236,59 +142,6 @@ def _move(request: ApprovalRequest, new: Status, **changes: object) -> None:
     if not moves.make(request, new, **changes):
         raise MoveRefused(status=request.status, wanted=new)
     request.refresh_from_db()
-
-
-def _asks_for_nobody(request: ApprovalRequest) -> bool:
-    return request.status == Status.PENDING and isinstance(from_json(request.verdict), AutoApprove)
-
-
-def _rejudge(request: ApprovalRequest, verdict: Verdict, version: PolicyVersion | None, facts: Facts) -> None:
-    ApprovalRequest.objects.filter(pk=request.pk).update(**_anew(request, verdict, version, facts))
-    watching.moved(request)
-    request.refresh_from_db()
-    _tell_anew(request, verdict, "request.rejudged")
-
-
-def _anew(
-    request: ApprovalRequest, verdict: Verdict, version: PolicyVersion | None, facts: Facts
-) -> dict[str, Any]:
-    """The next revision, with fresh facts and the verdict on them: votes and the time to decide start again."""
-    action, arguments, _ = judge.stored(request)
-    now, facts_text = timezone.now(), canonical(facts)
-    return {
-        "revision": request.revision + 1,
-        "facts": facts_text,
-        "facts_sha256": digest(facts_text),
-        "facts_read_at": now,
-        "headline": action.headline(arguments, facts)[:300],
-        "verdict": to_json(verdict),
-        "policy_version": version,
-        **_time_from(now, verdict.expires_in if isinstance(verdict, Require) else EXPIRES_IN, request),
-    }
-
-
-def _tell_anew(request: ApprovalRequest, verdict: Verdict, kind: str) -> None:
-    record(
-        kind,
-        tenant_id=request.tenant_id,
-        actor=WORKER,
-        request_id=request.pk,
-        trace_id=request.trace_id,
-        data={
-            "revision": request.revision,
-            "facts_sha256": request.facts_sha256,
-            "verdict": verdict.kind,
-            "rule": verdict.rule,
-        },
-    )
-    outbox.announce(request, "request.created")
-    if isinstance(verdict, AutoApprove):
-        outbox.put(request, outbox.JUDGE)
-
-
-def _time_from(now: datetime, time: timedelta, request: ApprovalRequest) -> dict[str, datetime | None]:
-    """A new deadline. Where a switch holds the request, it holds this one too, from now on."""
-    return {"expires_at": now + time, "frozen_at": now if request.frozen_at else None}
 
 
 def _log(

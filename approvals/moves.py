@@ -1,6 +1,9 @@
 """A request's move from one status to another: one conditional update, and the bell for whoever watches it."""
 
+from uuid import UUID
+
 from approvals import watching
+from approvals.errors import NotFound
 from approvals.models import ApprovalRequest
 from approvals.states import Status, sources
 
@@ -17,3 +20,11 @@ def make(request: ApprovalRequest, new: Status, **changes: object) -> bool:
     watching.moved(request)
     request.status = new
     return True
+
+
+def locked(request_id: UUID) -> ApprovalRequest:
+    """The request, for this transaction alone. Raises NotFound."""
+    request = ApprovalRequest.objects.select_for_update().filter(pk=request_id).first()
+    if request is None:
+        raise NotFound(thing="request", id=request_id)
+    return request

@@ -5,7 +5,7 @@ from uuid import UUID
 from celery import shared_task
 from celery.signals import worker_process_init, worker_process_shutdown
 
-from approvals import bells, decide, execute, notifications, tracing
+from approvals import bells, execute, notifications, rejudge, tracing
 from approvals.bells import Bell
 from approvals.outbox import claimed
 
@@ -31,7 +31,7 @@ def each(rows: list[list[str]]) -> None:
 def judge(row_id: str, tenant_id: str) -> None:
     with claimed(UUID(row_id), UUID(tenant_id)) as row:
         if row:
-            decide.approve_by_rule(row.request_id, row.tenant_id)
+            rejudge.approve_by_rule(row.request_id, row.tenant_id)
 
 
 @shared_task(name="approvals.tasks.execute")
@@ -52,7 +52,7 @@ def reconcile(row_id: str, tenant_id: str) -> None:
 def reopen(row_id: str, tenant_id: str) -> None:
     with claimed(UUID(row_id), UUID(tenant_id)) as row:
         if row:
-            decide.reopen(row.request_id, row.tenant_id)
+            rejudge.reopen(row.request_id, row.tenant_id)
 
 
 @shared_task(name="approvals.tasks.announce")

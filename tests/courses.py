@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from django.utils import timezone
 
-from approvals import decide, execute, submit
+from approvals import clock, execute, rejudge, submit
 from approvals.models import ApprovalRequest
 from approvals.states import Status
 from tests.world import TRACE, World
@@ -29,7 +29,7 @@ def expire(world: World, request: ApprovalRequest) -> ApprovalRequest:
     with world.processes.acting_as("migrator"):
         ApprovalRequest.objects.filter(pk=request.pk).update(expires_at=timezone.now() - timedelta(seconds=1))
     with world.processes.acting_as("sweeper"):
-        assert decide.expire(request.pk, request.tenant_id)
+        assert clock.expire(request.pk, request.tenant_id)
     return request
 
 
@@ -47,7 +47,7 @@ def reconcile(world: World, request: ApprovalRequest) -> ApprovalRequest:
 
 def reopen(world: World, request: ApprovalRequest) -> ApprovalRequest:
     with world.processes.acting_as("worker"):
-        decide.reopen(request.pk, request.tenant_id)
+        rejudge.reopen(request.pk, request.tenant_id)
     return request
 
 

@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from approvals import decide, judge
+from approvals import clock, decide, judge, rejudge
 from approvals.database import tenant_scope
 from approvals.errors import (
     AlreadyVoted,
@@ -216,12 +216,12 @@ def test_a_decision_without_its_event_does_not_happen(
 def test_time_up_means_expired(world: World) -> None:
     request = world.submit()
     with world.processes.acting_as("sweeper"):
-        assert not decide.expire(request.pk, request.tenant_id)
+        assert not clock.expire(request.pk, request.tenant_id)
     shift(world, request, expires_at=timezone.now() - timedelta(seconds=1))
     with world.processes.acting_as("sweeper"):
-        assert (request.pk, request.tenant_id) in decide.overdue()
-        assert decide.expire(request.pk, request.tenant_id)
-        assert not decide.expire(request.pk, request.tenant_id)
+        assert (request.pk, request.tenant_id) in clock.overdue()
+        assert clock.expire(request.pk, request.tenant_id)
+        assert not clock.expire(request.pk, request.tenant_id)
     assert world.status(request) == "expired"
     assert world.events(request)[-1] == "request.expired"
 
@@ -237,9 +237,9 @@ def test_an_expiry_without_its_event_does_not_happen(world: World, monkeypatch: 
     request = world.submit()
     shift(world, request, expires_at=timezone.now() - timedelta(seconds=1))
 
-    break_the_trail(monkeypatch, decide)
+    break_the_trail(monkeypatch, clock)
     with world.processes.acting_as("sweeper"), pytest.raises(RuntimeError):
-        decide.expire(request.pk, request.tenant_id)
+        clock.expire(request.pk, request.tenant_id)
     assert world.status(request) == "pending"
 
 
@@ -255,7 +255,7 @@ def test_what_a_rule_approves_is_born_pending_and_judged_again_by_a_worker(world
     request = world.submit("issue_store_credit", **CREDIT)
     assert request.status == "pending"
     with world.processes.acting_as("worker"):
-        decide.approve_by_rule(request.pk, request.tenant_id)
+        rejudge.approve_by_rule(request.pk, request.tenant_id)
     assert world.status(request) == "approved"
     assert world.events(request) == ["request.created", "request.approved"]
 
@@ -264,7 +264,7 @@ def test_a_rule_approves_nothing_after_the_deadline(world: World) -> None:
     request = world.submit("issue_store_credit", **CREDIT)
     shift(world, request, expires_at=timezone.now() - timedelta(seconds=1))
     with world.processes.acting_as("worker"):
-        decide.approve_by_rule(request.pk, request.tenant_id)
+        rejudge.approve_by_rule(request.pk, request.tenant_id)
     assert world.status(request) == "pending"
 
 
@@ -275,13 +275,13 @@ def test_facts_that_changed_before_the_rule_approved_are_judged_anew_and_nobody_
     body = {"amount_minor": 700, "currency": "USD", "reference": "by-hand", "reason": "By hand."}
     world.shop.write("/v1/customers/cus_1001/store-credit", body).raise_for_status()
     with world.processes.acting_as("worker"):
-        decide.approve_by_rule(request.pk, request.tenant_id)
+        rejudge.approve_by_rule(request.pk, request.tenant_id)
     again = world.reload_as("web", request)
     assert (again.status, again.revision) == ("pending", 2)
     assert world.events(request) == ["request.created", "request.rejudged"]
     assert topics(world, request)[-1] == "judge"
     with world.processes.acting_as("worker"):
-        decide.approve_by_rule(request.pk, request.tenant_id)
+        rejudge.approve_by_rule(request.pk, request.tenant_id)
     assert world.status(request) == "approved"
 
 
@@ -305,7 +305,7 @@ def test_a_rule_that_no_longer_approves_leaves_it_to_people(world: World) -> Non
     with world.processes.acting_as("migrator"):
         PolicyVersion.objects.filter(tenant=world.tenant).update(is_active=False)
     with world.processes.acting_as("worker"):
-        decide.approve_by_rule(request.pk, request.tenant_id)
+        rejudge.approve_by_rule(request.pk, request.tenant_id)
     assert world.status(request) == "pending"
     assert world.vote(request, "approve", "lena").status == "approved"
 
@@ -317,7 +317,7 @@ def test_an_auto_approval_without_its_event_does_not_happen(
 
     break_the_trail(monkeypatch, decide)
     with world.processes.acting_as("worker"), pytest.raises(RuntimeError):
-        decide.approve_by_rule(request.pk, request.tenant_id)
+        rejudge.approve_by_rule(request.pk, request.tenant_id)
     assert world.status(request) == "pending"
 
 

@@ -8,7 +8,7 @@ import pytest
 from django.conf import settings
 from django.utils import timezone
 
-from approvals import backing, decide, execute, outbox, queries
+from approvals import backing, decide, execute, outbox, queries, rejudge
 from approvals.audit.events import record
 from approvals.database import tenant_scope
 from approvals.errors import BackingRefused, PolicyForbids
@@ -97,7 +97,7 @@ def test_facts_that_changed_since_the_approval_send_it_back_to_the_reviewers(wor
     assert world.status(request) == "stale"
     assert waiting(world, request)[-1] == "reopen"
     with world.processes.acting_as("worker"):
-        decide.reopen(request.pk, request.tenant_id)
+        rejudge.reopen(request.pk, request.tenant_id)
     again = world.reload_as("web", request)
     assert (again.status, again.revision) == ("pending", 2)
     assert '"remaining_minor":9900' in again.facts
@@ -109,7 +109,7 @@ def test_votes_start_again_with_the_new_revision(world: World) -> None:
     world.refund_elsewhere("pay_10001", 3000)
     run(world, request)
     with world.processes.acting_as("worker"):
-        decide.reopen(request.pk, request.tenant_id)
+        rejudge.reopen(request.pk, request.tenant_id)
     assert world.vote(request, "approve", "lena").status == "approved"
     run(world, request)
     assert [entry["amount_minor"] for entry in world.ledger(request)] == [5000]
@@ -120,7 +120,7 @@ def test_what_the_policy_refuses_by_now_can_only_be_denied(world: World) -> None
     world.refund_elsewhere("pay_10001", 3000)
     run(world, request)
     with world.processes.acting_as("worker"):
-        decide.reopen(request.pk, request.tenant_id)
+        rejudge.reopen(request.pk, request.tenant_id)
     with pytest.raises(PolicyForbids):
         world.vote(request, "approve", "lena")
     assert world.vote(request, "deny", "lena", comment="Already refunded.").status == "denied"
@@ -131,7 +131,7 @@ def test_the_agent_is_not_told_to_wait_for_what_can_only_be_denied(world: World)
     world.refund_elsewhere("pay_10001", 3000)
     run(world, request)
     with world.processes.acting_as("worker"):
-        decide.reopen(request.pk, request.tenant_id)
+        rejudge.reopen(request.pk, request.tenant_id)
     with world.processes.acting_as("door"):
         told = queries.request_of_agent(request.pk, world.agent, trace_id=TRACE)
         (listed,) = queries.requests_of_agent(world.agent)
@@ -149,7 +149,7 @@ def test_a_reopening_without_its_event_does_not_happen(world: World, monkeypatch
 
     break_the_trail(monkeypatch, decide)
     with world.processes.acting_as("worker"), pytest.raises(RuntimeError):
-        decide.reopen(request.pk, request.tenant_id)
+        rejudge.reopen(request.pk, request.tenant_id)
     assert world.status(request) == "stale"
 
 

@@ -14,7 +14,7 @@ from anyio.from_thread import start_blocking_portal
 from django.conf import settings
 from django.db import transaction
 
-from approvals import decide, outbox, quick_redis, switches, watching
+from approvals import decide, outbox, quick_redis, rejudge, switches, watching
 from approvals.management import embedded
 from approvals.models import ApprovalRequest
 from approvals.states import MOVES, Status
@@ -132,7 +132,7 @@ def test_a_new_revision_is_told(world: World, hearing: Hearing) -> None:
     body = {"amount_minor": 700, "currency": "USD", "reference": "by-hand", "reason": "By hand."}
     world.shop.write("/v1/customers/cus_1001/store-credit", body).raise_for_status()
     with world.processes.acting_as("worker"):
-        decide.approve_by_rule(request.pk, request.tenant_id)
+        rejudge.approve_by_rule(request.pk, request.tenant_id)
     assert world.reload_as("web", request).revision == 2
     assert str(request.pk) in hearing.all()
 

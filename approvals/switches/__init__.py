@@ -4,7 +4,7 @@
 deadlines of what is stopped.
 """
 
-from approvals.switches.clocks import Clocks, deadline, is_held, tend, time_is_up
+from approvals.switches.clocks import Clocks, deadline, is_held, tend, time_from, time_is_up
 from approvals.switches.reach import (
     check,
     check_goes_on,
@@ -33,6 +33,7 @@ __all__ = [
     "on",
     "over",
     "tend",
+    "time_from",
     "time_is_up",
     "tools",
     "turn_off",

@@ -60,6 +60,11 @@ def deadline(request: ApprovalRequest) -> datetime:
     return Clock(request.expires_at, request.frozen_at).goes_on_until(timezone.now())
 
 
+def time_from(now: datetime, time: timedelta, request: ApprovalRequest) -> dict[str, datetime | None]:
+    """A new deadline. Where a switch holds the request, it holds this one too, from now on."""
+    return {"expires_at": now + time, "frozen_at": now if request.frozen_at else None}
+
+
 def time_is_up(request: ApprovalRequest) -> bool:
     """Whether the deadline has passed, and no switch holds it; in a scope of the request's tenant.
 

@@ -7,7 +7,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from approvals import decide
+from approvals import rejudge
 from approvals.models import ApprovalRequest
 from tests import courses
 from tests.attacks.test_roles import attempt, scoped
@@ -113,7 +113,7 @@ def test_a_request_for_people_is_not_the_rules_even_where_a_message_says_so(worl
     with world.processes.cursor("admin") as shell:
         shell.execute(f"UPDATE approval_request SET verdict = {WEAKER} WHERE id = %s", (request.pk,))
     with world.processes.acting_as("worker"):
-        decide.approve_by_rule(request.pk, request.tenant_id)
+        rejudge.approve_by_rule(request.pk, request.tenant_id)
     again = world.reload_as("web", request)
     assert (again.status, again.revision) == ("pending", 1)
     assert world.events(request) == ["request.created"]

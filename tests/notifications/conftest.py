@@ -10,7 +10,7 @@ import pytest
 from django.conf import settings
 from django.utils import timezone
 
-from approvals import decide, execute, notifications, tasks
+from approvals import execute, notifications, rejudge, tasks
 from approvals.audit.models import Event
 from approvals.database import tenant_scope
 from approvals.models import ApprovalRequest, Outbox, Receiver
@@ -68,7 +68,7 @@ class Post:
 
     def reopen(self, request: ApprovalRequest) -> None:
         with self.world.processes.acting_as("worker"):
-            decide.reopen(request.pk, request.tenant_id)
+            rejudge.reopen(request.pk, request.tenant_id)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.utils import timezone
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from approvals import decide, notifications, submit
+from approvals import clock, notifications, submit
 from approvals.models import ApprovalRequest
 from tests.notifications.conftest import SECRET, Post
 from tests.notifications.receiving import Receiving, answer
@@ -173,7 +173,7 @@ def test_an_expiry_is_told(world: World, post: Post, hook: Receiving) -> None:
         past = timezone.now() - timedelta(seconds=1)
         ApprovalRequest.objects.filter(pk=request.pk).update(expires_at=past)
     with world.processes.acting_as("sweeper"):
-        assert decide.expire(request.pk, request.tenant_id)
+        assert clock.expire(request.pk, request.tenant_id)
     post.round()
     assert data(hook, "request.expired")["status"] == "expired"
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from approvals import decide, execute, outbox, queries, submit, switches
+from approvals import clock, execute, outbox, queries, rejudge, submit, switches
 from approvals.errors import MoveRefused
 from approvals.models import ApprovalRequest, Switch
 from approvals.switches import clocks
@@ -99,8 +99,8 @@ def test_every_status_that_can_run_out_of_time_is_held(
     sweep(world)
     later(world, request, 1000 * HOUR)
     with world.processes.acting_as("sweeper"):
-        assert (request.pk, request.tenant_id) not in decide.overdue(limit=10_000)
-        assert not decide.expire(request.pk, request.tenant_id)
+        assert (request.pk, request.tenant_id) not in clock.overdue(limit=10_000)
+        assert not clock.expire(request.pk, request.tenant_id)
     assert row(world, request).status == status
 
 
@@ -111,7 +111,7 @@ def test_a_switch_that_the_sweeper_has_not_seen_yet_keeps_time_from_running_out(
     later(world, request, 1000 * HOUR)
     operators.stop()
     with world.processes.acting_as("sweeper"):
-        assert not decide.expire(request.pk, request.tenant_id)
+        assert not clock.expire(request.pk, request.tenant_id)
     assert world.vote(request, "approve", "lena").status == "approved"
 
 
@@ -161,7 +161,7 @@ def test_a_new_revision_under_a_switch_has_its_whole_time_from_the_end_of_the_st
     sweep(world)
     later(world, request, 1000 * HOUR)
     with world.processes.acting_as("worker"):
-        decide.reopen(request.pk, request.tenant_id)
+        rejudge.reopen(request.pk, request.tenant_id)
     later(world, request, 1000 * HOUR)
     operators.go_on(switch)
     sweep(world)

@@ -12,7 +12,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from approvals import decide, execute, judge, outbox, switches
+from approvals import execute, judge, outbox, rejudge, switches
 from approvals.audit.events import record
 from approvals.database import tenant_scope
 from approvals.models import ApprovalRequest, Execution
@@ -321,7 +321,7 @@ def test_a_rule_approves_nothing_while_a_switch_is_on(
     request = world.submit("issue_store_credit", **CREDIT)
     switch = operators.stop()
     with world.processes.acting_as("worker"), pytest.raises(outbox.Postponed):
-        decide.approve_by_rule(request.pk, request.tenant_id)
+        rejudge.approve_by_rule(request.pk, request.tenant_id)
     assert row(world, request).status == "pending"
     operators.go_on(switch)
     real = judge.look_up
@@ -332,13 +332,13 @@ def test_a_rule_approves_nothing_while_a_switch_is_on(
 
     monkeypatch.setattr(judge, "look_up", meanwhile)
     with world.processes.acting_as("worker"), pytest.raises(outbox.Postponed):
-        decide.approve_by_rule(request.pk, request.tenant_id)
+        rejudge.approve_by_rule(request.pk, request.tenant_id)
     assert row(world, request).status == "pending"
     with world.processes.acting_as("web"), tenant_scope(world.tenant.pk):
         (again,) = switches.on()
     operators.go_on(again)
     monkeypatch.setattr(judge, "look_up", real)
     with world.processes.acting_as("worker"):
-        decide.approve_by_rule(request.pk, request.tenant_id)
+        rejudge.approve_by_rule(request.pk, request.tenant_id)
     assert row(world, request).status == "approved"
     assert world.events(request) == ["request.created", "request.approved"]

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 import pytest
 from django.test import Client
 
-from approvals import decide, execute, judge, switches
+from approvals import execute, judge, rejudge, switches
 from approvals.audit import decisions
 from approvals.audit.events import Actor
 from approvals.errors import NotEntitled, OperatorOnly, Refusal
@@ -145,7 +145,7 @@ def test_what_a_rule_approves_is_allowed_by_the_policy_in_force(world: World) ->
     credit: dict[str, Any] = {"customer_id": "cus_1001", "amount_minor": 400, "currency": "USD"}
     request = world.submit("issue_store_credit", **credit, reason="For the delay.")
     with world.processes.acting_as("worker"), written() as lines:
-        decide.approve_by_rule(request.pk, request.tenant_id)
+        rejudge.approve_by_rule(request.pk, request.tenant_id)
     assert told(lines, "verb", "subject_id", "authz_result", "policy_version") == [
         ("approve", "worker", "allow", str(request.policy_version_id))
     ]

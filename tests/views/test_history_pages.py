@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from approvals import decide, execute, outbox, submit
+from approvals import execute, outbox, rejudge, submit
 from approvals.audit.events import Actor, record
 from approvals.database import tenant_scope
 from approvals.errors import MoveRefused
@@ -120,7 +120,7 @@ def test_a_requests_trail_names_the_switch_that_holds_it(
 def test_the_trail_says_that_a_rule_approved_and_no_person(web: World, sign_in: SignIn) -> None:
     request = web.submit("issue_store_credit", **CREDIT)
     with web.processes.acting_as("worker"):
-        decide.approve_by_rule(request.pk, request.tenant_id)
+        rejudge.approve_by_rule(request.pk, request.tenant_id)
     by_people = web.vote(web.submit(), "approve", "lena")
     client = sign_in("ada")
     for page in (f"/requests/{request.pk}/trail/", "/trail/"):

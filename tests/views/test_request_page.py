@@ -5,7 +5,7 @@ import re
 from html import unescape
 from typing import Any
 
-from approvals import decide, execute
+from approvals import execute, rejudge
 from approvals.database import tenant_scope
 from approvals.models import ApprovalRequest
 from tests.journeys.scenes import HOSTILE
@@ -223,7 +223,7 @@ def test_what_can_only_be_denied_does_not_read_as_waiting_for_a_yes(web: World, 
     web.refund_elsewhere("pay_10001", 3000)
     with web.processes.acting_as("worker"):
         execute.run(request.pk, request.tenant_id)
-        decide.reopen(request.pk, request.tenant_id)
+        rejudge.reopen(request.pk, request.tenant_id)
     page = shown(sign_in, request)
     assert "the policy refuses it now, so it can only be denied" in text(section(page, "outcome"))
     assert "approved before" in text(section(page, "outcome"))
@@ -240,7 +240,7 @@ def test_a_rule_that_asks_nobody_is_in_the_present_only_while_it_waits(web: Worl
     request = web.submit("issue_store_credit", **credit)
     assert "approves if the rule still asks nobody" in section(shown(sign_in, request), "rule")
     with web.processes.acting_as("worker"):
-        decide.approve_by_rule(request.pk, request.tenant_id)
+        rejudge.approve_by_rule(request.pk, request.tenant_id)
     rule = section(shown(sign_in, request), "rule")
     assert "No person approved this" in rule
     assert "still asks nobody" not in rule

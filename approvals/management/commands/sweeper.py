@@ -13,7 +13,7 @@ from uuid import UUID
 from django.core.management.base import BaseCommand
 from django.db import InterfaceError, close_old_connections, connection
 
-from approvals import bells, decide, outbox, switches
+from approvals import bells, clock, outbox, switches
 from approvals.audit.keys import signing_key
 from approvals.audit.seal import seal
 from approvals.identity.forget import Forgetting
@@ -88,8 +88,8 @@ class Sweep:
     def __call__(self) -> None:
         """A step that fails is logged and does not keep the others from their turn."""
         attempted("clocks", self.hold)
-        for request_id, tenant_id in decide.overdue():
-            attempted("expire", partial(decide.expire, request_id, tenant_id))
+        for request_id, tenant_id in clock.overdue():
+            attempted("expire", partial(clock.expire, request_id, tenant_id))
         attempted("ring", self.ring)
         attempted("seal", self.seal)
         attempted("forget", self._forget)
