@@ -8,7 +8,7 @@ import pytest
 from django.conf import settings
 from django.utils import timezone
 
-from approvals import backing, decide, execute, outbox, queries, rejudge
+from approvals import backing, execute, outbox, queries, rejudge
 from approvals.audit.events import record
 from approvals.database import tenant_scope
 from approvals.errors import BackingRefused, PolicyForbids
@@ -147,7 +147,7 @@ def test_a_reopening_without_its_event_does_not_happen(world: World, monkeypatch
     world.refund_elsewhere("pay_10001", 3000)
     run(world, request)
 
-    break_the_trail(monkeypatch, decide)
+    break_the_trail(monkeypatch, rejudge)
     with world.processes.acting_as("worker"), pytest.raises(RuntimeError):
         rejudge.reopen(request.pk, request.tenant_id)
     assert world.status(request) == "stale"
