@@ -27,8 +27,9 @@ from approvals.errors import (
 )
 from approvals.identity.requester import Reviewer
 from approvals.models import Vote
-from approvals.queries import decided, queue, request_view
+from approvals.queries import RequestView, decided, queue, request_view
 from approvals.states import Status
+from approvals.views import looking
 from approvals.views.access import member, show
 
 # RFC 9110, section 15.5: 403 for who you are, 409 for what has happened meanwhile, 422 for what you wrote.
@@ -91,7 +92,12 @@ def decide_page(request: HttpRequest, by: Reviewer, request_id: UUID) -> HttpRes
     choice = form.cleaned_data
     try:
         decided_one = decide.vote(
-            request_id, choice["decision"], by=by, seen=choice["seen"], comment=choice["comment"]
+            request_id,
+            choice["decision"],
+            by=by,
+            seen=choice["seen"],
+            comment=choice["comment"],
+            looked_for_seconds=_looked_for(request, by, request_id, choice["seen"]),
         )
     except NotFound:
         raise
@@ -123,13 +129,26 @@ def _page(
 ) -> HttpResponse:
     # WCAG 2.2, 3.3.1: what is wrong with the comment is said at its field too.
     wrong_comment = problem if status == STATUS_OF[CommentMissing] else ""
+    it = request_view(request_id, by)
     context = {
-        "it": request_view(request_id, by),
+        "it": it,
+        "looking": _looking(request, by, it),
         "comment": comment,
         "problem": problem,
         "wrong_comment": wrong_comment,
     }
     return show(request, "reviewer/request.html", context, status=status)
+
+
+def _looking(request: HttpRequest, by: Reviewer, it: RequestView) -> str:
+    """The mark of this page: who sends a form again, and looks at the same as before, has looked since then."""
+    is_same = _looked_for(request, by, it.id, it.seen) is not None
+    return request.POST["looking"] if is_same else looking.began(by, it.id, it.seen)
+
+
+def _looked_for(request: HttpRequest, by: Reviewer, request_id: UUID, seen: str) -> int | None:
+    """Seconds. Past the form, which refuses what it cannot read: this refuses nothing."""
+    return looking.seconds(request.POST.get("looking", ""), by, request_id, seen)
 
 
 def _said(decision: str, status: Status, *, is_held: bool) -> str:
