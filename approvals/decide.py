@@ -5,7 +5,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from approvals import judge, moves, outbox, switches
+from approvals import canaries, judge, moves, outbox, switches
 from approvals.audit.decisions import decided
 from approvals.audit.events import Actor, record
 from approvals.database import tenant_scope
@@ -113,6 +113,9 @@ def _cast(
         data={"decision": decision, "revision": request.revision, "seen_sha256": digest(seen)},
         personal={"comment": comment, "name": by.name} if comment else {"name": by.name},
     )
+    if request.is_canary:
+        canaries.end(request, decision, who, trace_id)
+        return
     if decision == Vote.DENY:
         _deny(request, who, comment, trace_id)
         return

@@ -1,7 +1,7 @@
 """How long a page of a request lay before the person who decided: from when it was made until its form came back.
 
 A GET changes nothing, so the form itself carries the moment, signed, and bound to person, request and what was shown.
-It is a measure, no gate: a mark that is missing, foreign or forged means that the time is not known, and refuses nothing.
+It is a measure, no gate: with a mark that is missing, foreign or forged the time is not known, and nothing is refused.
 """
 
 import time

@@ -26,7 +26,7 @@ from approvals.errors import (
     SelfApproval,
 )
 from approvals.identity.requester import Reviewer
-from approvals.models import Vote
+from approvals.models import ApprovalRequest, Vote
 from approvals.queries import RequestView, decided, queue, request_view
 from approvals.states import Status
 from approvals.views import looking
@@ -104,8 +104,7 @@ def decide_page(request: HttpRequest, by: Reviewer, request_id: UUID) -> HttpRes
     except Refusal as refusal:
         status = STATUS_OF[type(refusal)]
         return _page(request, by, request_id, comment=choice["comment"], problem=str(refusal), status=status)
-    is_held = switches.is_held(decided_one)
-    messages.success(request, _said(choice["decision"], Status(decided_one.status), is_held=is_held))
+    messages.success(request, _said(choice["decision"], decided_one))
     return redirect("request", request_id)
 
 
@@ -151,7 +150,10 @@ def _looked_for(request: HttpRequest, by: Reviewer, request_id: UUID, seen: str)
     return looking.seconds(request.POST.get("looking", ""), by, request_id, seen)
 
 
-def _said(decision: str, status: Status, *, is_held: bool) -> str:
+def _said(decision: str, request: ApprovalRequest) -> str:
+    status, is_held = Status(request.status), switches.is_held(request)
+    if request.is_canary:
+        return _said_of_exercise(decision)
     if decision == Vote.DENY:
         return _("You denied this request. The agent is told your reason; nothing is done.")
     if status == Status.APPROVED and is_held:
@@ -164,3 +166,12 @@ def _said(decision: str, status: Status, *, is_held: bool) -> str:
             "You approved this request. That was the last approval it needed: a worker carries it out next."
         )
     return _("You approved this request. It still needs somebody else to agree; nothing is done until then.")
+
+
+def _said_of_exercise(decision: str) -> str:
+    if decision == Vote.APPROVE:
+        return _(
+            "This was an exercise, and there was something to see on it. Nothing is done, and no harm came of it: "
+            "read on this page what it was."
+        )
+    return _("Thank you for looking closely: this was an exercise, and you did not let it through.")

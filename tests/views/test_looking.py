@@ -16,7 +16,10 @@ from tests.views.conftest import SignIn
 from tests.views.test_decide_page import post
 from tests.world import World
 
-KAYAK = {"payment_id": "pay_10008", "amount_minor": 74900}  # over the demo policy's limit: two people
+KAYAK: dict[str, Any] = {
+    "payment_id": "pay_10008",
+    "amount_minor": 74900,
+}  # over the demo policy's limit: two people
 
 
 @pytest.fixture
