@@ -52,7 +52,10 @@ def test_not_even_the_votes_of_everybody_approve_one(world: World) -> None:
         (VOTE, [world.tenant.pk, request.pk, world.people[name].pk, 1, "approve"])
         for name in ("lena", "mara", "felix")
     ]
-    approve = ("UPDATE approval_request SET status = 'approved' WHERE id = %s", [request.pk])
+    approve: tuple[str, list[object]] = (
+        "UPDATE approval_request SET status = 'approved' WHERE id = %s",
+        [request.pk],
+    )
     with pytest.raises(psycopg.errors.CheckViolation, match="request_canary_is_never_done"):
         in_its_agents_name(world, "web", request, *votes, approve)
 
