@@ -122,3 +122,11 @@ def test_receivers_hear_that_it_was_an_exercise_when_it_is_over(
     assert len(ends) == 2
     assert all(GIVES_IT_AWAY.search(body) for body in ends)
     assert not any("approved" in body.lower() for body in ends)
+
+
+def test_the_agent_of_exercises_is_among_nobodys_programs(web: World, sign_in: SignIn) -> None:
+    """It was switched off from the start, and would read as removed."""
+    exercise(web)
+    shown = main(sign_in("opal").get("/agents/").content.decode())
+    assert shown.count("Support bot") == 1  # the real one, of otto
+    assert "Removed" not in shown
