@@ -5,7 +5,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from approvals import judge, moves, outbox, switches
+from approvals import canaries, judge, moves, outbox, switches
 from approvals.audit.decisions import decided
 from approvals.audit.events import Actor, record
 from approvals.database import tenant_scope
@@ -32,9 +32,18 @@ SWEEPER = Actor("system", "sweeper")
 
 @span("vote")
 def vote(
-    request_id: UUID, decision: str, *, by: Reviewer, seen: str, comment: str = "", trace_id: str = ""
+    request_id: UUID,
+    decision: str,
+    *,
+    by: Reviewer,
+    seen: str,
+    comment: str = "",
+    looked_for_seconds: int | None = None,
+    trace_id: str = "",
 ) -> ApprovalRequest:
     """Approve or deny, bound to what was on the reviewer's screen (`judge.seen`).
+
+    `looked_for_seconds` is how long it was there, None where that is not known.
 
     A denial ends the request; an approval that completes the quorum sends it to a worker. Raises NotFound,
     MoveRefused, SelfApproval, NotEntitled, AlreadyVoted, PageOutdated, PolicyForbids,
@@ -46,7 +55,7 @@ def vote(
         with tenant_scope(by.tenant_id):
             request = moves.locked(request_id)
             _check(request, decision, by, seen, comment)
-            _cast(request, decision, by, seen, comment, trace_id)
+            _cast(request, decision, by, seen, comment, looked_for_seconds, trace_id)
     except Refusal as refusal:
         _record_refusal(refusal, request_id, decision, by, trace_id)
         _log(decision, request_id, request, who, by.tenant_id, because=refusal.code)
@@ -75,7 +84,13 @@ def _check(request: ApprovalRequest, decision: str, by: Reviewer, seen: str, com
 
 
 def _cast(
-    request: ApprovalRequest, decision: str, by: Reviewer, seen: str, comment: str, trace_id: str
+    request: ApprovalRequest,
+    decision: str,
+    by: Reviewer,
+    seen: str,
+    comment: str,
+    looked_for_seconds: int | None,
+    trace_id: str,
 ) -> None:
     """Vote, event and outbox row together; after commit a worker is told."""
     Vote(
@@ -86,6 +101,7 @@ def _cast(
         decision=decision,
         comment=comment,
         digest=digest(seen),
+        looked_for_seconds=looked_for_seconds,
     ).save(force_insert=True)
     who = Actor("person", str(by.person_id))
     record(
@@ -97,6 +113,9 @@ def _cast(
         data={"decision": decision, "revision": request.revision, "seen_sha256": digest(seen)},
         personal={"comment": comment, "name": by.name} if comment else {"name": by.name},
     )
+    if request.is_canary:
+        canaries.end(request, decision, who, trace_id)
+        return
     if decision == Vote.DENY:
         _deny(request, who, comment, trace_id)
         return

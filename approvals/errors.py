@@ -190,6 +190,23 @@ class SubjectTaken(Refusal):
     """Another agent of this tenant is known as {subject} already. Remove it first, or name another subject."""
 
 
+class NoOperator(Refusal):
+    """{email} is no operator in {tenant}, so exercises cannot be theirs. Name one who is: they know of the exercises,
+    and cannot decide on them."""
+
+
+class ExercisesAlready(Refusal):
+    """Exercises are {state} in {tenant} already."""
+
+
+class ExercisesOff(Refusal):
+    """Exercises are off in {tenant}, so none was filed. This turns them on: {command}"""
+
+
+class NoExercise(Refusal):
+    """No exercise fits {tenant}: the policy asks nobody about any of them. None was filed."""
+
+
 class AgentRemoved(Refusal):
     """{name} was removed before, and stays so. Add a new agent instead."""
 

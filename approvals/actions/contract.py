@@ -71,6 +71,18 @@ A = TypeVar("A", bound=Arguments)
 F = TypeVar("F", bound=Facts)
 
 
+@dataclass(frozen=True)
+class Canary(Generic[A, F]):
+    """A made-up request that a careful reviewer denies, and what there is to see on it, in a sentence or two.
+
+    What is wrong must be plain on the page: an exercise, and no trick.
+    """
+
+    arguments: A
+    facts: F
+    clue: str
+
+
 class Action(ABC, Generic[A, F]):
     """One kind of sensitive write."""
 
@@ -105,6 +117,13 @@ class Action(ABC, Generic[A, F]):
     def amount(self, arguments: A) -> Money | None:
         """The money that would move, if any."""
         return None
+
+    def canaries(self, currency: str) -> tuple[Canary[A, F], ...]:
+        """Exercises for its reviewers, with other made-up names and numbers each time; () offers none.
+
+        `currency` is one that they know, and no more than a wish.
+        """
+        return ()
 
     @abstractmethod
     def look_up(self, arguments: A, reader: Backing) -> F:

@@ -1,10 +1,12 @@
 """Pay back a captured payment, whole or in part."""
 
+import secrets
 from typing import Any
 
 from approvals.actions.contract import (
     Action,
     Arguments,
+    Canary,
     Facts,
     Identifier,
     Money,
@@ -14,6 +16,8 @@ from approvals.actions.contract import (
 )
 from approvals.actions.money import Currency, MinorUnits, display
 from approvals.backing import Backing
+
+_dice = secrets.SystemRandom()
 
 
 class RefundArguments(Arguments):
@@ -67,6 +71,32 @@ class RefundPayment(Action[RefundArguments, RefundFacts]):
     def amount(self, arguments: RefundArguments) -> Money:
         return Money(arguments.amount_minor, arguments.currency)
 
+    def canaries(self, currency: str) -> tuple[Canary[RefundArguments, RefundFacts], ...]:
+        fee = _dice.choice((390, 490, 590, 690, 790))
+        small, large, other = display(fee, currency), display(10 * fee, currency), _another(currency)
+        paid, back = _dice.randrange(9000, 15000, 100), _dice.randrange(5000, 7000, 100)
+        left = display(paid - back, currency)
+        return (
+            _exercise(
+                reason=f"The parcel came two days late; the customer asks for the delivery fee of {small} back.",
+                clue=f"The reason speaks of a delivery fee of {small}; the refund was to be {large}, ten times that.",
+                refund=(10 * fee, currency),
+                paid=(paid, 0, currency),
+            ),
+            _exercise(
+                reason="The customer returned the whole order unopened and asks for the money back.",
+                clue=f"The payment was made in {currency}; the refund was to be in {other}.",
+                refund=(paid, other),
+                paid=(paid, 0, currency),
+            ),
+            _exercise(
+                reason="The customer returned what was left of the order and asks for the rest of the money back.",
+                clue=f"Of the payment {left} were left; the refund was to be {display(paid, currency)}, all of it.",
+                refund=(paid, currency),
+                paid=(paid, back, currency),
+            ),
+        )
+
     def look_up(self, arguments: RefundArguments, reader: Backing) -> RefundFacts:
         # Both of one moment, and for one request instead of two.
         payment = reader.one("/v1/payments", arguments.payment_id, {"expand": "order"})
@@ -95,6 +125,33 @@ class RefundPayment(Action[RefundArguments, RefundFacts]):
     def reconcile(self, arguments: RefundArguments, reader: Backing, *, reference: str) -> Receipt | None:
         amount = display(arguments.amount_minor, arguments.currency)
         return find_operation(reader, "refund", reference, f"{amount} refunded")
+
+
+def _exercise(
+    *, reason: str, clue: str, refund: tuple[int, str], paid: tuple[int, int, str]
+) -> Canary[RefundArguments, RefundFacts]:
+    """`refund` is amount and currency, `paid` is paid, refunded before, and currency. No payment has such an id."""
+    payment, order, customer = (f"{kind}_{_dice.randrange(10**9, 10**10)}" for kind in ("pay", "ord", "cus"))
+    (amount, currency), (whole, back, paid_in) = refund, paid
+    return Canary(
+        RefundArguments(payment_id=payment, amount_minor=amount, currency=currency, reason=reason),
+        RefundFacts(
+            order_id=order,
+            customer_id=customer,
+            payment_status="succeeded",
+            order_status="delivered",
+            currency=paid_in,
+            paid_minor=whole,
+            refunded_minor=back,
+            remaining_minor=whole - back,
+            card_last4=str(_dice.randrange(1000, 10000)),
+        ),
+        clue,
+    )
+
+
+def _another(currency: str) -> str:
+    return "USD" if currency != "USD" else "EUR"
 
 
 ACTION = RefundPayment()

@@ -49,6 +49,11 @@ KINDS: dict[str, str] = {
     "switch.turned_off": "An operator let it go on again.",
     "execution.held": "A switch is on, so the approved action was not carried out yet.",
     "request.extended": "A switch had held the request; its deadline moved on by that time.",
+    "canary.turned_on": "An operator turned exercises for reviewers on.",
+    "canary.turned_off": "An operator turned exercises for reviewers off.",
+    "canary.filed": "An exercise was filed: made up, to be denied, and never carried out.",
+    "canary.caught": "A reviewer saw what was wrong with an exercise.",
+    "canary.missed": "A reviewer approved an exercise. It ended there; nothing was done.",
     "policy.activated": "A policy version came into force.",
     "seed.loaded": "The data to start with was loaded.",
 }
@@ -71,6 +76,8 @@ KINDS_OF: dict[str, frozenset[str]] = {
             "vote.refused",
             "request.approved",
             "request.denied",
+            "canary.caught",
+            "canary.missed",
             "access.denied",
             "access.turned_away",
             "session.signed_in",
@@ -114,6 +121,9 @@ KINDS_OF: dict[str, frozenset[str]] = {
             "client.registered",
             "switch.turned_on",
             "switch.turned_off",
+            "canary.turned_on",
+            "canary.turned_off",
+            "canary.filed",
         }
     ),
 }

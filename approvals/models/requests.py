@@ -16,6 +16,9 @@ from approvals.states import BORN, OPEN, Status
 # Python's years end at 9999: a row with PostgreSQL's `infinity` could be written, and never read again.
 READABLE = (datetime(2000, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC))
 
+# Where an exercise may stand, for ever: it waits for people, and none of its ends is followed by anything.
+CANARY_MAY_BE = (Status.PENDING, Status.DENIED, Status.EXPIRED)
+
 
 class RequestQuerySet(models.QuerySet["ApprovalRequest"]):
     def filed_by(self, by: Requester) -> Self:
@@ -70,6 +73,10 @@ class ApprovalRequest(models.Model):
     outcome = models.CharField(max_length=1000, blank=True)
     backing_reference = models.CharField(max_length=200, blank=True)
     trace_id = models.CharField(max_length=32)
+    # An exercise: made up, to be denied, and never carried out (docs/attention.md); and what there is to see on it,
+    # told when it is over.
+    is_canary = models.BooleanField(default=False, db_default=False)
+    clue = models.CharField(max_length=300, blank=True, default="", db_default="")
 
     objects = RequestQuerySet.as_manager()
 
@@ -107,6 +114,17 @@ class ApprovalRequest(models.Model):
                 ),
                 name="request_times_readable",
             ),
+            models.CheckConstraint(
+                condition=models.Q(is_canary=False, clue="")
+                | models.Q(
+                    ~models.Q(clue=""),
+                    is_canary=True,
+                    agent__isnull=False,
+                    status__in=CANARY_MAY_BE,
+                    verdict__contains={"kind": "require"},
+                ),
+                name="request_canary_is_never_done",
+            ),
             models.UniqueConstraint(
                 fields=["tenant", "agent", "person", "idempotency_key"],
                 nulls_distinct=False,
@@ -142,6 +160,10 @@ class ApprovalRequest(models.Model):
                 fields=["tenant", "resource_id", "action"],
                 condition=models.Q(status__in=sorted(OPEN)),
                 name="request_on_thing",
+            ),
+            # The few that limits leave out.
+            models.Index(
+                fields=["tenant", "-created_at"], condition=models.Q(is_canary=True), name="request_canary"
             ),
         ]
 

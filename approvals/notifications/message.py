@@ -10,7 +10,7 @@ from approvals.actions.contract import Money
 from approvals.models import ApprovalRequest, Outbox
 from approvals.notifications.text import visible
 from approvals.queries import review_url
-from approvals.states import Status
+from approvals.states import FINAL, Status
 
 # The status that each event led to; the request may have moved on since.
 EVENTS: Mapping[str, Status] = MappingProxyType(
@@ -46,6 +46,7 @@ class Message:
     outcome: str
     backing_reference: str
     review_url: str
+    is_exercise: bool = False  # told when it is over, and not before
 
 
 def message(row: Outbox) -> Message:
@@ -70,6 +71,7 @@ def message(row: Outbox) -> Message:
         outcome=visible(request.outcome, 1000) if is_outcome_its_own else "",
         backing_reference=visible(request.backing_reference, 200) if is_outcome_its_own else "",
         review_url=review_url(request.pk),
+        is_exercise=request.is_canary and status in FINAL,
     )
 
 

@@ -27,6 +27,7 @@ WORDS: Mapping[Status, str] = MappingProxyType(
         Status.UNCERTAIN: "❓ Sent, and no clear answer: the result is being looked up",
     }
 )
+EXERCISE = "This was an exercise for reviewers: made up, and nothing is done."
 
 
 def card(message: Message) -> dict[str, Any]:
@@ -37,6 +38,8 @@ def card(message: Message) -> dict[str, Any]:
         {"type": "section", "text": _plain(message.headline, LONGEST_TEXT)},
         {"type": "section", "fields": [_plain(field, LONGEST_FIELD) for field in _fields(message)]},
     ]
+    if message.is_exercise:
+        parts.append({"type": "section", "text": _plain(EXERCISE, LONGEST_TEXT)})
     if message.outcome:
         parts.append({"type": "section", "text": _plain(message.outcome, LONGEST_TEXT)})
     parts.append({"type": "actions", "elements": [_button(message)]})

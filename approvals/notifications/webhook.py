@@ -25,6 +25,8 @@ def body(message: Message) -> str:
         "outcome": message.outcome,
         "backing_reference": message.backing_reference,
     }
+    if message.is_exercise:
+        data["is_exercise"] = True
     payload = {"type": message.kind, "timestamp": timestamp(message.at), "data": data}
     return json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
 

@@ -13,6 +13,7 @@ from approvals.queries.agent import (
     sentence,
     standings,
 )
+from approvals.queries.attention import How, how_we_decide
 from approvals.queries.connected import (
     AgentRow,
     AnsweredFor,
@@ -37,6 +38,7 @@ __all__ = [
     "AnsweredFor",
     "Connected",
     "Decided",
+    "How",
     "Page",
     "QueueRow",
     "RequestView",
@@ -51,6 +53,7 @@ __all__ = [
     "connected_by",
     "decided",
     "denied",
+    "how_we_decide",
     "queue",
     "request_of_agent",
     "request_trail",

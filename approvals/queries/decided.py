@@ -24,6 +24,7 @@ class Decided:
     at: datetime
     status: Status
     outcome: str
+    is_exercise: bool
 
 
 def decided(by: Reviewer, *, after: str = "", rows: int = ROWS) -> Page[Decided]:
@@ -48,4 +49,5 @@ def _decided(vote: Vote) -> Decided:
         at=vote.created_at,
         status=Status(request.status),
         outcome=request.outcome,
+        is_exercise=request.is_canary,  # a vote on one has ended it
     )

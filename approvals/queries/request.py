@@ -11,6 +11,7 @@ from approvals.database import tenant_scope
 from approvals.errors import NotFound, Refusal
 from approvals.identity.requester import Reviewer
 from approvals.models import ApprovalRequest, Execution
+from approvals.queries import exercises
 from approvals.queries.fields import Amount, Field, amount, compared, fields
 from approvals.queries.others import Others, others_of
 from approvals.queries.standing import Cast, Places, places, roles_of, votes_on, why_not
@@ -103,6 +104,7 @@ class RequestView:
     refusal: Refusal | None
     overdue: bool
     others: Others  # that ask for the same
+    clue: str  # what there was to see on an exercise that is over; "" for every other request, and until then
 
     @property
     def decidable(self) -> bool:
@@ -131,7 +133,7 @@ def request_view(request_id: UUID, by: Reviewer) -> RequestView:
 def _view(request: ApprovalRequest, by: Reviewer) -> RequestView:
     claimed, looked_up = _as_declared(request)
     claims = tuple(claim for claim in claimed if claim.name != REASON)
-    votes = votes_on([request])[request.pk]
+    votes = exercises.votes_for(by, request, votes_on([request])[request.pk])
     return RequestView(
         id=request.pk,
         status=Status(request.status),
@@ -162,6 +164,7 @@ def _view(request: ApprovalRequest, by: Reviewer) -> RequestView:
         refusal=why_not(by, request, votes),
         overdue=switches.time_is_up(request),
         others=others_of([request])[request.pk],
+        clue=exercises.clue(request),
     )
 
 

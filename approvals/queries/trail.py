@@ -15,9 +15,10 @@ from approvals.errors import NotFound
 from approvals.identity.models import Agent, Membership
 from approvals.identity.requester import Reviewer
 from approvals.models import ApprovalRequest, Switch
+from approvals.queries import exercises
 from approvals.queries.paging import ROWS, Page, mark, page, parsed
 
-AUDITOR = "auditor"
+AUDITOR = exercises.AUDITOR
 REFUSALS = ("access.denied", "limit.reached", "request.refused")
 # The kind's own sentence is about a request that was not filed; its data says when it was about one that was.
 WITHDRAWAL_REFUSED = "The requester wanted to take the request back and could not; it stays as it is."
@@ -59,9 +60,9 @@ class RequestTrail:
 def request_trail(request_id: UUID, by: Reviewer) -> RequestTrail:
     """One request's events in order of time. Raises NotFound, leaving an event, for what is not this tenant's."""
     with tenant_scope(by.tenant_id):
-        request = ApprovalRequest.objects.filter(pk=request_id).only("id", "headline").first()
+        request = ApprovalRequest.objects.filter(pk=request_id).only(*exercises.TOLD_BY, "headline").first()
         if request is not None:
-            entries = audit.trail(by.tenant_id, request_id)
+            entries = exercises.trail_for(by, request, audit.trail(by.tenant_id, request_id))
             return RequestTrail(request.pk, request.headline, _lines(by.tenant_id, entries))
         denied(by, wanted="trail", code="not_found", what=str(request_id))
     raise NotFound(thing="request", id=request_id)

@@ -23,15 +23,20 @@ LED_THERE: dict[Status, str] = {
 }
 # And before it, an approval.
 APPROVED_FIRST = (Status.STALE, Status.EXECUTING, Status.UNCERTAIN, Status.SUCCEEDED, Status.FAILED)
-NEEDED = [*LED_THERE.items(), *((status, LED_THERE[Status.APPROVED]) for status in APPROVED_FIRST)]
-
+# In its place: how an exercise was filed, and what ended one that was approved.
+INSTEAD = {Status.PENDING: "canary.filed", Status.DENIED: "canary.missed"}
+NEEDED = [
+    *((str(status), kind, INSTEAD.get(status, kind)) for status, kind in LED_THERE.items()),
+    *((str(status), LED_THERE[Status.APPROVED], LED_THERE[Status.APPROVED]) for status in APPROVED_FIRST),
+]
 FIRST = f"""
 SELECT r.id, r.tenant_id, r.status, needed.kind
 FROM approval_request r
-JOIN (VALUES {", ".join(f"('{status}', '{kind}')" for status, kind in NEEDED)}) needed (status, kind)
+JOIN (VALUES {", ".join(map(str, NEEDED))}) needed (status, kind, or_kind)
     ON needed.status = r.status
 WHERE (%(tenant)s::uuid IS NULL OR r.tenant_id = %(tenant)s) AND NOT EXISTS (
-    SELECT FROM audit_event e WHERE e.tenant_id = r.tenant_id AND e.request_id = r.id AND e.kind = needed.kind
+    SELECT FROM audit_event e WHERE e.tenant_id = r.tenant_id AND e.request_id = r.id
+        AND e.kind IN (needed.kind, needed.or_kind)
 )
 ORDER BY r.tenant_id, r.id LIMIT 1
 """  # noqa: S608

@@ -65,6 +65,16 @@ def hides(text: object) -> bool:
 
 
 @register.filter
+def lasting(seconds: float) -> str:
+    """`42 s`, `3 min 5 s`, `2 h 10 min`."""
+    whole = round(seconds)
+    minutes, rest = divmod(whole, 60)
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+@register.filter
 def words(name: object) -> str:
     """`support_lead` is "support lead", `address.line1` is "address line 1", and `orders_count` "number of orders"."""
     if str(name) in LABELS:

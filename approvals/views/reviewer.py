@@ -26,9 +26,10 @@ from approvals.errors import (
     SelfApproval,
 )
 from approvals.identity.requester import Reviewer
-from approvals.models import Vote
-from approvals.queries import decided, queue, request_view
+from approvals.models import ApprovalRequest, Vote
+from approvals.queries import RequestView, decided, queue, request_view
 from approvals.states import Status
+from approvals.views import looking
 from approvals.views.access import member, show
 
 # RFC 9110, section 15.5: 403 for who you are, 409 for what has happened meanwhile, 422 for what you wrote.
@@ -91,15 +92,19 @@ def decide_page(request: HttpRequest, by: Reviewer, request_id: UUID) -> HttpRes
     choice = form.cleaned_data
     try:
         decided_one = decide.vote(
-            request_id, choice["decision"], by=by, seen=choice["seen"], comment=choice["comment"]
+            request_id,
+            choice["decision"],
+            by=by,
+            seen=choice["seen"],
+            comment=choice["comment"],
+            looked_for_seconds=_looked_for(request, by, request_id, choice["seen"]),
         )
     except NotFound:
         raise
     except Refusal as refusal:
         status = STATUS_OF[type(refusal)]
         return _page(request, by, request_id, comment=choice["comment"], problem=str(refusal), status=status)
-    is_held = switches.is_held(decided_one)
-    messages.success(request, _said(choice["decision"], Status(decided_one.status), is_held=is_held))
+    messages.success(request, _said(choice["decision"], decided_one))
     return redirect("request", request_id)
 
 
@@ -123,8 +128,10 @@ def _page(
 ) -> HttpResponse:
     # WCAG 2.2, 3.3.1: what is wrong with the comment is said at its field too.
     wrong_comment = problem if status == STATUS_OF[CommentMissing] else ""
+    it = request_view(request_id, by)
     context = {
-        "it": request_view(request_id, by),
+        "it": it,
+        "looking": _looking(request, by, it),
         "comment": comment,
         "problem": problem,
         "wrong_comment": wrong_comment,
@@ -132,7 +139,21 @@ def _page(
     return show(request, "reviewer/request.html", context, status=status)
 
 
-def _said(decision: str, status: Status, *, is_held: bool) -> str:
+def _looking(request: HttpRequest, by: Reviewer, it: RequestView) -> str:
+    """The mark of this page: who sends a form again, and looks at the same as before, has looked since then."""
+    is_same = _looked_for(request, by, it.id, it.seen) is not None
+    return request.POST["looking"] if is_same else looking.began(by, it.id, it.seen)
+
+
+def _looked_for(request: HttpRequest, by: Reviewer, request_id: UUID, seen: str) -> int | None:
+    """Seconds. Past the form, which refuses what it cannot read: this refuses nothing."""
+    return looking.seconds(request.POST.get("looking", ""), by, request_id, seen)
+
+
+def _said(decision: str, request: ApprovalRequest) -> str:
+    status, is_held = Status(request.status), switches.is_held(request)
+    if request.is_canary:
+        return _said_of_exercise(decision)
     if decision == Vote.DENY:
         return _("You denied this request. The agent is told your reason; nothing is done.")
     if status == Status.APPROVED and is_held:
@@ -145,3 +166,12 @@ def _said(decision: str, status: Status, *, is_held: bool) -> str:
             "You approved this request. That was the last approval it needed: a worker carries it out next."
         )
     return _("You approved this request. It still needs somebody else to agree; nothing is done until then.")
+
+
+def _said_of_exercise(decision: str) -> str:
+    if decision == Vote.APPROVE:
+        return _(
+            "This was an exercise, and there was something to see on it. Nothing is done, and no harm came of it: "
+            "read on this page what it was."
+        )
+    return _("Thank you for looking closely: this was an exercise, and you did not let it through.")

@@ -9,6 +9,7 @@ from approvals import execute
 from approvals.identity.connect import disconnect
 from approvals.identity.models import Agent, Membership
 from approvals.models import ApprovalRequest
+from tests.exercising import exercise
 from tests.oauth.programs import Program
 from tests.world import World
 
@@ -39,13 +40,25 @@ class Scene:
     done: ApprovalRequest
     failed: ApprovalRequest
     doubt: ApprovalRequest
+    exercise: ApprovalRequest  # missed by lena
     asks: str  # the address of a program that wants to be connected
     asks_hostile: str
 
     @property
     def pages(self) -> dict[str, tuple[str, str]]:
         """name: (who looks, path)"""
-        shown = ("usual", "half", "twice", "hostile", "address", "denied", "done", "failed", "doubt")
+        shown = (
+            "usual",
+            "half",
+            "twice",
+            "hostile",
+            "address",
+            "denied",
+            "done",
+            "failed",
+            "doubt",
+            "exercise",
+        )
         requests = {f"request-{name}": ("lena", f"/requests/{getattr(self, name).pk}/") for name in shown}
         return {
             "queue": ("lena", "/"),
@@ -58,6 +71,9 @@ class Scene:
             "decided-empty": ("felix", "/decided/"),
             "request-trail": ("lena", f"/requests/{self.done.pk}/trail/"),
             "trail": ("ada", "/trail/"),
+            "how-we-decide": ("ada", "/how-we-decide/"),
+            "how-we-decide-own": ("lena", "/how-we-decide/?days=7"),
+            "how-we-decide-empty": ("felix", "/how-we-decide/"),
             "switches": ("opal", "/switches/"),
             "programs": ("lena", "/agents/"),
             "programs-none": ("felix", "/agents/"),
@@ -83,6 +99,8 @@ def at_work(world: World) -> Scene:
     half = world.submit(payment_id="pay_10008", amount_minor=74900)
     world.vote(half, "approve", "lena", comment="The kayak came with a crack; half of it is fair.")
     _connect_programs(world)
+    missed = exercise(world)
+    world.vote(missed, "approve", "lena", comment="")
     denied = world.submit(payment_id="pay_10012", amount_minor=1600, currency="JPY")
     world.vote(denied, "deny", "lena", comment="The cups were delivered; ask the carrier first.")
     return Scene(
@@ -97,6 +115,7 @@ def at_work(world: World) -> Scene:
             reason="The customer has moved to France and wrote so in the chat.",
         ),
         denied=denied,
+        exercise=missed,
         done=_executed(world, payment_id="pay_10004", amount_minor=12000, currency="EUR"),
         failed=_executed(world, fault="refuse", payment_id="pay_10005", amount_minor=6400, currency="GBP"),
         doubt=_executed(

@@ -1,0 +1,211 @@
+"""The operator's verbs for exercises: turn them on, file one, turn them off. Each with its event, or not at all.
+
+An exercise (a canary) looks like any other request until somebody votes on it, and must then be denied. It is filed in
+the name of an agent that was made for it, which no token can be got for.
+"""
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+from django.db import IntegrityError
+from django.utils import timezone
+
+from approvals import actions, judge, outbox, switches
+from approvals.actions.contract import Canary
+from approvals.audit.events import Actor, record
+from approvals.command_line import command_line
+from approvals.database import tenant_scope
+from approvals.errors import ExercisesAlready, ExercisesOff, NoExercise, NoOperator
+from approvals.identity import programs
+from approvals.identity.models import Agent, Application, Membership, Person, Tenant
+from approvals.identity.requester import Requester
+from approvals.models import ApprovalRequest, CanarySetting, PolicyVersion
+from approvals.payloads import canonical, digest, redact
+from approvals.tracing import trace_id
+from policies.verdicts import Require, to_json
+
+BY_COMMAND = Actor("system", "migrator")  # a command knows its database role, not who typed it
+CURRENCY = "EUR"  # where nobody has asked for money yet
+
+_dice = secrets.SystemRandom()
+
+
+@dataclass(frozen=True)
+class _Exercise:
+    """One that the policy in force would bring before people."""
+
+    action: actions.AnyAction
+    canary: Canary[Any, Any]
+    verdict: Require
+    version: PolicyVersion | None
+
+
+def turn_on(tenant: Tenant, *, owner: Person, name: str) -> CanarySetting:
+    """From here on exercises can be filed; `canary.turned_on`.
+
+    `owner` is the operator who answers for them: reviewers read their name as the agent's owner, and they themselves
+    cannot decide on exercises. `name` is what reviewers read as the agent's. Raises NoOperator, ExercisesAlready.
+    """
+    with tenant_scope(tenant.pk):
+        if not Membership.objects.filter(tenant=tenant, person=owner, role=switches.OPERATOR).exists():
+            raise NoOperator(email=owner.email, tenant=tenant.slug)
+        setting = _setting(tenant)
+        if setting and setting.is_on:
+            raise ExercisesAlready(state="on", tenant=tenant.slug)
+        agent = setting.agent if setting else None
+        if agent is None or (agent.owner_id, agent.name) != (owner.pk, name):
+            agent = _agent(tenant, owner, name)
+        told = {"agent": agent, "is_on": True, "turned_at": timezone.now()}
+        setting, _ = CanarySetting.objects.update_or_create(tenant=tenant, defaults=told)
+        _record("canary.turned_on", setting)
+    return setting
+
+
+def turn_off(tenant: Tenant) -> CanarySetting:
+    """None is filed from here on; those that wait end as any request does. `canary.turned_off`.
+
+    Raises ExercisesAlready.
+    """
+    with tenant_scope(tenant.pk):
+        setting = _setting(tenant)
+        if setting is None or not setting.is_on:
+            raise ExercisesAlready(state="off", tenant=tenant.slug)
+        setting.is_on, setting.turned_at = False, timezone.now()
+        setting.save(update_fields=["is_on", "turned_at"])
+        _record("canary.turned_off", setting)
+    return setting
+
+
+def file(tenant: Tenant) -> ApprovalRequest:
+    """One exercise, by chance among those that the policy would bring before people; `canary.filed`.
+
+    Receivers are told of it as of any request. Raises ExercisesOff, NoExercise or SwitchedOff.
+    """
+    with tenant_scope(tenant.pk):
+        setting = _setting(tenant)
+        if setting is None or not setting.is_on:
+            command = command_line("canary", "on", "--tenant", tenant.slug)
+            raise ExercisesOff(tenant=tenant.slug, command=command)
+        by, now = _requester(tenant, setting.agent), timezone.now()
+        exercise = _chosen(tenant, by, now)
+    try:
+        with tenant_scope(tenant.pk):
+            return _write(exercise, by, now)
+    except IntegrityError as error:  # the database asks for switches as it commits
+        if refusal := switches.filed_too_late(error, by):
+            raise refusal from error
+        raise
+
+
+def _setting(tenant: Tenant) -> CanarySetting | None:
+    return CanarySetting.objects.select_for_update().filter(tenant=tenant).first()
+
+
+def _agent(tenant: Tenant, owner: Person, name: str) -> Agent:
+    """Switched off from the start, with a secret that nobody knows: it only stands where a request names its agent."""
+    application = Application.objects.create(
+        client_secret=programs.nobodys_secret(),
+        client_type=Application.CLIENT_CONFIDENTIAL,
+        authorization_grant_type=Application.GRANT_CLIENT_CREDENTIALS,
+        name=name,
+        tenant=tenant,
+        owner=owner,
+    )
+    return Agent.objects.create(
+        tenant=tenant, application=application, owner=owner, name=name, is_active=False
+    )
+
+
+def _requester(tenant: Tenant, agent: Agent) -> Requester:
+    return Requester(
+        tenant_id=tenant.pk,
+        tenant_slug=tenant.slug,
+        name=agent.name,
+        owner_id=agent.owner_id,
+        agent_id=agent.pk,
+    )
+
+
+def _chosen(tenant: Tenant, by: Requester, now: datetime) -> _Exercise:
+    """What the policy refuses, or lets through by itself, real agents never bring before people: nor do we."""
+    newest = ApprovalRequest.objects.filter(tenant=tenant).exclude(currency="").order_by("-created_at")
+    currency = newest.values_list("currency", flat=True).first() or CURRENCY
+    # By its tenant's name: the command's role sees the policies of all.
+    version = PolicyVersion.objects.filter(tenant=tenant, is_active=True).first()
+    offered = [(action, canary) for action in actions.every() for canary in action.canaries(currency)]
+    for action, canary in _dice.sample(offered, len(offered)):
+        verdict = judge.verdict_of(version, action, canary.arguments, canary.facts, judge.asker_of(by), now)
+        if isinstance(verdict, Require):
+            return _Exercise(action, canary, verdict, version)
+    raise NoExercise(tenant=tenant.slug)
+
+
+def _write(exercise: _Exercise, by: Requester, now: datetime) -> ApprovalRequest:
+    """Request, event and outbox row, in the caller's transaction; all that pages show as `submit` would write it."""
+    action, arguments, facts = exercise.action, exercise.canary.arguments, exercise.canary.facts
+    money, claimed, computed = action.amount(arguments), canonical(arguments), canonical(facts)
+    request = ApprovalRequest(
+        tenant_id=by.tenant_id,
+        agent_id=by.agent_id,
+        owner_id=by.owner_id,
+        requester_name=by.name,
+        idempotency_key=f"none:{uuid4()}",
+        action=action.name,
+        action_version=action.version,
+        arguments=claimed,
+        arguments_sha256=digest(claimed),
+        resource_id=action.resource_id(arguments),
+        headline=action.headline(arguments, facts)[:300],
+        risk=action.risk,
+        amount_minor=money.minor if money else None,
+        currency=money.currency if money else "",
+        facts=computed,
+        facts_sha256=digest(computed),
+        facts_read_at=now,
+        verdict=to_json(exercise.verdict),
+        policy_version=exercise.version,
+        created_at=now,
+        expires_at=now + exercise.verdict.expires_in,
+        trace_id=trace_id() or uuid4().hex,
+        is_canary=True,
+        clue=exercise.canary.clue,
+    )
+    request.save(force_insert=True)
+    # Kept as of any request: to a reviewer it reads as one until it is over.
+    kept = redact(arguments.model_dump(mode="json"), action.sensitive | {"reason"})
+    record(
+        "canary.filed",
+        tenant_id=by.tenant_id,
+        actor=BY_COMMAND,
+        request_id=request.pk,
+        trace_id=request.trace_id,
+        data={
+            "action": action.name,
+            "action_version": action.version,
+            "arguments": canonical(kept),
+            "arguments_sha256": request.arguments_sha256,
+            "facts_sha256": request.facts_sha256,
+            "resource_id": request.resource_id,
+            "verdict": exercise.verdict.kind,
+            "rule": exercise.verdict.rule,
+            "policy_digest": exercise.version.digest if exercise.version else "",
+            "owner_id": str(request.owner_id),
+            "on_behalf_of_id": "",
+        },
+        personal={"reason": arguments.reason},
+    )
+    outbox.announce(request, "request.created")
+    return request
+
+
+def _record(kind: str, setting: CanarySetting) -> None:
+    agent = setting.agent
+    record(
+        kind,
+        tenant_id=setting.tenant_id,
+        actor=BY_COMMAND,
+        data={"agent_id": str(agent.pk), "name": agent.name, "owner_id": str(agent.owner_id)},
+    )

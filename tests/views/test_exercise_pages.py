@@ -1,0 +1,132 @@
+"""An exercise on the pages: like any request until it is over, and then told gently, to whom it is for."""
+
+import re
+
+import pytest
+
+from tests import courses
+from tests.exercising import exercise
+from tests.notifications.conftest import Post, post, receiver
+from tests.notifications.receiving import Receiving
+from tests.views.conftest import SignIn
+from tests.views.test_decide_page import post as send
+from tests.world import World
+
+__all__ = ["post", "receiver"]
+
+GIVES_IT_AWAY = re.compile("exercise|canary|made up|made-up", re.IGNORECASE)
+
+
+def main(page: str) -> str:
+    """What is about the request, and not the frame around every page."""
+    return page.split("<main")[1].split("</main>")[0]
+
+
+@pytest.mark.parametrize("address", ["/", "/requests/{}/", "/requests/{}/trail/"])
+@pytest.mark.parametrize("who", ["lena", "felix", "otto"])
+def test_nothing_gives_an_exercise_away_before_it_is_over(
+    web: World, sign_in: SignIn, who: str, address: str
+) -> None:
+    request = exercise(web)
+    shown = sign_in(who).get(address.format(request.pk)).content.decode()
+    assert not GIVES_IT_AWAY.search(main(shown))
+    assert request.clue not in shown
+
+
+def test_its_trail_reads_as_that_of_any_request(web: World, sign_in: SignIn) -> None:
+    titles, kinds, who = [], [], []
+    for request in (exercise(web), web.submit()):
+        shown = main(sign_in("lena").get(f"/requests/{request.pk}/trail/").content.decode())
+        titles.append(re.findall(r'<h2 class="event-title">([^<]+)</h2>', shown))
+        kinds.append(re.findall(r"<dt>([^<]+)</dt>", shown))
+        who.append("Support bot · agent" in shown)
+    assert titles[0] == titles[1] == ["A request for approval was filed."]
+    assert kinds[0] == kinds[1]
+    assert who == [True, True]
+
+
+@pytest.mark.parametrize("who", ["ada", "opal"])
+def test_auditors_and_operators_know_from_the_first_event_on(web: World, sign_in: SignIn, who: str) -> None:
+    request = exercise(web)
+    shown = sign_in(who).get(f"/requests/{request.pk}/trail/").content.decode()
+    assert "An exercise was filed: made up, to be denied, and never carried out." in shown
+    assert "canary.filed" in shown
+
+
+def test_who_missed_it_is_told_gently_and_what_there_was_to_see(web: World, sign_in: SignIn) -> None:
+    request, lena = exercise(web), sign_in("lena")
+    answer = send(lena, request, comment="")
+    shown = main(lena.get(answer["Location"]).content.decode())
+    assert "This was an exercise, and there was something to see on it." in shown
+    assert "You approved it. That can happen to anybody." in shown
+    assert request.clue in shown
+    assert "a worker carries it out" not in shown
+    assert web.status(request) == "denied"
+
+
+def test_who_caught_it_is_thanked(web: World, sign_in: SignIn) -> None:
+    request, lena = exercise(web), sign_in("lena")
+    answer = send(lena, request, "deny", comment="The reason says something else.")
+    shown = main(lena.get(answer["Location"]).content.decode())
+    assert "Thank you for looking closely: this was an exercise" in shown
+    assert "The agent is told your reason" not in shown
+    assert request.clue in shown
+
+
+def test_among_my_decisions_it_is_called_an_exercise(web: World, sign_in: SignIn) -> None:
+    made_up, real = exercise(web), web.submit()
+    for request in (made_up, real):
+        web.vote(request, "approve", "lena")
+    shown = sign_in("lena").get("/decided/").content.decode()
+    rows = {str(pk): row for row in shown.split("<li")[1:] for pk in (made_up.pk, real.pk) if str(pk) in row}
+    assert "Exercise" in rows[str(made_up.pk)]
+    assert "Exercise" not in rows[str(real.pk)]
+
+
+@pytest.mark.parametrize("decision", ["approve", "deny"])
+def test_colleagues_learn_what_it_was_and_not_how_somebody_did(
+    web: World, sign_in: SignIn, decision: str
+) -> None:
+    request = exercise(web)
+    web.vote(request, decision, "lena", comment="A word of hers.")
+    for who in ("mara", "felix"):
+        shown = main(sign_in(who).get(f"/requests/{request.pk}/").content.decode())
+        trail = main(sign_in(who).get(f"/requests/{request.pk}/trail/").content.decode())
+        assert "This was an exercise" in shown
+        assert request.clue in shown
+        for page in (shown, trail):
+            assert not re.search("Lena|A word of hers|1 of 1 agreed|missed|caught|saw what", page)
+    for who in ("ada", "opal", "lena"):
+        assert "Lena" in main(sign_in(who).get(f"/requests/{request.pk}/trail/").content.decode())
+
+
+def test_one_that_nobody_decided_on_says_so(web: World, sign_in: SignIn) -> None:
+    request = courses.expire(web, exercise(web))
+    shown = main(sign_in("lena").get(f"/requests/{request.pk}/").content.decode())
+    assert "Nobody decided on it in time." in shown
+
+
+def test_receivers_hear_that_it_was_an_exercise_when_it_is_over(
+    web: World, post: Post, receiver: Receiving
+) -> None:
+    post.add("slack", receiver.url)
+    post.add("webhook", receiver.url)
+    request = exercise(web)
+    post.round()
+    bodies = [message.body.decode() for message in receiver.received]
+    assert len(bodies) == 2
+    assert not any(GIVES_IT_AWAY.search(body) for body in bodies)
+    web.vote(request, "approve", "lena")
+    post.round()
+    ends = [message.body.decode() for message in receiver.received][2:]
+    assert len(ends) == 2
+    assert all(GIVES_IT_AWAY.search(body) for body in ends)
+    assert not any("approved" in body.lower() for body in ends)
+
+
+def test_the_agent_of_exercises_is_among_nobodys_programs(web: World, sign_in: SignIn) -> None:
+    """It was switched off from the start, and would read as removed."""
+    exercise(web)
+    shown = main(sign_in("opal").get("/agents/").content.decode())
+    assert shown.count("Support bot") == 1  # the real one, of otto
+    assert "Removed" not in shown
