@@ -11,6 +11,7 @@ from approvals.database import tenant_scope
 from approvals.errors import NotFound, Refusal
 from approvals.identity.requester import Reviewer
 from approvals.models import ApprovalRequest, Execution
+from approvals.queries.budgets import Budgets, budgets_for
 from approvals.queries.fields import Amount, Field, amount, compared, fields
 from approvals.queries.others import Others, others_of
 from approvals.queries.standing import Cast, Places, places, roles_of, votes_on, why_not
@@ -103,6 +104,7 @@ class RequestView:
     refusal: Refusal | None
     overdue: bool
     others: Others  # that ask for the same
+    budgets: Budgets
 
     @property
     def decidable(self) -> bool:
@@ -162,6 +164,7 @@ def _view(request: ApprovalRequest, by: Reviewer) -> RequestView:
         refusal=why_not(by, request, votes),
         overdue=switches.time_is_up(request),
         others=others_of([request])[request.pk],
+        budgets=budgets_for(request),
     )
 
 
