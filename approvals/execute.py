@@ -212,9 +212,8 @@ def _no_longer(claim: Claim, action: actions.AnyAction, arguments: Arguments, fa
     with tenant_scope(request.tenant_id):
         at = timezone.now()
         now, version, _ = judge.verdict_now(request, action, arguments, facts, at)
-        code, reason = _no_room(request, version, at) or _forbidden(
-            request, stricter(from_json(request.verdict), now)
-        )
+        code, reason = _forbidden(request, stricter(from_json(request.verdict), now))
+        code, reason = _no_room(request, version, at) or (code, reason)
     decided(
         "execute",
         is_allowed=not code,

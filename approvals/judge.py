@@ -153,9 +153,20 @@ def usages_of(version: PolicyVersion | None, action_name: str) -> tuple[Usage, .
 
 def budgets_of(version: PolicyVersion | None, action_name: str) -> tuple[Usage, ...]:
     """The same, to be kept. Raises BudgetsUnknown for a version with budgets that cannot be read."""
+    _check_readable(version)
+    return usages_of(version, action_name)
+
+
+def every_usage(version: PolicyVersion | None) -> tuple[Usage, ...]:
+    """What this version counts at all. Raises BudgetsUnknown."""
+    _check_readable(version)
+    document = _document(version)
+    return document.usage if document else ()
+
+
+def _check_readable(version: PolicyVersion | None) -> None:
     if version and _document(version) is None and re.search(r"^usage\b", version.source, re.MULTILINE):
         raise BudgetsUnknown
-    return usages_of(version, action_name)
 
 
 def asker_of(requester: Requester) -> Asker:
