@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from approvals import budgets, decide, rejudge
+from approvals import budgets, decide, migrations, rejudge
 from approvals.database import tenant_scope
 from approvals.models import ApprovalRequest
 from approvals.states import MOVES, Status
@@ -295,3 +297,35 @@ def test_a_request_by_a_person_counts_as_theirs(world: World) -> None:
     )
     assert budgets.counted(for_mara).agent == str(world.agent.agent_id)
     assert budgets.counted(for_mara).principal == str(world.people["mara"].pk)
+
+
+# --- what was there before --------------------------------------------------------------------------------
+
+COUNTED = """
+SELECT request_id, action, requester, principal, customer, "order", amount_minor, currency, committed_at IS NULL
+FROM reservation WHERE tenant_id = %s AND released_at IS NULL ORDER BY id
+"""
+
+
+def test_what_was_approved_before_there_were_reservations_counts_as_if_it_had_been_reserved(
+    world: World,
+) -> None:
+    (name,) = [one.name for one in iter_modules(migrations.__path__) if one.name.endswith("_reservations")]
+    migration = import_module(f"{migrations.__name__}.{name}")
+    world.vote(file_as(world, world.agent, "issue_store_credit", amount_minor=600), "approve", "lena")
+    world.vote(
+        world.submit("cancel_order", order_id="ord_10003", reason="It was ordered twice."), "approve", "lena"
+    )
+    courses.succeeded(world)
+    courses.denied(world)
+    with psycopg.connect(world.processes.inside_url) as own, own.cursor() as shell:
+        own_tenant = [world.tenant.pk]
+        before = shell.execute(COUNTED, own_tenant).fetchall()
+        shell.execute("ALTER TABLE approval_request DISABLE TRIGGER approval_request_counted")
+        shell.execute("UPDATE approval_request SET subjects = '{}'")
+        shell.execute("DELETE FROM reservation")
+        shell.execute(migration.SUBJECTS)
+        shell.execute(migration.APPROVED_BEFORE)
+        assert shell.execute(COUNTED, own_tenant).fetchall() == before
+        assert len(before) == 3
+        own.rollback()
