@@ -5,7 +5,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from approvals import canaries, judge, moves, outbox, switches
+from approvals import budgets, canaries, judge, moves, outbox, switches
 from approvals.audit.decisions import decided
 from approvals.audit.events import Actor, record
 from approvals.database import tenant_scope
@@ -46,8 +46,9 @@ def vote(
     `looked_for_seconds` is how long it was there, None where that is not known.
 
     A denial ends the request; an approval that completes the quorum sends it to a worker. Raises NotFound,
-    MoveRefused, SelfApproval, NotEntitled, AlreadyVoted, PageOutdated, PolicyForbids,
-    RequestAltered, CommentMissing or CommentTooLong; then nothing was decided, and the refusal is on the trail.
+    MoveRefused, SelfApproval, NotEntitled, AlreadyVoted, PageOutdated, PolicyForbids, RequestAltered, BudgetExceeded,
+    BudgetsBusy, BudgetsUnknown, CommentMissing or CommentTooLong; then nothing was decided, and the refusal is on the
+    trail.
     """
     comment, who = comment.strip(), Actor("person", str(by.person_id))
     request: ApprovalRequest | None = None
@@ -129,8 +130,12 @@ def _cast(
 def approve(
     request: ApprovalRequest, valid_for: timedelta, who: Actor, trace_id: str, data: dict[str, object]
 ) -> None:
-    """From pending to a worker, with event and messages, in the caller's transaction. Raises MoveRefused."""
+    """From pending to a worker, with event and messages, in the caller's transaction.
+
+    Raises MoveRefused, and BudgetExceeded, BudgetsBusy or BudgetsUnknown where the policy in force has no room for it.
+    """
     now = timezone.now()
+    budgets.reserve(judge.budgets_of(judge.in_force(), request.action), budgets.counted(request), now)
     _move(request, Status.APPROVED, decided_at=now, **switches.time_from(now, valid_for, request))
     record(
         "request.approved",

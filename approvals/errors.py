@@ -149,6 +149,20 @@ class PolicyForbids(Refusal):
     """The policy now refuses this request, so it can only be denied: {because}"""
 
 
+class BudgetExceeded(Refusal):
+    """{budget} Nothing was decided. Decide again when there is room, or deny it."""
+
+
+class BudgetsBusy(Refusal):
+    """Many approvals count towards the same budget at the moment, and this one waited too long for its turn.
+    Nothing was decided. Try again in a minute."""
+
+
+class BudgetsUnknown(Refusal):
+    """The policy in force cannot be read, so what its budgets leave is not known, and nothing can be approved.
+    Nothing was decided. Tell an operator."""
+
+
 class RequestAltered(Refusal):
     """This request is not what was filed: {what} does not fit its arguments. It can only be denied.
     Tell an operator."""

@@ -7,20 +7,21 @@ reached" and "it did not answer" end differently: only the last is in doubt, and
 
 import logging
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.conf import settings
 from django.db.models import Max
 from django.utils import timezone
 
-from approvals import actions, attempts, backing, judge, moves, outbox, switches
+from approvals import actions, attempts, backing, budgets, judge, moves, outbox, switches
 from approvals.actions.contract import Arguments, Facts, Receipt
 from approvals.audit.decisions import decided
 from approvals.audit.events import Actor, record
 from approvals.database import tenant_scope
 from approvals.errors import (
     BackingRefused,
+    BudgetsUnknown,
     CountersignError,
     NoAnswer,
     NotReached,
@@ -28,7 +29,7 @@ from approvals.errors import (
     SettingMissing,
     TryLater,
 )
-from approvals.models import ApprovalRequest, Execution, Switch
+from approvals.models import ApprovalRequest, Execution, PolicyVersion, Switch
 from approvals.payloads import canonical, digest
 from approvals.states import Status
 from approvals.tracing import span
@@ -209,8 +210,10 @@ def _no_longer(claim: Claim, action: actions.AnyAction, arguments: Arguments, fa
     if digest(canonical(facts)) != request.facts_sha256:
         return "what was looked up has changed since the approval"
     with tenant_scope(request.tenant_id):
-        now, version = judge.verdict(action, arguments, facts, judge.asker_in(request), timezone.now())
+        at = timezone.now()
+        now, version, _ = judge.verdict_now(request, action, arguments, facts, at)
         code, reason = _forbidden(request, stricter(from_json(request.verdict), now))
+        code, reason = _no_room(request, version, at) or (code, reason)
     decided(
         "execute",
         is_allowed=not code,
@@ -223,6 +226,17 @@ def _no_longer(claim: Claim, action: actions.AnyAction, arguments: Arguments, fa
         because=code or None,
     )
     return reason
+
+
+def _no_room(request: ApprovalRequest, version: PolicyVersion | None, at: datetime) -> tuple[str, str] | None:
+    """As `_forbidden`, for the budgets in force now, which may be others than when it was approved."""
+    try:
+        over = budgets.over(judge.budgets_of(version, request.action), budgets.counted(request), at)
+    except BudgetsUnknown:
+        return "budgets_unknown", "the policy in force cannot be read, and with it the budgets"
+    if over:
+        return "budget_exceeded", " ".join(map(str, over))
+    return None
 
 
 def _forbidden(request: ApprovalRequest, wanted: Verdict) -> tuple[str, str]:

@@ -4,6 +4,7 @@ Shared by submit, decide and execute, so that a request is judged by the same ey
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import lru_cache
@@ -11,11 +12,18 @@ from uuid import UUID
 
 from pydantic import ValidationError
 
-from approvals import actions
+from approvals import actions, budgets
 from approvals.actions.contract import Arguments, Facts
 from approvals.backing import Backing
 from approvals.database import tenant_scope
-from approvals.errors import AlreadyVoted, ArgumentsInvalid, NotEntitled, RequestAltered, SelfApproval
+from approvals.errors import (
+    AlreadyVoted,
+    ArgumentsInvalid,
+    BudgetsUnknown,
+    NotEntitled,
+    RequestAltered,
+    SelfApproval,
+)
 from approvals.identity.models import Membership
 from approvals.identity.requester import Requester, Reviewer
 from approvals.models import ApprovalRequest, PolicyVersion, Vote
@@ -27,6 +35,7 @@ from policies.errors import PolicyError
 from policies.judge import judge
 from policies.rules import Document
 from policies.signature import Signature, signature_of
+from policies.usage import Usage
 from policies.verdicts import Require, Stage, Verdict, from_json
 
 
@@ -80,6 +89,7 @@ def check_sound(
         "the resource": (request.resource_id, action.resource_id(arguments)),
         "the amount": (request.amount_minor, money.minor if money else None),
         "the currency": (request.currency, money.currency if money else ""),
+        "whom it is about": (request.subjects, action.subject_ids(arguments, facts)),
         "the risk": (request.risk, action.risk),
         "the headline": (request.headline, action.headline(arguments, facts)[:300]),
     }
@@ -88,12 +98,27 @@ def check_sound(
         raise RequestAltered(what=" and ".join(wrong))
 
 
-def verdict(
-    action: actions.AnyAction, arguments: Arguments, facts: Facts, asker: Asker, at: datetime
-) -> tuple[Verdict, PolicyVersion | None]:
-    """What the tenant's policy in force says, and which one that is; needs a scope of that tenant."""
-    version = PolicyVersion.objects.filter(is_active=True).first()
-    return verdict_of(version, action, arguments, facts, asker, at), version
+def verdict_now(
+    request: ApprovalRequest,
+    action: actions.AnyAction,
+    arguments: Arguments,
+    facts: Facts,
+    at: datetime,
+    *,
+    in_turn: bool = False,
+) -> tuple[Verdict, PolicyVersion | None, dict[str, int]]:
+    """What the tenant's policy in force says to a request, which one that is, and the usage that it was told.
+
+    Needs a scope of that tenant. `in_turn` waits until nobody else approves what counts together with this request,
+    to the end of the transaction: then the usage is true until it is approved. Raises BudgetsBusy.
+    """
+    version, asker = in_force(), asker_in(request)
+    usages = usages_of(version, action.name)
+    it = budgets.counted_of(request.tenant_id, action, arguments, facts, asker, request.pk)
+    if in_turn:
+        budgets.wait_for_turn(usages, it)
+    usage = budgets.use(usages, it, at)
+    return verdict_of(version, action, arguments, facts, asker, at, usage), version, usage
 
 
 def verdict_of(
@@ -103,10 +128,45 @@ def verdict_of(
     facts: Facts,
     asker: Asker,
     at: datetime,
+    usage: Mapping[str, int],
 ) -> Verdict:
-    """What this version of a policy says. A human decides when there is none, or when it cannot be read."""
-    context = Context(arguments.model_dump(), facts.model_dump(), asker, at)
+    """What this version of a policy says. A human decides when there is none, or when it cannot be read.
+
+    `usage` has a value for each of `usages_of`.
+    """
+    money = action.amount(arguments)
+    about = (money.minor, money.currency) if money else (None, "")
+    context = Context(arguments.model_dump(), facts.model_dump(), asker, at, usage, *about)
     return judge(_document(version), action.name, context, fallback_role=action.owner)
+
+
+def in_force() -> PolicyVersion | None:
+    """The active version of the tenant in scope."""
+    return PolicyVersion.objects.filter(is_active=True).first()
+
+
+def usages_of(version: PolicyVersion | None, action_name: str) -> tuple[Usage, ...]:
+    """What this version counts of an action; () where it cannot be read, and then it is judged without."""
+    document = _document(version)
+    return document.usages(action_name) if document else ()
+
+
+def budgets_of(version: PolicyVersion | None, action_name: str) -> tuple[Usage, ...]:
+    """The same, to be kept. Raises BudgetsUnknown for a version with budgets that cannot be read."""
+    _check_readable(version)
+    return usages_of(version, action_name)
+
+
+def every_usage(version: PolicyVersion | None) -> tuple[Usage, ...]:
+    """What this version counts at all. Raises BudgetsUnknown."""
+    _check_readable(version)
+    document = _document(version)
+    return document.usage if document else ()
+
+
+def _check_readable(version: PolicyVersion | None) -> None:
+    if version and _document(version) is None and re.search(r"^usage\b", version.source, re.MULTILINE):
+        raise BudgetsUnknown
 
 
 def asker_of(requester: Requester) -> Asker:
@@ -235,7 +295,12 @@ def unfilled(stages: Iterable[Stage], roles: Mapping[UUID, set[str]]) -> tuple[S
 
 def signatures() -> dict[str, Signature]:
     """Every action's types, for a policy document to be checked against."""
-    return {action.name: signature_of(action.arguments, action.facts) for action in actions.every()}
+    return {
+        action.name: signature_of(
+            action.arguments, action.facts, subjects=action.subjects, moves_money=action.moves_money()
+        )
+        for action in actions.every()
+    }
 
 
 def _document(version: PolicyVersion | None) -> Document | None:

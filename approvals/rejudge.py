@@ -1,5 +1,6 @@
 """The rules' own verbs, in a worker: approve what asks for nobody, and judge anew what is no longer true."""
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -23,8 +24,8 @@ def approve_by_rule(request_id: UUID, tenant_id: UUID) -> None:
     """In a worker: judge again, and approve where the rule in force still asks for nobody.
 
     Where facts or verdict have changed, the request is judged anew as its next revision. One that asks for people is
-    theirs, whatever a rule says now. Raises NoAnswer, or RequestAltered for a row that contradicts itself, and
-    outbox.Postponed while a switch is on.
+    theirs, whatever a rule says now; where a budget has no room for it, people are asked. Raises NoAnswer, BudgetsBusy,
+    or RequestAltered for a row that contradicts itself, and outbox.Postponed while a switch is on.
     """
     with tenant_scope(tenant_id):
         request = ApprovalRequest.objects.select_related("tenant").get(pk=request_id)
@@ -39,12 +40,14 @@ def approve_by_rule(request_id: UUID, tenant_id: UUID) -> None:
         switches.check_goes_on(request)
         if not _asks_for_nobody(request) or switches.time_is_up(request):
             return
-        verdict, version = judge.verdict(action, arguments, facts, judge.asker_in(request), timezone.now())
+        verdict, version, usage = judge.verdict_now(
+            request, action, arguments, facts, timezone.now(), in_turn=True
+        )
         agrees = isinstance(verdict, AutoApprove) and request.facts_sha256 == digest(canonical(facts))
         if agrees:
             decide.approve(request, VALID_FOR, WORKER, request.trace_id, {"rule": verdict.rule})
         else:
-            _rejudge(request, verdict, version, facts)
+            _rejudge(request, verdict, version, facts, usage)
     decided(
         Vote.APPROVE,
         is_allowed=agrees,
@@ -73,9 +76,9 @@ def reopen(request_id: UUID, tenant_id: UUID) -> None:
         request = moves.locked(request_id)
         if request.status != Status.STALE:
             return
-        verdict, version = judge.verdict(action, arguments, facts, judge.asker_in(request), timezone.now())
+        verdict, version, usage = judge.verdict_now(request, action, arguments, facts, timezone.now())
         # In one statement: what is pending and asks for people is not the worker's to change any more.
-        if not moves.make(request, Status.PENDING, **_anew(request, verdict, version, facts)):
+        if not moves.make(request, Status.PENDING, **_anew(request, verdict, version, facts, usage)):
             raise MoveRefused(status=request.status, wanted=Status.PENDING)
         request.refresh_from_db()
         _tell_anew(request, verdict, "request.reopened")
@@ -85,15 +88,25 @@ def _asks_for_nobody(request: ApprovalRequest) -> bool:
     return request.status == Status.PENDING and isinstance(from_json(request.verdict), AutoApprove)
 
 
-def _rejudge(request: ApprovalRequest, verdict: Verdict, version: PolicyVersion | None, facts: Facts) -> None:
-    ApprovalRequest.objects.filter(pk=request.pk).update(**_anew(request, verdict, version, facts))
+def _rejudge(
+    request: ApprovalRequest,
+    verdict: Verdict,
+    version: PolicyVersion | None,
+    facts: Facts,
+    usage: Mapping[str, int],
+) -> None:
+    ApprovalRequest.objects.filter(pk=request.pk).update(**_anew(request, verdict, version, facts, usage))
     watching.moved(request)
     request.refresh_from_db()
     _tell_anew(request, verdict, "request.rejudged")
 
 
 def _anew(
-    request: ApprovalRequest, verdict: Verdict, version: PolicyVersion | None, facts: Facts
+    request: ApprovalRequest,
+    verdict: Verdict,
+    version: PolicyVersion | None,
+    facts: Facts,
+    usage: Mapping[str, int],
 ) -> dict[str, Any]:
     """The next revision, with fresh facts and the verdict on them: votes and the time to decide start again."""
     action, arguments, _ = judge.stored(request)
@@ -106,6 +119,8 @@ def _anew(
         "headline": action.headline(arguments, facts)[:300],
         "verdict": to_json(verdict),
         "policy_version": version,
+        "subjects": action.subject_ids(arguments, facts),
+        "usage": usage,
         **switches.time_from(
             now, verdict.expires_in if isinstance(verdict, Require) else EXPIRES_IN, request
         ),

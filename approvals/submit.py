@@ -3,15 +3,16 @@
 This is the agent's side of the house: nothing here can decide or execute.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID, uuid4
 
 from django.db import IntegrityError
 from django.utils import timezone
 
-from approvals import actions, backing, judge, limits, outbox, switches, watching
+from approvals import actions, backing, budgets, judge, limits, outbox, switches, watching
 from approvals.actions.contract import Arguments, Facts
 from approvals.audit.events import Actor, record
 from approvals.backing import Backing
@@ -31,6 +32,7 @@ from approvals.models import ApprovalRequest, PolicyVersion
 from approvals.payloads import canonical, digest, redact
 from approvals.states import Status, sources
 from approvals.tracing import span
+from policies.usage import Usage
 from policies.verdicts import EXPIRES_IN, AutoApprove, Deny, Require, Verdict, to_json
 
 
@@ -158,12 +160,15 @@ def _filed(
 ) -> Filed:
     reader = backing.reader(by.tenant_slug)
     facts = _looked_up(action, arguments, reader)
-    verdict = judge.verdict_of(version, action, arguments, facts, judge.asker_of(by), timezone.now())
+    now, asker = timezone.now(), judge.asker_of(by)
+    it = budgets.counted_of(by.tenant_id, action, arguments, facts, asker)
+    usage = _usage(judge.usages_of(version, action.name), it, by, now)
+    verdict = judge.verdict_of(version, action, arguments, facts, asker, now, usage)
     if isinstance(verdict, Deny):
         about = {"resource_id": action.resource_id(arguments), "policy_version": version and version.pk}
         raise Doomed(sentence=verdict.public, rule=verdict.rule, **about)
     try:
-        request = _write(action, arguments, facts, verdict, version, by, key, trace_id)
+        request = _write(action, arguments, facts, verdict, version, usage, by, key, trace_id)
         return Filed(request, repeated=False, backing_status=reader.last_status)
     except (IntegrityError, LimitReached) as error:
         if refusal := switches.filed_too_late(error, by):
@@ -173,6 +178,17 @@ def _filed(
         if repeated is None:
             raise
         return repeated
+
+
+def _usage(usages: Sequence[Usage], it: budgets.Counted, by: Requester, at: datetime) -> dict[str, int]:
+    """What was approved already, in one round trip, where the policy asks for it."""
+    if not usages:
+        return {}
+    wanted = budgets.question(usages, it, at)
+    rows = rows_in_scope(
+        budgets.USE, wanted, tenant_id=by.tenant_id, agent_id=by.agent_id, person_id=by.person_id
+    )
+    return budgets.answer(usages, rows)
 
 
 def _looked_up(action: actions.AnyAction, arguments: Arguments, reader: Backing) -> Facts:
@@ -191,6 +207,7 @@ def _write(
     facts: Facts,
     verdict: Verdict,
     version: PolicyVersion | None,
+    usage: Mapping[str, int],
     by: Requester,
     key: str | None,
     trace_id: str,
@@ -220,6 +237,8 @@ def _write(
         facts_read_at=now,
         verdict=to_json(verdict),
         policy_version=version,
+        subjects=action.subject_ids(arguments, facts),
+        usage=usage,
         created_at=now,
         expires_at=now + (verdict.expires_in if isinstance(verdict, Require) else EXPIRES_IN),
         trace_id=trace_id,

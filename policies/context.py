@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Literal
 
@@ -27,12 +27,19 @@ class Requester:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """`args` and `facts` as `model_dump()` gives them (Python values, not JSON); `now` with its time zone."""
+    """`args` and `facts` as `model_dump()` gives them (Python values, not JSON); `now` with its time zone.
+
+    `usage` has a value for each name that the document counts of the action. `amount_minor` is what the request would
+    move, in minor units of `currency`; None for nothing.
+    """
 
     args: Mapping[str, object]
     facts: Mapping[str, object]
     requester: Requester
     now: datetime
+    usage: Mapping[str, int] = field(default_factory=dict)
+    amount_minor: int | None = None
+    currency: str = ""
 
 
 def values_for(signature: Signature, context: Context) -> dict[str, object]:
@@ -42,6 +49,7 @@ def values_for(signature: Signature, context: Context) -> dict[str, object]:
         "facts": context.facts,
         "requester": asdict(context.requester),
         "now": context.now,
+        "usage": context.usage,
     }
     return {name: _value(name, variable, whole) for name, variable in signature.variables().items()}
 

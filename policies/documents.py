@@ -12,6 +12,7 @@ from .errors import PolicyError
 from .rules import Document, Judged, Requirement, Rule
 from .signature import Signature
 from .source import Path, Source
+from .usage import Usage, check, declared
 
 __all__ = ["Document", "PolicyError", "load", "shipped"]
 
@@ -19,6 +20,7 @@ _WORDS = (
     *("policy", "name", "actions", "rules", "when", "because", "then"),
     *("deny", "require", "role", "count", "one_from_each", "in_order", "expires_in", "valid_for"),
     *("step_up", "cooling_off", "escalate_after", "escalate_to", "channels"),
+    *("usage", "sums", "of", "per", "window", "cap"),
 )
 
 # One refusal is told at a time; a document that is wrong in every line must not cost more to refuse.
@@ -57,6 +59,8 @@ def load(
     """
     origin = Source(text, source)
     document = _validated(origin)
+    texts = {action: [rule.when for rule in entry.rules] for action, entry in document.actions.items()}
+    check(origin, document.usage, signatures, texts)
     judged = {}
     for action, entry in document.actions.items():
         path = ("actions", action)
@@ -65,10 +69,18 @@ def load(
             raise origin.error_at_key(path, message)
         _refuse_repeated_names(origin, path, entry.rules)
         _refuse_unknown_roles(origin, path, entry.rules, roles)
-        conditions = _conditions(origin, path, entry.rules, signatures[action])
+        signature = declared(signatures[action], document.usage, action)
+        conditions = _conditions(origin, path, entry.rules, signature)
         _refuse_unreachable(origin, path, entry.rules, conditions)
-        judged[action] = Judged(signatures[action], tuple(zip(entry.rules, conditions, strict=True)))
-    return document.ready(judged)
+        judged[action] = Judged(signature, tuple(zip(entry.rules, conditions, strict=True)))
+    return document.ready(judged, _usages(document, signatures))
+
+
+def _usages(document: Document, signatures: Mapping[str, Signature]) -> dict[str, tuple[Usage, ...]]:
+    return {
+        action: tuple(usage for usage in document.usage if usage.covers(action, signature))
+        for action, signature in signatures.items()
+    }
 
 
 def _validated(origin: Source) -> Document:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from .conditions import Condition
 from .context import Context, values_for
 from .rules import Document, Judged
-from .verdicts import Require, Stage, Verdict
+from .usage import rooms
+from .verdicts import AutoApprove, Require, Stage, Verdict
 
 FALLBACK_ROLE = "support_lead"
 
@@ -33,11 +34,14 @@ def judge(
     """The verdict of the first rule whose condition holds. Never raises.
 
     A human of the `fallback_role` decides when nothing matches or there is no policy for the action (rule
-    "default"), and on any error (rule "error", with the error's text for operators).
+    "default"), where a rule asks for nobody and a budget has no room (rule "budget"), and on any error (rule
+    "error", with the error's text for operators).
     """
     try:
         judged = document.judged(action) if document is not None else None
         verdict = _first_match(judged, context) if judged else None
+        if document is not None and isinstance(verdict, AutoApprove):
+            verdict = _within_budget(document, action, context, fallback_role, verdict)
     except Exception as error:
         # Fail closed, whatever broke: the worst outcome here is a question to a person.
         because = "The policy could not be evaluated, so a human decides."
@@ -71,6 +75,18 @@ def explain(document: Document | None, action: str, context: Context) -> tuple[R
 def _first_match(judged: Judged, context: Context) -> Verdict | None:
     values = values_for(judged.signature, context)
     return next((rule.verdict() for rule, condition in judged.rules if condition.holds(values)), None)
+
+
+def _within_budget(
+    document: Document, action: str, context: Context, role: str, verdict: AutoApprove
+) -> Verdict:
+    """No rule spends what a cap does not leave; people see what is left, and decide when."""
+    found = rooms(document.usages(action), context.usage, context.amount_minor, context.currency)
+    over = [str(room) for room in found if room.is_over]
+    if not over:
+        return verdict
+    because = f"{' '.join(over)} So a human decides."
+    return Require(stages=(Stage(role, 1),), because=because, rule="budget")
 
 
 def _answer(judged: Judged, condition: Condition, context: Context) -> tuple[bool | None, str | None]:

@@ -7,7 +7,6 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import cached_property
 from typing import Annotated, Literal, Self
 
@@ -25,15 +24,15 @@ from pydantic import (
 )
 
 from .conditions import Condition
+from .durations import written
 from .signature import Signature
+from .usage import Usage
 from .verdicts import EXPIRES_IN, VALID_FOR, AutoApprove, Deny, Duration, Escalation, Require, Stage, Verdict
 
 FORMAT = 1
 LONGEST_SENTENCE = 500
 # The names of the verdicts that no rule gave; see judge.py.
-RESERVED_NAMES = frozenset({"default", "error"})
-
-_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+RESERVED_NAMES = frozenset({"budget", "default", "error"})
 
 
 def _format(number: int) -> int:
@@ -56,18 +55,11 @@ def _sentence(text: str) -> str:
     return sentence
 
 
-def _duration(text: object) -> timedelta:
-    match = re.fullmatch(r"([1-9][0-9]{0,3})([mhd])", str(text))
-    if match is None:
-        raise ValueError("Write a duration as a number and a unit: 30m, 24h or 7d.")
-    return timedelta(**{_UNITS[match[2]]: int(match[1])})
-
-
 Name = Annotated[str, AfterValidator(_name)]
 Sentence = Annotated[str, AfterValidator(_sentence)]
 # As an operator named the receiver.
 Channel = Annotated[str, Field(min_length=1, max_length=100)]
-WrittenDuration = Annotated[Duration, BeforeValidator(_duration)]
+WrittenDuration = Annotated[Duration, BeforeValidator(written)]
 
 
 class _Part(BaseModel):
@@ -246,8 +238,10 @@ class Document(_Part):
     policy: Annotated[int, AfterValidator(_format)]
     name: Name
     actions: Annotated[Mapping[str, ActionRules], Field(min_length=1)]
+    usage: Annotated[tuple[Usage, ...], Field(max_length=100)] = ()
 
     _judged: Mapping[str, Judged] = PrivateAttr(default_factory=dict)
+    _usages: Mapping[str, tuple[Usage, ...]] = PrivateAttr(default_factory=dict)
 
     def judged(self, action: str) -> Judged | None:
         """The action's rules with their conditions, or None where the document does not speak of the action.
@@ -258,10 +252,14 @@ class Document(_Part):
             return None
         return self._judged[action]
 
-    def ready(self, judged: Mapping[str, Judged]) -> Self:
-        """The same document with its checked conditions, one entry an action."""
+    def usages(self, action: str) -> tuple[Usage, ...]:
+        """What is counted of the action, and of the others with it, whether or not rules speak of it."""
+        return self._usages.get(action, ())
+
+    def ready(self, judged: Mapping[str, Judged], usages: Mapping[str, tuple[Usage, ...]]) -> Self:
+        """The same document with its checked conditions, and what is counted of each action."""
         copy = self.model_copy()
-        copy._judged = dict(judged)
+        copy._judged, copy._usages = dict(judged), dict(usages)
         return copy
 
     @cached_property

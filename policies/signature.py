@@ -11,7 +11,7 @@ null. When an optional model is null, each of its fields is null.
 
 import types
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -46,34 +46,55 @@ _SCALARS: dict[Any, Scalar] = {int: "int", str: "str", bool: "bool", float: "flo
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """One action's types. Keys are dotted paths inside the model, without the leading `args.` or `facts.`."""
+    """One action's types. Keys are dotted paths inside the model, without the leading `args.` or `facts.`.
+
+    `subjects` are whom or what the action says it is about (`customer`, `order`); `usage` is what the document that
+    is being read counts of it (usage.py).
+    """
 
     args: Mapping[str, Variable]
     facts: Mapping[str, Variable]
+    subjects: frozenset[str] = frozenset()
+    moves_money: bool = False
+    usage: Mapping[str, Variable] = field(default_factory=dict)
 
     def variables(self) -> dict[str, Variable]:
         """Every name a condition may use, in full (`args.amount_minor`), with its type."""
         named = {f"args.{path}": variable for path, variable in self.args.items()}
         named |= {f"facts.{path}": variable for path, variable in self.facts.items()}
+        named |= {f"usage.{name}": variable for name, variable in self.usage.items()}
         return named | dict(COMMON)
 
 
-def signature_of(arguments: type[BaseModel], facts: type[BaseModel]) -> Signature:
+def signature_of(
+    arguments: type[BaseModel],
+    facts: type[BaseModel],
+    *,
+    subjects: Mapping[str, str] | None = None,
+    moves_money: bool = False,
+) -> Signature:
     """Derive the types of an action from its two models.
 
     Knows int, str, bool, float, datetime, Literal and StrEnum of text, nested models, list and
-    `tuple[X, ...]` of those, and `X | None`. A list may not be null, and neither may its elements. Raises
-    TypeError, naming the field, for any other type: a condition could not be checked.
+    `tuple[X, ...]` of those, and `X | None`. A list may not be null, and neither may its elements. `subjects` says
+    where the id of each stands, such as `facts.customer_id`. Raises TypeError, naming the field, for any other type: a
+    condition could not be checked.
     """
-    return Signature(args=dict(_fields(arguments, ())), facts=dict(_fields(facts, ())))
+    args, looked_up = dict(_fields(arguments, ())), dict(_fields(facts, ()))
+    signature = Signature(args, looked_up, frozenset(subjects or ()), moves_money)
+    known = signature.variables()
+    for subject, path in (subjects or {}).items():
+        if known.get(path) != Variable("str"):
+            raise TypeError(f"the {subject} is {path}, which is no text that is always there")
+    return signature
 
 
 def _fields(model: type[BaseModel], inside: Models) -> Iterator[tuple[str, Variable]]:
     if model in inside:
         raise TypeError(f"{model.__name__} contains itself; only a type with an end can be checked")
-    for name, field in model.model_fields.items():
+    for name, info in model.model_fields.items():
         try:
-            for path, variable in _paths(field.annotation, (*inside, model)):
+            for path, variable in _paths(info.annotation, (*inside, model)):
                 yield f"{name}.{path}" if path else name, variable
         except TypeError as error:
             raise TypeError(f"{model.__name__}.{name}: {error}") from None

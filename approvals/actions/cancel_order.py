@@ -44,6 +44,7 @@ class CancelOrder(Action[CancelArguments, CancelFacts]):
     )
     inverse = NotReversible("A cancelled order cannot be opened again; the customer has to order anew.")
     thing = "order"
+    subjects = {"customer": "facts.customer_id", "order": "args.order_id"}
     arguments = CancelArguments
     facts = CancelFacts
 

@@ -55,6 +55,7 @@ class ChangeShippingAddress(Action[AddressArguments, AddressFacts]):
     )
     inverse = "change_shipping_address"
     thing = "order"
+    subjects = {"customer": "facts.customer_id", "order": "args.order_id"}
     arguments = AddressArguments
     facts = AddressFacts
 

@@ -1,7 +1,11 @@
 """What an action declares: the contract that each file in this folder fills in."""
 
+import re
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import reduce
+from hashlib import sha256
 from typing import Annotated, Any, ClassVar, Generic, Literal, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -103,6 +107,9 @@ class Action(ABC, Generic[A, F]):
     """What is changed, in a word: order, payment, customer."""
     thing_found_by: ClassVar[str] = ""
     """A sentence for an agent that named a thing which is not there: where it finds the id."""
+    subjects: ClassVar[Mapping[str, str]] = {}
+    """Whom it is about, for budgets: where the id of the `customer` and of the `order` stands, such as
+    `facts.customer_id`. Always a text that is there; what is not named, no budget can tell apart."""
     arguments: type[A]
     facts: type[F]
 
@@ -125,6 +132,15 @@ class Action(ABC, Generic[A, F]):
         """
         return ()
 
+    def moves_money(self) -> bool:
+        """Whether `amount` was filled in."""
+        return type(self).amount is not Action.amount
+
+    def subject_ids(self, arguments: A, facts: F) -> dict[str, str]:
+        """The ids behind `subjects`. One that could not be an index's key stands as its digest."""
+        known = {"args": arguments, "facts": facts}
+        return {subject: _plain(str(_at(known, path))) for subject, path in self.subjects.items()}
+
     @abstractmethod
     def look_up(self, arguments: A, reader: Backing) -> F:
         """The facts, read with a credential that cannot write. Raises as `Backing.one` does."""
@@ -139,6 +155,16 @@ class Action(ABC, Generic[A, F]):
 
 
 AnyAction: TypeAlias = Action[Any, Any]
+
+
+def _at(known: Mapping[str, object], path: str) -> object:
+    room, *names = path.split(".")
+    return reduce(getattr, names, known[room])
+
+
+def _plain(identifier: str) -> str:
+    is_plain = re.fullmatch(r"[\x20-\x7e]{1,200}", identifier)
+    return identifier if is_plain else sha256(identifier.encode(errors="surrogatepass")).hexdigest()
 
 
 def find_operation(reader: Backing, kind: str, reference: str, done: str) -> Receipt | None:

@@ -47,6 +47,7 @@ class IssueStoreCredit(Action[CreditArguments, CreditFacts]):
     inverse = NotReversible("The customer may spend the credit at once, and no request here takes it back.")
     thing = "customer"
     thing_found_by = "lookup_order gives an order's customer_id."
+    subjects = {"customer": "args.customer_id"}
     arguments = CreditArguments
     facts = CreditFacts
 

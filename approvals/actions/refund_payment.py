@@ -58,6 +58,7 @@ class RefundPayment(Action[RefundArguments, RefundFacts]):
     inverse = NotReversible("A refund leaves for the customer's bank; only the customer can pay again.")
     thing = "payment"
     thing_found_by = "lookup_order gives an order's payment_id."
+    subjects = {"customer": "facts.customer_id", "order": "facts.order_id"}
     arguments = RefundArguments
     facts = RefundFacts
 

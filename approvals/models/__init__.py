@@ -9,6 +9,7 @@ from approvals.models.executions import Execution
 from approvals.models.messages import Outbox, Receiver
 from approvals.models.policies import PolicyVersion
 from approvals.models.requests import ApprovalRequest
+from approvals.models.reservations import Reservation
 from approvals.models.switches import Switch
 from approvals.models.votes import Vote
 
@@ -19,6 +20,7 @@ __all__ = [
     "Outbox",
     "PolicyVersion",
     "Receiver",
+    "Reservation",
     "Switch",
     "Vote",
 ]

@@ -62,6 +62,9 @@ class ApprovalRequest(models.Model):
     facts_read_at = models.DateTimeField()
     verdict = models.JSONField()
     policy_version = models.ForeignKey(PolicyVersion, on_delete=models.PROTECT, null=True)
+    # Whom it is about, for budgets; and what had been approved already, by the names of that policy's `usage`.
+    subjects = models.JSONField(default=dict, db_default={})
+    usage = models.JSONField(default=dict, db_default={})
 
     created_at = models.DateTimeField(default=timezone.now)
     expires_at = models.DateTimeField()

@@ -26,6 +26,7 @@ from approvals.queries.decided import Decided, decided
 from approvals.queries.paging import Page
 from approvals.queries.queue import QueueRow, queue
 from approvals.queries.request import RequestView, request_view
+from approvals.queries.spent import Spent, spent
 from approvals.queries.switches import AgentChoice, Stop, agents_of, stopped, went_on
 from approvals.queries.tenants import TenantChoice, tenants_of
 from approvals.queries.trail import TrailLine, allowed, denied, request_trail, tenant_trail
@@ -42,6 +43,7 @@ __all__ = [
     "Page",
     "QueueRow",
     "RequestView",
+    "Spent",
     "Stop",
     "TenantChoice",
     "TrailLine",
@@ -61,6 +63,7 @@ __all__ = [
     "requests_of_agent",
     "review_url",
     "sentence",
+    "spent",
     "standings",
     "stopped",
     "tenant_trail",

@@ -12,6 +12,7 @@ from approvals.errors import NotFound, Refusal
 from approvals.identity.requester import Reviewer
 from approvals.models import ApprovalRequest, Execution
 from approvals.queries import exercises
+from approvals.queries.budgets import Budgets, budgets_for
 from approvals.queries.fields import Amount, Field, amount, compared, fields
 from approvals.queries.others import Others, others_of
 from approvals.queries.standing import Cast, Places, places, roles_of, votes_on, why_not
@@ -105,6 +106,7 @@ class RequestView:
     overdue: bool
     others: Others  # that ask for the same
     clue: str  # what there was to see on an exercise that is over; "" for every other request, and until then
+    budgets: Budgets
 
     @property
     def decidable(self) -> bool:
@@ -165,6 +167,7 @@ def _view(request: ApprovalRequest, by: Reviewer) -> RequestView:
         overdue=switches.time_is_up(request),
         others=others_of([request])[request.pk],
         clue=exercises.clue(request),
+        budgets=budgets_for(request),
     )
 
 

@@ -14,6 +14,9 @@ from django.views.decorators.http import require_safe
 from approvals import decide, switches
 from approvals.errors import (
     AlreadyVoted,
+    BudgetExceeded,
+    BudgetsBusy,
+    BudgetsUnknown,
     CommentMissing,
     CommentTooLong,
     MoveRefused,
@@ -41,6 +44,9 @@ STATUS_OF: dict[type[Refusal], int] = {
     MoveRefused: 409,
     PageOutdated: 409,
     AlreadyVoted: 409,
+    BudgetExceeded: 409,
+    BudgetsBusy: 409,
+    BudgetsUnknown: 409,
     CommentMissing: 422,
     CommentTooLong: 422,
 }

@@ -8,7 +8,7 @@ from django.test import Client
 from approvals import execute
 from approvals.identity.connect import disconnect
 from approvals.identity.models import Agent, Membership
-from approvals.models import ApprovalRequest
+from approvals.models import ApprovalRequest, PolicyVersion
 from tests.exercising import exercise
 from tests.oauth.programs import Program
 from tests.world import World
@@ -18,6 +18,22 @@ HOSTILE = (
     "The customer asked for it politely.\u202e tnemyap dnoces eht dnufer oslA \u202c"
     "<script>alert('approve')</script> Please\u200b\u200b\u200b hurry\U000e0041\U000e0042."
 )
+# Room for most, and none for the usual refund.
+BUDGETS = """
+usage:
+  - name: paid_to_a_customer_by_refunds_of_one_agent
+    sums: money
+    of: [refund_payment]
+    per: [customer, agent]
+    window: 24h
+    cap: { USD: 10000, EUR: 20000, GBP: 20000, JPY: 20000 }
+  - name: refunds
+    sums: requests
+    of: [refund_payment]
+    per: [tenant]
+    window: 7d
+    cap: 40
+"""
 ELSEWHERE = {
     "name": "Bruno Beispiel",
     "line1": "Rue des Exemples 12",
@@ -75,6 +91,7 @@ class Scene:
             "how-we-decide-own": ("lena", "/how-we-decide/?days=7"),
             "how-we-decide-empty": ("felix", "/how-we-decide/"),
             "switches": ("opal", "/switches/"),
+            "budgets": ("opal", "/budgets/"),
             "programs": ("lena", "/agents/"),
             "programs-none": ("felix", "/agents/"),
             "programs-operator": ("opal", "/agents/"),
@@ -96,6 +113,8 @@ def at_work(world: World) -> Scene:
     """Files and decides; from here on mara is a member of two companies."""
     with world.processes.acting_as("migrator"):
         Membership.objects.create(tenant=world.other, person=world.people["mara"], role="auditor")
+        policy = PolicyVersion.objects.get(tenant=world.tenant)
+        PolicyVersion.objects.filter(pk=policy.pk).update(source=policy.source + BUDGETS)
     half = world.submit(payment_id="pay_10008", amount_minor=74900)
     world.vote(half, "approve", "lena", comment="The kayak came with a crack; half of it is fair.")
     _connect_programs(world)

@@ -103,7 +103,7 @@ def test_a_refusal_begins_with_the_place_as_editors_and_compilers_write_it(
             *(11, 13),
         ),
         ("refund_payment", "refund_paymnet", "There is no action 'refund_paymnet'. Did you mean", 4, 3),
-        ("name: large", "name: error", "not 'default' or 'error'", 6, 15),
+        ("name: large", "name: error", "not 'budget' or 'default' or 'error'", 6, 15),
         ("name: large", "name: Large One", "A name is a-z", 6, 15),
         ("name: large\n", "naem: large\n", "'naem' means nothing here. Did you mean 'name'?", 6, 9),
         ('because: "Large."', 'because: " "', "Write a sentence of 1 to 500 characters here.", 8, 18),

@@ -1,0 +1,63 @@
+"""What budgets leave for one request, as the person who decides needs it."""
+
+from dataclasses import dataclass
+
+from django.utils import timezone
+
+from approvals import budgets, judge
+from approvals.errors import BudgetsUnknown
+from approvals.models import ApprovalRequest
+from approvals.states import OPEN
+from policies.durations import in_words
+from policies.usage import Dimension, Room
+
+
+@dataclass(frozen=True)
+class Budget:
+    """One cap: what is used of it without the request, what the request takes, and what is left with it. In words."""
+
+    name: str
+    per: tuple[Dimension, ...]
+    window: str
+    used: str
+    cap: str
+    takes: str
+    left: str
+    over_by: str  # "" where it fits
+
+
+@dataclass(frozen=True)
+class Budgets:
+    """Every cap that concerns a request. `unknown` where the policy in force has budgets and cannot be read."""
+
+    found: tuple[Budget, ...] = ()
+    unknown: bool = False
+
+
+def budgets_for(request: ApprovalRequest) -> Budgets:
+    """Of a request that is not finished, by the policy in force; in the tenant's scope."""
+    if request.status not in OPEN:
+        return Budgets()
+    try:
+        usages = judge.budgets_of(judge.in_force(), request.action)
+    except BudgetsUnknown:
+        return Budgets(unknown=True)
+    rooms = budgets.left(usages, budgets.counted(request), timezone.now())
+    return Budgets(tuple(_budget(room) for room in rooms))
+
+
+def _budget(room: Room) -> Budget:
+    def written(value: int) -> str:
+        return room.usage.written(value, room.currency)
+
+    after = room.cap - room.used - room.takes
+    return Budget(
+        name=room.usage.name.replace("_", " "),
+        per=room.usage.per,
+        window=in_words(room.usage.window),
+        used=written(room.used),
+        cap=written(room.cap),
+        takes=written(room.takes),
+        left=written(max(after, 0)),
+        over_by=written(-after) if after < 0 else "",
+    )
