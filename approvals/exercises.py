@@ -41,6 +41,7 @@ class _Exercise:
     canary: Canary[Any, Any]
     verdict: Require
     version: PolicyVersion | None
+    usage: dict[str, int]
 
 
 def turn_on(tenant: Tenant, *, owner: Person, name: str) -> CanarySetting:
@@ -137,9 +138,12 @@ def _chosen(tenant: Tenant, by: Requester, now: datetime) -> _Exercise:
     version = PolicyVersion.objects.filter(tenant=tenant, is_active=True).first()
     offered = [(action, canary) for action in actions.every() for canary in action.canaries(currency)]
     for action, canary in _dice.sample(offered, len(offered)):
-        verdict = judge.verdict_of(version, action, canary.arguments, canary.facts, judge.asker_of(by), now)
+        # Nothing was ever approved for the made-up names in it.
+        usage = {usage.name: 0 for usage in judge.usages_of(version, action.name)}
+        asker = judge.asker_of(by)
+        verdict = judge.verdict_of(version, action, canary.arguments, canary.facts, asker, now, usage)
         if isinstance(verdict, Require):
-            return _Exercise(action, canary, verdict, version)
+            return _Exercise(action, canary, verdict, version, usage)
     raise NoExercise(tenant=tenant.slug)
 
 
@@ -162,6 +166,8 @@ def _write(exercise: _Exercise, by: Requester, now: datetime) -> ApprovalRequest
         risk=action.risk,
         amount_minor=money.minor if money else None,
         currency=money.currency if money else "",
+        subjects=action.subject_ids(arguments, facts),
+        usage=exercise.usage,
         facts=computed,
         facts_sha256=digest(computed),
         facts_read_at=now,
