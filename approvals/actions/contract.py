@@ -3,11 +3,14 @@
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Generic, Literal, TypeAlias, TypeVar
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from approvals import backing
 from approvals.backing import Backing
 from approvals.errors import NoAnswer
+from policies.verdicts import Verdict
 
 Reason = Annotated[
     str,
@@ -75,6 +78,8 @@ class Action(ABC, Generic[A, F]):
     """One kind of sensitive write."""
 
     name: ClassVar[str]
+    asked_by: ClassVar[Literal["agent", "person"]] = "agent"
+    """Who may ask for it: agents by its tool, or people on our pages, and then no agent is offered it."""
     tool: ClassVar[str]
     title: ClassVar[str]
     description: ClassVar[str]
@@ -105,6 +110,22 @@ class Action(ABC, Generic[A, F]):
     def amount(self, arguments: A) -> Money | None:
         """The money that would move, if any."""
         return None
+
+    def editor(self, arguments: A, facts: F) -> UUID | None:
+        """The person who wrote what is asked for, where that is somebody else's work: no judge of it."""
+        return None
+
+    def at_least(self, arguments: A, facts: F) -> Verdict | None:
+        """What holds whatever a policy says: a document can ask for more than this, and never for less."""
+        return None
+
+    def reader(self, tenant_slug: str) -> Backing:
+        """Where the facts are: the company's API, with a credential that can only read."""
+        return backing.reader(tenant_slug)
+
+    def writer(self, tenant_slug: str) -> Backing:
+        """Where it is done: the company's API, with a credential that can write."""
+        return backing.writer(tenant_slug)
 
     @abstractmethod
     def look_up(self, arguments: A, reader: Backing) -> F:

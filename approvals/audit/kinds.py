@@ -49,6 +49,7 @@ KINDS: dict[str, str] = {
     "switch.turned_off": "An operator let it go on again.",
     "execution.held": "A switch is on, so the approved action was not carried out yet.",
     "request.extended": "A switch had held the request; its deadline moved on by that time.",
+    "policy.proposed": "A person proposed a policy version. It is not in force.",
     "policy.activated": "A policy version came into force.",
     "seed.loaded": "The data to start with was loaded.",
 }
@@ -69,6 +70,11 @@ KINDS_OF: dict[str, frozenset[str]] = {
         {
             "vote.cast",
             "vote.refused",
+            "request.created",
+            "request.repeated",
+            "request.refused",
+            "limit.reached",
+            "policy.proposed",
             "request.approved",
             "request.denied",
             "access.denied",
@@ -98,6 +104,7 @@ KINDS_OF: dict[str, frozenset[str]] = {
             "execution.failed",
             "execution.uncertain",
             "execution.reconciled",
+            "policy.activated",
             "notification.delivered",
             "notification.failed",
         }
