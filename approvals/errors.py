@@ -159,7 +159,7 @@ class RequestAltered(Refusal):
 
 
 class CommentMissing(Refusal):
-    """A denial needs a reason of at least 3 characters: the agent is told it."""
+    """A denial needs a reason of at least 3 characters: whoever asked is told it."""
 
 
 class CommentTooLong(Refusal):

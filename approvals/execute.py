@@ -323,7 +323,7 @@ def _uncertain(claim: Claim, error: Exception) -> None:
         detail, status = _what_happened(error), error.details.get("status")
     with tenant_scope(claim.request.tenant_id):
         _fence(claim, finished_at=timezone.now(), outcome="uncertain", backing_status=status, detail=detail)
-        _doubt(claim.request, "The company's system did not answer.")
+        _doubt(claim.request, f"{actions.get(claim.request.action).where} did not answer.")
 
 
 def _give_back(claim: Claim, action: actions.AnyAction, arguments: Arguments, reason: str) -> None:

@@ -66,6 +66,7 @@ class ActivatePolicy(Action[ActivateArguments, ActivateFacts]):
     )
     inverse = NAME
     thing = "policy"
+    where = "Our own database"
     arguments = ActivateArguments
     facts = ActivateFacts
 

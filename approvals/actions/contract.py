@@ -96,6 +96,8 @@ class Action(ABC, Generic[A, F]):
     """What is changed, in a word: order, payment, customer."""
     thing_found_by: ClassVar[str] = ""
     """A sentence for an agent that named a thing which is not there: where it finds the id."""
+    where: ClassVar[str] = "The company's system"
+    """What is asked and written, as pages tell of it where it gave no answer."""
     arguments: type[A]
     facts: type[F]
 

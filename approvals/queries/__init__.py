@@ -23,6 +23,14 @@ from approvals.queries.connected import (
 )
 from approvals.queries.decided import Decided, decided
 from approvals.queries.paging import Page
+from approvals.queries.policies import (
+    PolicyChange,
+    PolicyRow,
+    PolicyView,
+    policies,
+    policy_in_force,
+    policy_view,
+)
 from approvals.queries.queue import QueueRow, queue
 from approvals.queries.request import RequestView, request_view
 from approvals.queries.switches import AgentChoice, Stop, agents_of, stopped, went_on
@@ -38,6 +46,9 @@ __all__ = [
     "Connected",
     "Decided",
     "Page",
+    "PolicyChange",
+    "PolicyRow",
+    "PolicyView",
     "QueueRow",
     "RequestView",
     "Stop",
@@ -51,6 +62,9 @@ __all__ = [
     "connected_by",
     "decided",
     "denied",
+    "policies",
+    "policy_in_force",
+    "policy_view",
     "queue",
     "request_of_agent",
     "request_trail",

@@ -13,6 +13,7 @@ from approvals.identity.requester import Reviewer
 from approvals.models import ApprovalRequest, Execution
 from approvals.queries.fields import Amount, Field, amount, compared, fields
 from approvals.queries.others import Others, others_of
+from approvals.queries.policies import PolicyChange, change_asked
 from approvals.queries.standing import Cast, Places, places, roles_of, votes_on, why_not
 from approvals.queries.trail import denied
 from approvals.states import Status, sources
@@ -103,6 +104,8 @@ class RequestView:
     refusal: Refusal | None
     overdue: bool
     others: Others  # that ask for the same
+    is_by_person: bool  # who asked on our pages, about our own records
+    change: PolicyChange | None  # of the policy, where that is what is asked for
 
     @property
     def decidable(self) -> bool:
@@ -162,6 +165,8 @@ def _view(request: ApprovalRequest, by: Reviewer) -> RequestView:
         refusal=why_not(by, request, votes),
         overdue=switches.time_is_up(request),
         others=others_of([request])[request.pk],
+        is_by_person=request.person_id is not None,
+        change=change_asked(request),
     )
 
 

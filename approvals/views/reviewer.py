@@ -26,7 +26,7 @@ from approvals.errors import (
     SelfApproval,
 )
 from approvals.identity.requester import Reviewer
-from approvals.models import Vote
+from approvals.models import ApprovalRequest, Vote
 from approvals.queries import decided, queue, request_view
 from approvals.states import Status
 from approvals.views.access import member, show
@@ -98,8 +98,7 @@ def decide_page(request: HttpRequest, by: Reviewer, request_id: UUID) -> HttpRes
     except Refusal as refusal:
         status = STATUS_OF[type(refusal)]
         return _page(request, by, request_id, comment=choice["comment"], problem=str(refusal), status=status)
-    is_held = switches.is_held(decided_one)
-    messages.success(request, _said(choice["decision"], Status(decided_one.status), is_held=is_held))
+    messages.success(request, _said(choice["decision"], decided_one))
     return redirect("request", request_id)
 
 
@@ -132,7 +131,10 @@ def _page(
     return show(request, "reviewer/request.html", context, status=status)
 
 
-def _said(decision: str, status: Status, *, is_held: bool) -> str:
+def _said(decision: str, request: ApprovalRequest) -> str:
+    status, is_held = Status(request.status), switches.is_held(request)
+    if decision == Vote.DENY and request.person_id:
+        return _("You denied this request. Whoever asked can read your reason; nothing is done.")
     if decision == Vote.DENY:
         return _("You denied this request. The agent is told your reason; nothing is done.")
     if status == Status.APPROVED and is_held:
