@@ -189,7 +189,11 @@ def _activated(arguments: ActivateArguments, tenant_id: UUID, reference: str) ->
 
 def _done(reference: str) -> Receipt | None:
     """What this request has done already, if it has; in the tenant's scope."""
-    done = PolicyActivation.objects.filter(request_id=reference).annotate(number=F("version__number")).first()
+    done = (
+        PolicyActivation.objects.filter(request_id=UUID(reference))
+        .annotate(number=F("version__number"))
+        .first()
+    )
     return _receipt(done.number) if done else None
 
 

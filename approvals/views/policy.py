@@ -104,8 +104,8 @@ def propose_page(request: HttpRequest, by: Reviewer) -> HttpResponse:
     if request.method != "POST":
         base = request.GET.get("from", "")
         shown = policy_view(_number(base), by) if base else policy_in_force(by)
-        typed = {"text": shown.source, "based_on": shown.row.number} if shown else {}
-        return show(request, "policy/propose.html", {"typed": typed, **_may(by)})
+        begun = {"text": shown.source, "based_on": shown.row.number} if shown else {}
+        return show(request, "policy/propose.html", {"typed": begun, **_may(by)})
     form = ProposalForm(request.POST)
     if not form.is_valid():
         raise BadRequest  # no page of ours sends such a form
