@@ -4,6 +4,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from django.conf import settings
 from django.db import connection
 
 from approvals import actions, execute, outbox, policy_versions, submit
@@ -11,9 +12,11 @@ from approvals.actions import activate_policy
 from approvals.audit.models import Event
 from approvals.database import tenant_scope
 from approvals.errors import (
+    ActivatedMeanwhile,
     BecauseMissing,
     Doomed,
     InForceAlready,
+    LimitReached,
     NotEntitled,
     NotFound,
     PageOutdated,
@@ -23,6 +26,7 @@ from approvals.errors import (
     SelfApproval,
 )
 from approvals.identity.models import Membership
+from approvals.identity.requester import Requester
 from approvals.models import ApprovalRequest, PolicyActivation, PolicyVersion
 from approvals.payloads import digest
 from policies.documents import shipped
@@ -191,7 +195,7 @@ def test_people_ask_on_pages_for_nothing_that_agents_ask_for(world: World) -> No
     request = asked(world)
     with world.processes.acting_as("web"), tenant_scope(world.tenant.pk):
         person = ApprovalRequest.objects.get(pk=request.pk)
-    by = submit.Requester(
+    by = Requester(
         world.tenant.pk, world.tenant.slug, "Paul", owner_id=person.owner_id, person_id=person.person_id
     )
     with world.processes.acting_as("web"), pytest.raises(NotFound):
@@ -251,6 +255,25 @@ def test_a_stop_of_everything_leaves_people_the_repair_of_the_policy(world: Worl
     assert in_force(world) == 2
     with world.processes.acting_as("web"):
         switches.turn_off(switch.pk, by=world.reviewer("opal"))
+
+
+def test_agents_that_fill_their_companys_limit_keep_nobody_from_the_policy(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "LIMIT_TENANT_PENDING", 1)
+    monkeypatch.setattr(settings, "LIMIT_TENANT_REQUESTS_A_DAY", 1)
+    world.submit()
+    assert asked(world).status == "pending"
+
+
+def test_one_person_asks_no_more_than_one_agent_may(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "LIMIT_AGENT_PENDING", 1)
+    asked(world)
+    for _ in range(2):  # a person is no loop: each is told on the trail
+        with pytest.raises(LimitReached):
+            ask(world, 2)
+    assert world.events().count("limit.reached") == 2
+    assert ask(world, 2, by="olga").status == "pending"
 
 
 def test_what_can_not_be_read_any_more_is_refused_before_anybody_is_asked(world: World) -> None:
@@ -458,7 +481,7 @@ def test_the_wall_alone_keeps_the_second_of_two_activations_out(world: World) ->
     action = activate_policy.ACTION
     arguments = action.arguments.model_validate_json(late.arguments)
     facts = action.facts.model_validate_json(late.facts)
-    with world.processes.acting_as("worker"), pytest.raises(activate_policy.ActivatedMeanwhile):
+    with world.processes.acting_as("worker"), pytest.raises(ActivatedMeanwhile):
         action.execute(
             arguments, facts, action.writer(world.tenant.slug), key=str(late.pk), reference=str(late.pk)
         )

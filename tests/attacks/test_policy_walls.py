@@ -5,6 +5,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
+from psycopg.types.json import Jsonb
 
 from approvals.models import ApprovalRequest
 from policies.documents import shipped
@@ -207,7 +208,7 @@ def copied(world: World, process: str, request: ApprovalRequest, serves: str, **
     fresh = {"id": str(uuid4()), "idempotency_key": str(uuid4()), **changes}
     with world.processes.cursor(process) as shell:
         person(world, shell, serves)
-        shell.execute(COPY, (psycopg.types.json.Jsonb(fresh), request.pk))
+        shell.execute(COPY, (Jsonb(fresh), request.pk))
         return shell.rowcount
 
 
