@@ -208,7 +208,7 @@ def test_an_activation_is_a_request_with_what_would_change(world: World) -> None
     assert (request.status, request.resource_id, request.risk) == ("pending", "policy", "high")
     assert request.editor_id == world.people["paul"].pk
     assert request.headline == (
-        "Put policy version 2 in force, in the place of version 1: 1 lines added, 1 removed"
+        "Put policy version 2 in force, in the place of version 1: 1 line added, 1 removed"
     )
     assert (facts["active_number"], facts["active_source_sha256"]) == (1, digest(shipped()))
     assert (facts["lines_added"], facts["lines_removed"], facts["loads"]) == (1, 1, True)

@@ -75,8 +75,9 @@ class ActivatePolicy(Action[ActivateArguments, ActivateFacts]):
 
     def headline(self, arguments: ActivateArguments, facts: ActivateFacts) -> str:
         before = f"in the place of version {facts.active_number}" if facts.active_number else "where none is"
-        lines = f"{facts.lines_added} lines added, {facts.lines_removed} removed"
-        return f"Put policy version {arguments.number} in force, {before}: {lines}"
+        added = f"{facts.lines_added} line{'' if facts.lines_added == 1 else 's'} added"
+        changed = f"{added}, {facts.lines_removed} removed"
+        return f"Put policy version {arguments.number} in force, {before}: {changed}"
 
     def editor(self, arguments: ActivateArguments, facts: ActivateFacts) -> UUID | None:
         return UUID(facts.author_id) if facts.author_id else None
