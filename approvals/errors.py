@@ -117,6 +117,10 @@ class NotReached(NoAnswer):
     """The company's system could not be reached, so nothing was done. Try again in a minute."""
 
 
+class ActivatedMeanwhile(NotReached):
+    """Another policy version came into force meanwhile, so nothing was done."""
+
+
 class TryLater(CountersignError):
     """The company's system asks to wait {seconds} s. Try again then."""
 
@@ -169,11 +173,35 @@ class RequestAltered(Refusal):
 
 
 class CommentMissing(Refusal):
-    """A denial needs a reason of at least 3 characters: the agent is told it."""
+    """A denial needs a reason of at least 3 characters: whoever asked is told it."""
 
 
 class CommentTooLong(Refusal):
     """A comment has at most 1,000 characters. Shorten it, so that nothing of it is cut."""
+
+
+# --- policy -----------------------------------------------------------------------------------------------
+
+
+class PolicyAuthorsOnly(Refusal):
+    """Policy versions are proposed, and asked for, by people with the role operator or policy author. Your roles here
+    include neither."""
+
+
+class PolicyUnreadable(Refusal):
+    """Line {line}, column {column}: {problem} Nothing was stored."""
+
+
+class SamePolicy(Refusal):
+    """This is, to the letter, version {number}, which is in force. Nothing was stored."""
+
+
+class InForceAlready(Refusal):
+    """Version {number} is in force already."""
+
+
+class BecauseMissing(Refusal):
+    """Say why, in 10 to 500 characters: whoever decides reads it."""
 
 
 # --- operate ----------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db.models import Max
 from django.utils import timezone
 
-from approvals import actions, attempts, backing, budgets, judge, moves, outbox, switches
+from approvals import actions, attempts, budgets, judge, moves, outbox, switches
 from approvals.actions.contract import Arguments, Facts, Receipt
 from approvals.audit.decisions import decided
 from approvals.audit.events import Actor, record
@@ -85,8 +85,8 @@ def _carry_out(claim: Claim) -> None:
     action, arguments, approved = judge.stored(claim.request)
     try:
         judge.check_sound(claim.request, action, arguments, approved)
-        backing.writer(claim.tenant_slug).check_credential()
-        facts = judge.look_up(action, arguments, backing.reader(claim.tenant_slug))
+        action.writer(claim.tenant_slug).check_credential()
+        facts = judge.look_up(action, arguments, action.reader(claim.tenant_slug))
     except RequestAltered as error:
         _give_back(claim, action, arguments, str(error))
         return
@@ -150,7 +150,7 @@ def _asked(
 ) -> Receipt | None:
     """The provider's record of this request, or None when it has none. Raises outbox.Postponed."""
     try:
-        return action.reconcile(arguments, backing.reader(tenant_slug), reference=str(request.pk))
+        return action.reconcile(arguments, action.reader(tenant_slug), reference=str(request.pk))
     except (NoAnswer, TryLater, BackingRefused) as error:
         raise outbox.Postponed(5, str(error)) from error
 
@@ -257,7 +257,7 @@ def _call(claim: Claim, action: actions.AnyAction, arguments: Arguments, facts: 
         _fence(claim, sent_at=timezone.now())
         _record("execution.sent", request, {"attempt": claim.execution.number, "key": claim.execution.key})
     try:
-        writer = backing.writer(claim.tenant_slug)
+        writer = action.writer(claim.tenant_slug)
         receipt = action.execute(arguments, facts, writer, key=claim.execution.key, reference=str(request.pk))
     except (NotReached, TryLater) as error:
         # Known not to have happened, so the same attempt may be made again.
@@ -337,7 +337,7 @@ def _uncertain(claim: Claim, error: Exception) -> None:
         detail, status = _what_happened(error), error.details.get("status")
     with tenant_scope(claim.request.tenant_id):
         _fence(claim, finished_at=timezone.now(), outcome="uncertain", backing_status=status, detail=detail)
-        _doubt(claim.request, "The company's system did not answer.")
+        _doubt(claim.request, f"{actions.get(claim.request.action).where} did not answer.")
 
 
 def _give_back(claim: Claim, action: actions.AnyAction, arguments: Arguments, reason: str) -> None:

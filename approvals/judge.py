@@ -34,9 +34,9 @@ from policies.documents import load
 from policies.errors import PolicyError
 from policies.judge import judge
 from policies.rules import Document
-from policies.signature import Signature, signature_of
+from policies.signature import Signature
 from policies.usage import Usage
-from policies.verdicts import Require, Stage, Verdict, from_json
+from policies.verdicts import Require, Stage, Verdict, from_json, stricter
 
 
 def parse(action: actions.AnyAction, arguments: Mapping[str, object]) -> Arguments:
@@ -82,7 +82,7 @@ def check_sound(
     RequestAltered, naming what does not fit.
     """
     money = action.amount(arguments)
-    stored = {
+    stored: dict[str, tuple[object, object]] = {
         "the arguments' digest": (request.arguments_sha256, digest(request.arguments)),
         "the facts' digest": (request.facts_sha256, digest(request.facts)),
         "the action's version": (request.action_version, action.version),
@@ -93,6 +93,8 @@ def check_sound(
         "the risk": (request.risk, action.risk),
         "the headline": (request.headline, action.headline(arguments, facts)[:300]),
     }
+    if (editor := action.editor(arguments, facts)) is not None:
+        stored["who wrote it"] = (request.editor_id, editor)
     wrong = [what for what, (written, derived) in stored.items() if written != derived]
     if wrong:
         raise RequestAltered(what=" and ".join(wrong))
@@ -137,7 +139,9 @@ def verdict_of(
     money = action.amount(arguments)
     about = (money.minor, money.currency) if money else (None, "")
     context = Context(arguments.model_dump(), facts.model_dump(), asker, at, usage, *about)
-    return judge(_document(version), action.name, context, fallback_role=action.owner)
+    said = judge(_document(version), action.name, context, fallback_role=action.owner)
+    built_in = action.at_least(arguments, facts)
+    return stricter(built_in, said) if built_in else said
 
 
 def in_force() -> PolicyVersion | None:
@@ -221,16 +225,18 @@ def check_entitled(reviewer: Reviewer, request: ApprovalRequest) -> None:
 
 
 def independent(person_id: UUID, request: ApprovalRequest) -> bool:
-    """False for the requester, the owner of the agent that asked, and the person on whose behalf it asked."""
+    """False for requester and editor, the owner of the agent that asked, and the person on whose behalf it asked."""
     return not dependent_because(person_id, request)
 
 
 def dependent_because(person_id: UUID, request: ApprovalRequest) -> str:
     """Why a person is no independent judge of a request, in words to them; "" for everybody else."""
+    # The last word counts: a person who asks is their own owner, and may have written it too.
     ties = {
-        request.person_id: "you asked for it",
         request.owner_id: "you own the agent that asked",
         request.on_behalf_of_id: "the agent asked for you",
+        request.person_id: "you asked for it",
+        request.editor_id: "you wrote what it asks for",
     }
     return ties.get(person_id, "")
 
@@ -250,7 +256,7 @@ def roles_that_decide(tenant_id: UUID) -> set[str]:
     judged = document.actions.values() if document else ()
     verdicts = [rule.verdict() for rules in judged for rule in rules.rules]
     named = {stage.role for one in verdicts if isinstance(one, Require) for stage in one.stages}
-    return named | {action.owner for action in actions.every()}
+    return named | {action.owner for action in actions.known()}
 
 
 def missing(request: ApprovalRequest, wanted: Require) -> tuple[Stage, ...]:
@@ -295,12 +301,7 @@ def unfilled(stages: Iterable[Stage], roles: Mapping[UUID, set[str]]) -> tuple[S
 
 def signatures() -> dict[str, Signature]:
     """Every action's types, for a policy document to be checked against."""
-    return {
-        action.name: signature_of(
-            action.arguments, action.facts, subjects=action.subjects, moves_money=action.moves_money()
-        )
-        for action in actions.every()
-    }
+    return actions.signatures()
 
 
 def _document(version: PolicyVersion | None) -> Document | None:
@@ -308,7 +309,7 @@ def _document(version: PolicyVersion | None) -> Document | None:
     if version is None:
         return None
     try:
-        return _loaded(version.source, len(actions.every()))
+        return _loaded(version.source, len(actions.known()))
     except PolicyError:
         return None
 

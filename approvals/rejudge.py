@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from approvals import backing, decide, judge, moves, outbox, switches, watching
+from approvals import decide, judge, moves, outbox, switches, watching
 from approvals.actions.contract import Facts
 from approvals.audit.decisions import decided
 from approvals.audit.events import Actor, record
@@ -34,7 +34,7 @@ def approve_by_rule(request_id: UUID, tenant_id: UUID) -> None:
         switches.check_goes_on(request)
     action, arguments, known = judge.stored(request)
     judge.check_sound(request, action, arguments, known)
-    facts = judge.look_up(action, arguments, backing.reader(request.tenant.slug))
+    facts = judge.look_up(action, arguments, action.reader(request.tenant.slug))
     with tenant_scope(tenant_id):
         request = moves.locked(request_id)
         switches.check_goes_on(request)
@@ -71,7 +71,7 @@ def reopen(request_id: UUID, tenant_id: UUID) -> None:
     if request.status != Status.STALE:
         return
     action, arguments, _ = judge.stored(request)
-    facts = judge.look_up(action, arguments, backing.reader(request.tenant.slug))
+    facts = judge.look_up(action, arguments, action.reader(request.tenant.slug))
     with tenant_scope(tenant_id):
         request = moves.locked(request_id)
         if request.status != Status.STALE:

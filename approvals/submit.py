@@ -1,6 +1,7 @@
 """The requester's verbs. They file a request or take it back; nothing else moves.
 
-This is the agent's side of the house: nothing here can decide or execute.
+This is the asker's side of the house: nothing here can decide or execute. Agents ask through the door; people ask on
+our pages, and only for what no agent is offered.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,7 @@ from uuid import UUID, uuid4
 from django.db import IntegrityError
 from django.utils import timezone
 
-from approvals import actions, backing, budgets, judge, limits, outbox, switches, watching
+from approvals import actions, budgets, judge, limits, outbox, switches, watching
 from approvals.actions.contract import Arguments, Facts
 from approvals.audit.events import Actor, record
 from approvals.backing import Backing
@@ -55,7 +56,7 @@ def submit(
     ArgumentsInvalid, KeyReused, Doomed (the policy refuses), LimitReached, LimitsUnknown, SwitchedOff,
     SwitchesUnknown, NotFound, BackingRefused, or NoAnswer; then no request exists, and the refusal is on the trail.
     """
-    action, asked_for = actions.get(action_name), ""
+    action, asked_for = _offered(action_name, by), ""
     try:
         parsed = judge.parse(action, arguments)
         asked_for = action.resource_id(parsed)
@@ -69,6 +70,14 @@ def submit(
     except Refusal as refusal:
         _record_refusal(refusal, action, asked_for, by, trace_id)
         raise
+
+
+def _offered(action_name: str, by: Requester) -> actions.AnyAction:
+    """The action, if such a requester may ask for it. Raises NotFound."""
+    action = actions.get(action_name)
+    if action.asked_by != by.kind:
+        raise NotFound(thing="action", id=action_name)
+    return action
 
 
 def withdraw(request_id: UUID, *, by: Requester, trace_id: str) -> ApprovalRequest:
@@ -158,7 +167,7 @@ def _filed(
     key: str | None,
     trace_id: str,
 ) -> Filed:
-    reader = backing.reader(by.tenant_slug)
+    reader = action.reader(by.tenant_slug)
     facts = _looked_up(action, arguments, reader)
     now, asker = timezone.now(), judge.asker_of(by)
     it = budgets.counted_of(by.tenant_id, action, arguments, facts, asker)
@@ -221,6 +230,7 @@ def _write(
         person_id=by.person_id,
         owner_id=by.owner_id,
         on_behalf_of_id=by.on_behalf_of_id,
+        editor_id=action.editor(arguments, facts),
         requester_name=by.name,
         idempotency_key=key or f"none:{uuid4()}",
         action=action.name,

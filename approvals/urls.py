@@ -5,7 +5,7 @@ from django.conf import settings
 from django.urls import include, path
 from oauth2_provider import urls as oauth
 
-from approvals.views import account, agents, attention, auditor, budgets, operator, reviewer
+from approvals.views import account, agents, attention, auditor, budgets, operator, policy, reviewer
 from approvals.views.oauth.authorize import AuthorizationView
 from approvals.views.oauth.device import BeginView, device_answer_page, device_page
 from approvals.views.oauth.metadata import MetadataView
@@ -37,6 +37,10 @@ urlpatterns = [
     path("how-we-decide/", attention.attention_page, name="attention"),
     path("trail/", auditor.trail_page, name="trail"),
     path("budgets/", budgets.budgets_page, name="budgets"),
+    path("policy/", policy.versions_page, name="policy"),
+    path("policy/propose/", policy.propose_page, name="policy_propose"),
+    path("policy/<int:number>/", policy.version_page, name="policy_version"),
+    path("policy/<int:number>/activate/", policy.activate_page, name="policy_activate"),
     path("switches/", operator.switches_page, name="switches"),
     path("switches/on/", operator.stop_page, name="switch_on"),
     path("switches/<uuid:switch_id>/off/", operator.go_on_page, name="switch_off"),

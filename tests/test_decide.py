@@ -24,7 +24,7 @@ from approvals.errors import (
     SelfApproval,
 )
 from approvals.identity.models import Membership
-from approvals.models import ApprovalRequest, Outbox, PolicyVersion, Vote
+from approvals.models import ApprovalRequest, Outbox, Vote
 from policies.verdicts import Stage
 from tests.world import TRACE, World, break_the_trail
 
@@ -302,8 +302,7 @@ def test_a_row_that_contradicts_its_own_arguments_can_only_be_denied(
 
 def test_a_rule_that_no_longer_approves_leaves_it_to_people(world: World) -> None:
     request = world.submit("issue_store_credit", **CREDIT)
-    with world.processes.acting_as("migrator"):
-        PolicyVersion.objects.filter(tenant=world.tenant).update(is_active=False)
+    world.no_policy()
     with world.processes.acting_as("worker"):
         rejudge.approve_by_rule(request.pk, request.tenant_id)
     assert world.status(request) == "pending"
@@ -322,15 +321,13 @@ def test_an_auto_approval_without_its_event_does_not_happen(
 
 
 def test_without_a_policy_a_person_decides(world: World) -> None:
-    with world.processes.acting_as("migrator"):
-        PolicyVersion.objects.filter(tenant=world.tenant).delete()
+    world.no_policy()
     request = world.submit("issue_store_credit", **CREDIT)
     assert (request.verdict["kind"], request.verdict["rule"]) == ("require", "default")
 
 
 def test_a_policy_that_can_not_be_read_leaves_it_to_people(world: World) -> None:
-    with world.processes.acting_as("migrator"):
-        PolicyVersion.objects.filter(tenant=world.tenant).update(source="policy: 99")
+    world.put_in_force("policy: 99")
     request = world.submit("issue_store_credit", **CREDIT)
     assert request.verdict["kind"] == "require"
 

@@ -13,7 +13,8 @@ from approvals.audit.events import record
 from approvals.database import tenant_scope
 from approvals.errors import BackingRefused, PolicyForbids
 from approvals.identity.models import Membership
-from approvals.models import ApprovalRequest, Execution, Outbox, PolicyVersion
+from approvals.models import ApprovalRequest, Execution, Outbox
+from policies.documents import shipped
 from tests.world import TRACE, World, break_the_trail
 from tests.written import written
 
@@ -182,10 +183,7 @@ def test_a_reviewer_who_lost_the_role_before_the_call_takes_the_approval_along(w
 
 def test_a_stricter_policy_at_execution_wins(world: World) -> None:
     request = approved(world)
-    with world.processes.acting_as("migrator"):
-        version = PolicyVersion.objects.get(tenant=world.tenant, is_active=True)
-        version.source = version.source.replace("args.amount_minor > 50000", "args.amount_minor > 100")
-        version.save()
+    world.put_in_force(shipped().replace("args.amount_minor > 50000", "args.amount_minor > 100"))
     run(world, request)
     assert world.status(request) == "stale"
     assert world.ledger(request) == []

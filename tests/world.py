@@ -20,8 +20,8 @@ from approvals.audit.models import Event
 from approvals.database import tenant_scope
 from approvals.identity.models import Agent, Application, Membership, Person, Tenant
 from approvals.identity.requester import Requester, Reviewer, reviewer
-from approvals.models import ApprovalRequest, PolicyVersion
-from policies.documents import load, shipped
+from approvals.models import ApprovalRequest, PolicyActivation, PolicyVersion
+from policies.documents import PolicyError, load, shipped
 from tests.shop.running import CREDENTIALS, RunningShop
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -100,7 +100,7 @@ class World:
     @classmethod
     def make(cls, processes: Processes, shop: RunningShop) -> "World":
         """lena, mara (support leads), felix (finance), otto (agent's owner and support lead), ada (auditor),
-        opal (operator)."""
+        opal (operator), paul (policy author), olga (operator)."""
         tenant, other = _tenant("north"), _tenant("south")
         world = cls(processes, shop, tenant, other)
         for name, held in {
@@ -110,6 +110,8 @@ class World:
             "otto": ("support_lead", "finance"),
             "ada": ("auditor",),
             "opal": ("operator",),
+            "paul": ("policy_author",),
+            "olga": ("operator",),
         }.items():
             world.people[name] = _person(name, tenant, *held)
         world.people["gus"] = _person("gus", other, "support_lead", "finance")
@@ -132,6 +134,20 @@ class World:
         arguments = {**(REFUND if action == "refund_payment" else {}), **changes}
         with self.processes.acting_as("door"):
             return submit.submit(action, arguments, by=self.agent, key=key, trace_id=TRACE).request
+
+    def put_in_force(self, source: str) -> PolicyVersion:
+        """Another policy from here on, by the migrator's hand."""
+        with self.processes.acting_as("migrator"):
+            return _policy(self.tenant, source)
+
+    def no_policy(self) -> None:
+        """No policy is in force, which no verb brings about."""
+        with self.processes.cursor("admin") as shell:
+            shell.execute("ALTER TABLE policy_version DISABLE TRIGGER policy_version_written_once")
+            shell.execute(
+                "UPDATE policy_version SET is_active = false WHERE tenant_id = %s", (self.tenant.pk,)
+            )
+            shell.execute("ALTER TABLE policy_version ENABLE ALWAYS TRIGGER policy_version_written_once")
 
     def another_agent(self) -> Requester:
         """A second agent of the tenant."""
@@ -248,7 +264,19 @@ def _agent(tenant: Tenant, owner: Person) -> Requester:
     )
 
 
-def _policy(tenant: Tenant) -> PolicyVersion:
-    source = shipped()
-    digest = load(source, judge.signatures()).digest
-    return PolicyVersion.objects.create(tenant=tenant, number=1, digest=digest, source=source, is_active=True)
+def _policy(tenant: Tenant, source: str | None = None) -> PolicyVersion:
+    source, before = source or shipped(), PolicyVersion.objects.filter(tenant=tenant)
+    version = PolicyVersion.objects.create(
+        tenant=tenant, number=before.count() + 1, digest=_digest(source), source=source
+    )
+    PolicyActivation.objects.create(
+        tenant=tenant, version=version, replaced=before.filter(is_active=True).first()
+    )
+    return version
+
+
+def _digest(source: str) -> str:
+    try:
+        return load(source, judge.signatures()).digest
+    except PolicyError:  # a version that cannot be read any more
+        return ""

@@ -1,7 +1,7 @@
 """The registry: one file in this folder is one action.
 
 The MCP tool, its schemas, the review page and the policy's types all derive from that file; nothing else has to
-be edited to add one.
+be edited to add one. What people ask for (`asked_by`) has no tool: the door is offered `every()`, which leaves it out.
 """
 
 from importlib import import_module
@@ -9,9 +9,10 @@ from pkgutil import iter_modules
 
 from approvals.actions.contract import Action, AnyAction
 from approvals.errors import NotFound
+from policies.signature import Signature, signature_of
 
 _ACTIONS: dict[str, AnyAction] = {}
-_NOT_ACTIONS = {"contract", "money"}
+_NOT_ACTIONS = {"contract", "inside", "money"}
 
 
 def discover() -> None:
@@ -37,8 +38,23 @@ def get(name: str) -> AnyAction:
 
 
 def every() -> tuple[AnyAction, ...]:
-    """All actions in the order of their tools' names."""
+    """All actions that agents are offered, in the order of their tools' names."""
+    return tuple(action for action in known() if action.asked_by == "agent")
+
+
+def known() -> tuple[AnyAction, ...]:
+    """All actions, those that only people ask for too."""
     return tuple(sorted(_ACTIONS.values(), key=lambda action: action.tool))
 
 
-__all__ = ["Action", "AnyAction", "discover", "every", "get", "register"]
+def signatures() -> dict[str, Signature]:
+    """Every action's types, for a policy document to be checked against."""
+    return {
+        action.name: signature_of(
+            action.arguments, action.facts, subjects=action.subjects, moves_money=action.moves_money()
+        )
+        for action in known()
+    }
+
+
+__all__ = ["Action", "AnyAction", "discover", "every", "get", "known", "register", "signatures"]

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from functools import reduce
 from hashlib import sha256
 from typing import Annotated, Any, ClassVar, Generic, Literal, TypeAlias, TypeVar
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from approvals import backing
 from approvals.backing import Backing
 from approvals.errors import NoAnswer
+from policies.verdicts import Verdict
 
 Reason = Annotated[
     str,
@@ -91,6 +94,8 @@ class Action(ABC, Generic[A, F]):
     """One kind of sensitive write."""
 
     name: ClassVar[str]
+    asked_by: ClassVar[Literal["agent", "person"]] = "agent"
+    """Who may ask for it: agents by its tool, or people on our pages, and then no agent is offered it."""
     tool: ClassVar[str]
     title: ClassVar[str]
     description: ClassVar[str]
@@ -110,6 +115,8 @@ class Action(ABC, Generic[A, F]):
     subjects: ClassVar[Mapping[str, str]] = {}
     """Whom it is about, for budgets: where the id of the `customer` and of the `order` stands, such as
     `facts.customer_id`. Always a text that is there; what is not named, no budget can tell apart."""
+    where: ClassVar[str] = "The company's system"
+    """What is asked and written, as pages tell of it where it gave no answer."""
     arguments: type[A]
     facts: type[F]
 
@@ -140,6 +147,22 @@ class Action(ABC, Generic[A, F]):
         """The ids behind `subjects`. One that could not be an index's key stands as its digest."""
         known = {"args": arguments, "facts": facts}
         return {subject: _plain(str(_at(known, path))) for subject, path in self.subjects.items()}
+
+    def editor(self, arguments: A, facts: F) -> UUID | None:
+        """The person who wrote what is asked for, where that is somebody else's work: no judge of it."""
+        return None
+
+    def at_least(self, arguments: A, facts: F) -> Verdict | None:
+        """What holds whatever a policy says: a document can ask for more than this, and never for less."""
+        return None
+
+    def reader(self, tenant_slug: str) -> Backing:
+        """Where the facts are: the company's API, with a credential that can only read."""
+        return backing.reader(tenant_slug)
+
+    def writer(self, tenant_slug: str) -> Backing:
+        """Where it is done: the company's API, with a credential that can write."""
+        return backing.writer(tenant_slug)
 
     @abstractmethod
     def look_up(self, arguments: A, reader: Backing) -> F:

@@ -54,6 +54,7 @@ KINDS: dict[str, str] = {
     "canary.filed": "An exercise was filed: made up, to be denied, and never carried out.",
     "canary.caught": "A reviewer saw what was wrong with an exercise.",
     "canary.missed": "A reviewer approved an exercise. It ended there; nothing was done.",
+    "policy.proposed": "A person proposed a policy version. It is not in force.",
     "policy.activated": "A policy version came into force.",
     "seed.loaded": "The data to start with was loaded.",
 }
@@ -74,6 +75,11 @@ KINDS_OF: dict[str, frozenset[str]] = {
         {
             "vote.cast",
             "vote.refused",
+            "request.created",
+            "request.repeated",
+            "request.refused",
+            "limit.reached",
+            "policy.proposed",
             "request.approved",
             "request.denied",
             "canary.caught",
@@ -105,6 +111,7 @@ KINDS_OF: dict[str, frozenset[str]] = {
             "execution.failed",
             "execution.uncertain",
             "execution.reconciled",
+            "policy.activated",
             "notification.delivered",
             "notification.failed",
         }

@@ -74,6 +74,9 @@ def record_sparingly(
     """
     like = _Like(kind, by.id, data.get("code"), data.get("wanted"), request_id)
     this, now = _Told(kind, by, trace_id, data, request_id), monotonic()
+    if by.kind == "person":  # at a page, and no loop
+        _record(this, 1, [])
+        return
     with _lock:
         count = _counts.get(like)
         if count is not None and now - count.told_at < PAUSE:
@@ -132,13 +135,15 @@ def record_limit(refusal: Refusal, *, by: Requester, wanted: str, trace_id: str)
 
 
 def _record(told: _Told, times: int, others: list[str]) -> None:
-    by, system = told.by, actor_kind_of("door", told.kind) == "system"
+    by = told.by
+    process = "web" if by.kind == "person" else "door"
+    system = actor_kind_of(process, told.kind) == "system"
     also: dict[str, object] = {"also": others} if others else {}
     with tenant_scope(by.tenant_id, agent_id=by.agent_id, person_id=by.person_id):
         record(
             told.kind,
             tenant_id=by.tenant_id,
-            actor=Actor("system", "door") if system else Actor(by.kind, str(by.id)),
+            actor=Actor("system", process) if system else Actor(by.kind, str(by.id)),
             request_id=told.request_id,
             trace_id=told.trace_id,
             data={by.kind: str(by.id), **told.data, **also, "refused": times},

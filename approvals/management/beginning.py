@@ -4,7 +4,7 @@ from approvals import judge
 from approvals.audit.events import Actor, record
 from approvals.database import tenant_scope
 from approvals.identity.models import Tenant
-from approvals.models import PolicyVersion
+from approvals.models import PolicyActivation, PolicyVersion
 from policies.documents import load, shipped
 
 
@@ -13,6 +13,7 @@ def first_policy(tenant: Tenant, *, by: Actor) -> None:
     source = shipped()
     digest = load(source, judge.signatures()).digest
     with tenant_scope(tenant.pk):
-        PolicyVersion.objects.create(tenant=tenant, number=1, digest=digest, source=source, is_active=True)
+        version = PolicyVersion.objects.create(tenant=tenant, number=1, digest=digest, source=source)
+        PolicyActivation.objects.create(tenant=tenant, version=version)
         record("seed.loaded", tenant_id=tenant.pk, actor=by, data={"tenant": tenant.slug})
         record("policy.activated", tenant_id=tenant.pk, actor=by, data={"number": 1, "digest": digest})

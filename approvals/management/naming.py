@@ -12,6 +12,7 @@ from approvals.command_line import command_line
 from approvals.identity.models import Agent, Person, Tenant
 from approvals.identity.scopes import BROAD, narrowed
 from approvals.judge import roles_that_decide
+from approvals.policy_versions import POLICY_AUTHOR
 from approvals.queries.trail import AUDITOR
 
 
@@ -49,7 +50,8 @@ def roles(of: Tenant, named: Collection[str], *, new: bool = False) -> tuple[str
 
     Raises CommandError: somebody whose role nothing asks for could sign in, and decide nothing.
     """
-    known = roles_that_decide(of.pk) | {AUDITOR, switches.OPERATOR, switches.PLATFORM_OPERATOR}
+    ours = {AUDITOR, switches.OPERATOR, switches.PLATFORM_OPERATOR, POLICY_AUTHOR}
+    known = roles_that_decide(of.pk) | ours
     if (unknown := sorted(set(named) - known)) and not new:
         raise CommandError(
             f"Nothing in {of.slug} asks for the role {', '.join(unknown)}. There are: {', '.join(sorted(known))}. "

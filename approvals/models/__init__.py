@@ -4,6 +4,7 @@ Constraints only: the workflow lives in `submit.py`, `decide.py` and `execute.py
 `status`. Money is in minor units of an ISO 4217 currency; times are UTC.
 """
 
+from approvals.models.activations import PolicyActivation
 from approvals.models.canaries import CanarySetting
 from approvals.models.executions import Execution
 from approvals.models.messages import Outbox, Receiver
@@ -18,6 +19,7 @@ __all__ = [
     "CanarySetting",
     "Execution",
     "Outbox",
+    "PolicyActivation",
     "PolicyVersion",
     "Receiver",
     "Reservation",

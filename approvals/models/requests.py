@@ -42,6 +42,8 @@ class ApprovalRequest(models.Model):
     on_behalf_of = models.ForeignKey(
         Person, on_delete=models.PROTECT, null=True, related_name="requests_for_me"
     )
+    # Whoever wrote, or last edited, what is asked for: no independent judge of it.
+    editor = models.ForeignKey(Person, on_delete=models.PROTECT, null=True, related_name="+")
     requester_name = models.CharField(max_length=100)
     idempotency_key = models.CharField(max_length=200)
 

@@ -24,6 +24,14 @@ from approvals.queries.connected import (
 )
 from approvals.queries.decided import Decided, decided
 from approvals.queries.paging import Page
+from approvals.queries.policies import (
+    PolicyChange,
+    PolicyRow,
+    PolicyView,
+    policies,
+    policy_in_force,
+    policy_view,
+)
 from approvals.queries.queue import QueueRow, queue
 from approvals.queries.request import RequestView, request_view
 from approvals.queries.spent import Spent, spent
@@ -41,6 +49,9 @@ __all__ = [
     "Decided",
     "How",
     "Page",
+    "PolicyChange",
+    "PolicyRow",
+    "PolicyView",
     "QueueRow",
     "RequestView",
     "Spent",
@@ -56,6 +67,9 @@ __all__ = [
     "decided",
     "denied",
     "how_we_decide",
+    "policies",
+    "policy_in_force",
+    "policy_view",
     "queue",
     "request_of_agent",
     "request_trail",

@@ -15,6 +15,7 @@ from approvals.queries import exercises
 from approvals.queries.budgets import Budgets, budgets_for
 from approvals.queries.fields import Amount, Field, amount, compared, fields
 from approvals.queries.others import Others, others_of
+from approvals.queries.policies import PolicyChange, change_asked
 from approvals.queries.standing import Cast, Places, places, roles_of, votes_on, why_not
 from approvals.queries.trail import denied
 from approvals.states import Status, sources
@@ -107,6 +108,8 @@ class RequestView:
     others: Others  # that ask for the same
     clue: str  # what there was to see on an exercise that is over; "" for every other request, and until then
     budgets: Budgets
+    is_by_person: bool  # who asked on our pages, about our own records
+    change: PolicyChange | None  # of the policy, where that is what is asked for
 
     @property
     def decidable(self) -> bool:
@@ -168,6 +171,8 @@ def _view(request: ApprovalRequest, by: Reviewer) -> RequestView:
         others=others_of([request])[request.pk],
         clue=exercises.clue(request),
         budgets=budgets_for(request),
+        is_by_person=request.person_id is not None,
+        change=change_asked(request),
     )
 
 

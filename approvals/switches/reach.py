@@ -1,4 +1,7 @@
-"""What a switch stops: a call at the door, a request in a worker, and all the requests under it as one query."""
+"""What a switch stops: a call at the door, a request in a worker, and all the requests under it as one query.
+
+It stops agents. What people ask for on our pages goes on: they repair the policy while everything else stands.
+"""
 
 import logging
 from collections.abc import Iterable
@@ -62,6 +65,8 @@ def check(by: Requester, tool: str) -> None:
     Asks the database once a tenant and second. Where it does not answer, look-ups go on and a tool that files
     requests raises SwitchesUnknown.
     """
+    if by.kind == "person":
+        return
     try:
         known = _known_to(by)
     except DatabaseTrouble as trouble:
@@ -86,6 +91,8 @@ def filed_too_late(error: Exception, by: Requester) -> SwitchedOff | None:
 
 def over(request: ApprovalRequest) -> Switch | None:
     """The oldest switch that holds this request, in a scope of its tenant."""
+    if request.agent_id is None:
+        return None
     all_over = _over(request.tenant_id, request.agent_id, request.action)
     return all_over.filter(STILL_ON).order_by("turned_on_at", "id").first()
 
@@ -111,9 +118,10 @@ def waits(switch: Switch) -> outbox.Postponed:
     return outbox.Postponed(AGAIN_SECONDS, f"an operator stopped it (switch {switch.pk})")
 
 
-def covered(when: Q = STILL_ON) -> Exists:
+def covered(when: Q = STILL_ON) -> Q:
     """In a query of requests: whether a switch is over each of them."""
-    return Exists(_over(OuterRef("tenant_id"), OuterRef("agent_id"), OuterRef("action")).filter(when))
+    above = Exists(_over(OuterRef("tenant_id"), OuterRef("agent_id"), OuterRef("action")).filter(when))
+    return Q(agent__isnull=False) & Q(above)
 
 
 def reached(switches: Iterable[Switch]) -> Q:
@@ -146,14 +154,14 @@ def _refuses(switch: Switch, tool: str, agent_id: UUID | None) -> bool:
 def _over(
     tenant_id: UUID | OuterRef, agent_id: UUID | OuterRef | None, action: str | OuterRef
 ) -> QuerySet[Switch]:
-    """The switches over such a request, whether they are on or not. The database's own copy: 0006."""
+    """The switches over such a request of an agent, on or not. The database's own copy: migrations 0006, 0012."""
     return Switch.objects.filter(
         Q(tenant=None) | Q(tenant=tenant_id), Q(agent=None) | Q(agent=agent_id), Q(tool="") | Q(action=action)
     )
 
 
 def _under(switch: Switch) -> Q:
-    found = Q(pk__isnull=False)
+    found = Q(agent__isnull=False)
     if switch.tenant_id:
         found &= Q(tenant_id=switch.tenant_id)
     if switch.agent_id:

@@ -59,6 +59,15 @@ def reveal(text: object) -> SafeString:
 
 
 @register.filter
+def reveal_line(line: object) -> SafeString:
+    """One line of a text, as `reveal` shows it; blanks at its end are shown too."""
+    text = str(line)
+    said = text.rstrip(" ")
+    blanks = len(text) - len(said)
+    return format_html("{}{}", reveal(said), _mark(" ", blanks) if blanks else "")
+
+
+@register.filter
 def hides(text: object) -> bool:
     """Whether `reveal` has anything to reveal."""
     return any(is_hidden(character) for character in str(text))

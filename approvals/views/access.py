@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 
-from approvals import switches
+from approvals import policy_versions, switches
 from approvals.audit.decisions import decided
 from approvals.audit.events import Actor
 from approvals.errors import NotFound, Refusal
@@ -71,6 +71,7 @@ def _frame(by: Reviewer | None) -> dict[str, Any]:
         "tenant": _name(by.tenant_id, {tenant.id: tenant.name for tenant in tenants}),
         "may_audit": AUDITOR in by.roles,
         "may_operate": switches.may_operate(by),
+        "may_read_policy": policy_versions.may_author(by) or AUDITOR in by.roles,
         "stopped": stopped(by),
     }
 

@@ -160,6 +160,8 @@ def _said(decision: str, request: ApprovalRequest) -> str:
     status, is_held = Status(request.status), switches.is_held(request)
     if request.is_canary:
         return _said_of_exercise(decision)
+    if decision == Vote.DENY and request.person_id:
+        return _("You denied this request. Whoever asked can read your reason; nothing is done.")
     if decision == Vote.DENY:
         return _("You denied this request. The agent is told your reason; nothing is done.")
     if status == Status.APPROVED and is_held:

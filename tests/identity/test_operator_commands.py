@@ -156,7 +156,7 @@ def test_a_role_that_nothing_asks_for_is_refused_until_it_is_meant(world: World)
     email = f"nina-{uuid4().hex[:8]}@example.com"
     refused = refusal(world, *person(world, "finance", "king", email=email))
     assert f"Nothing in {world.tenant.slug} asks for the role king." in refused
-    assert "auditor, finance, operator, platform_operator, support_lead." in refused
+    assert "auditor, finance, operator, platform_operator, policy_author, support_lead." in refused
     with world.processes.acting_as("migrator"):
         assert not Person.objects.filter(email=email).exists()
     run(world, *person(world, "king", email=email), "--new-role")
@@ -164,8 +164,7 @@ def test_a_role_that_nothing_asks_for_is_refused_until_it_is_meant(world: World)
 
 
 def test_the_roles_that_are_known_are_those_of_the_companys_own_policy(world: World) -> None:
-    with world.processes.acting_as("migrator"), tenant_scope(world.tenant.pk):
-        PolicyVersion.objects.filter(tenant=world.tenant).update(is_active=False)
+    world.no_policy()
     assert "asks for the role finance" in refusal(world, *person(world, "finance"))
     run(world, *person(world, "support_lead", "operator"))  # an action's owner, and what the product knows
     run(world, *person(world, "finance", tenant=world.other.slug))

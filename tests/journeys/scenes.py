@@ -9,6 +9,7 @@ from approvals import execute
 from approvals.identity.connect import disconnect
 from approvals.identity.models import Agent, Membership
 from approvals.models import ApprovalRequest, PolicyVersion
+from tests import versions
 from tests.exercising import exercise
 from tests.oauth.programs import Program
 from tests.world import World
@@ -57,6 +58,7 @@ class Scene:
     failed: ApprovalRequest
     doubt: ApprovalRequest
     exercise: ApprovalRequest  # missed by lena
+    policy: ApprovalRequest  # that another version comes into force
     asks: str  # the address of a program that wants to be connected
     asks_hostile: str
 
@@ -92,6 +94,11 @@ class Scene:
             "how-we-decide-empty": ("felix", "/how-we-decide/"),
             "switches": ("opal", "/switches/"),
             "budgets": ("opal", "/budgets/"),
+            "request-policy": ("opal", f"/requests/{self.policy.pk}/"),
+            "policy": ("paul", "/policy/"),
+            "policy-version": ("paul", "/policy/2/"),
+            "policy-in-force": ("ada", "/policy/1/"),
+            "policy-propose": ("paul", "/policy/propose/"),
             "programs": ("lena", "/agents/"),
             "programs-none": ("felix", "/agents/"),
             "programs-operator": ("opal", "/agents/"),
@@ -140,6 +147,7 @@ def at_work(world: World) -> Scene:
         doubt=_executed(
             world, fault="drop_after_commit", payment_id="pay_10007", amount_minor=18400, currency="JPY"
         ),
+        policy=versions.asked(world),
         asks=Program.registered(world).asks(resource=None),
         asks_hostile=Program.registered(
             world,

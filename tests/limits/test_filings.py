@@ -229,7 +229,7 @@ def test_no_number_is_larger_than_what_was_asked_for(world: World) -> None:
         assert cursor.fetchall() == [(1,)] * 6
 
 
-@pytest.mark.parametrize("process", ["web", "worker", "sweeper"])
+@pytest.mark.parametrize("process", ["worker", "sweeper"])  # people ask too, on pages
 def test_no_other_process_can_ask(process: str, world: World) -> None:
     with world.processes.cursor(process) as shell, pytest.raises(psycopg.errors.InsufficientPrivilege):
         shell.execute(USE, ([1] * 6,))

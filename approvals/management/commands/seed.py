@@ -45,6 +45,7 @@ TENANTS = (
             DemoPerson("Felix Finance (demo)", "felix@acme.example.com", ("finance",)),
             DemoPerson("Otto Owner (demo)", "otto@acme.example.com", ("support_lead",)),
             DemoPerson("Ada Auditor (demo)", "ada@acme.example.com", ("auditor",)),
+            DemoPerson("Paul Policy (demo)", "paul@acme.example.com", ("policy_author",)),
             DemoPerson("Opal Operator (demo)", "opal@acme.example.com", ("operator", "platform_operator")),
         ),
         owner="otto@acme.example.com",
@@ -54,7 +55,9 @@ TENANTS = (
         slug="globex",
         name="Globex Home (demo)",
         people=(
-            DemoPerson("Gus Support (demo)", "gus@globex.example.com", ("support_lead", "auditor")),
+            DemoPerson(
+                "Gus Support (demo)", "gus@globex.example.com", ("support_lead", "auditor", "policy_author")
+            ),
             DemoPerson("Gina Owner (demo)", "gina@globex.example.com", ("operator",)),
         ),
         owner="gina@globex.example.com",

@@ -1,4 +1,4 @@
-"""Exercises for reviewers: the operator's command files them, and a person's vote ends them."""
+"""Exercises, policy versions, budgets: what people decide leaves events of its own kinds."""
 
 from django.db import migrations
 

@@ -1,0 +1,187 @@
+"""Policy versions for people: which there are, what each says and would change, and who put it in force."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from approvals.actions.activate_policy import NAME
+from approvals.database import tenant_scope
+from approvals.errors import NotFound
+from approvals.identity.requester import Reviewer
+from approvals.models import ApprovalRequest, PolicyActivation, PolicyVersion, Vote
+from approvals.queries.paging import ROWS, Page, mark, page, parsed
+from approvals.queries.trail import denied
+from approvals.states import OPEN, Status
+from policies.changes import Line, changes, counted, lines
+
+
+@dataclass(frozen=True)
+class PolicyRow:
+    """One version. `author` is "" for the one that a company begins with."""
+
+    number: int
+    author: str
+    because: str
+    based_on: int | None
+    created_at: datetime
+    is_active: bool
+    activated_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Change:
+    """What one text changes of another: `lines` is (), where they are the same to the letter."""
+
+    before: int | None  # the version that it is compared with; None where no policy is in force
+    after: int
+    lines: tuple[Line, ...]
+    added: int
+    removed: int
+
+
+@dataclass(frozen=True)
+class InForce:
+    """Once that a version came into force. `request_id` is None where the seed signed it."""
+
+    at: datetime
+    replaced: int | None
+    request_id: UUID | None
+    asked_by: str
+    agreed: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request to put it in force that is not finished."""
+
+    request_id: UUID
+    status: Status
+    by: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class PolicyView:
+    """One version, whole."""
+
+    row: PolicyRow
+    source: str
+    source_sha256: str
+    text: tuple[Line, ...]
+    change: Change  # of what is in force now
+    in_force: tuple[InForce, ...]  # the last time first
+    asked: tuple[Asked, ...]
+
+
+@dataclass(frozen=True)
+class PolicyChange:
+    """What an activation asks for: the whole change, who wrote it and why."""
+
+    row: PolicyRow
+    change: Change
+
+
+def policies(by: Reviewer, *, after: str = "", rows: int = ROWS) -> Page[PolicyRow]:
+    """The versions of the reviewer's tenant, the newest first; `after` is a page's mark."""
+    with tenant_scope(by.tenant_id):
+        found = PolicyVersion.objects.select_related("author", "based_on").order_by("-number")
+        if place := parsed(after):
+            found = found.filter(number__lt=place[0])
+        versions = list(found[: rows + 1])
+    marks = [mark(version.created_at, version.pk, version.number) for version in versions]
+    return page([_row(version) for version in versions], marks, rows)
+
+
+def policy_view(number: int, by: Reviewer) -> PolicyView:
+    """One version of the reviewer's tenant. Raises NotFound, leaving an event, for any other number."""
+    with tenant_scope(by.tenant_id):
+        version = _version(number)
+        if version is not None:
+            return _view(version)
+        denied(by, wanted="policy", code="not_found", what=f"version {number}")
+    raise NotFound(thing="policy version", id=number)
+
+
+def policy_in_force(by: Reviewer) -> PolicyView | None:
+    """The version in force now."""
+    with tenant_scope(by.tenant_id):
+        active = _active()
+        return _view(active) if active else None
+
+
+def change_asked(request: ApprovalRequest) -> PolicyChange | None:
+    """What an activation changes, of what was in force at its look-up; None for others. In its tenant's scope."""
+    if request.action != NAME:
+        return None
+    version = _version(json.loads(request.arguments)["number"])
+    before = json.loads(request.facts)["active_number"]
+    if version is None:
+        return None
+    return PolicyChange(_row(version), _change(_version(before) if before else None, version))
+
+
+def _version(number: int) -> PolicyVersion | None:
+    return PolicyVersion.objects.select_related("author", "based_on").filter(number=number).first()
+
+
+def _active() -> PolicyVersion | None:
+    return PolicyVersion.objects.select_related("author", "based_on").filter(is_active=True).first()
+
+
+def _row(version: PolicyVersion) -> PolicyRow:
+    return PolicyRow(
+        number=version.number,
+        author=version.author.name if version.author else "",
+        because=version.because,
+        based_on=version.based_on.number if version.based_on else None,
+        created_at=version.created_at,
+        is_active=version.is_active,
+        activated_at=version.activated_at,
+    )
+
+
+def _change(before: PolicyVersion | None, after: PolicyVersion) -> Change:
+    found = changes(before.source if before else "", after.source)
+    return Change(before.number if before else None, after.number, found, *counted(found))
+
+
+def _view(version: PolicyVersion) -> PolicyView:
+    numbered = enumerate(lines(version.source), 1)
+    return PolicyView(
+        row=_row(version),
+        source=version.source,
+        source_sha256=version.source_sha256,
+        text=tuple(Line("same", text, new=number) for number, text in numbered),
+        change=_change(_active(), version),
+        in_force=_in_force(version),
+        asked=_asked(version),
+    )
+
+
+def _in_force(version: PolicyVersion) -> tuple[InForce, ...]:
+    found = PolicyActivation.objects.filter(version=version).select_related("replaced", "request")
+    return tuple(
+        InForce(
+            at=one.at,
+            replaced=one.replaced.number if one.replaced else None,
+            request_id=one.request_id,
+            asked_by=one.request.requester_name if one.request else "",
+            agreed=_agreed(one.request) if one.request else (),
+        )
+        for one in found.order_by("-id")[:ROWS]
+    )
+
+
+def _agreed(request: ApprovalRequest) -> tuple[str, ...]:
+    votes = Vote.objects.filter(request=request, revision=request.revision, decision=Vote.APPROVE)
+    return tuple(votes.order_by("created_at").values_list("person__name", flat=True))
+
+
+def _asked(version: PolicyVersion) -> tuple[Asked, ...]:
+    still = ApprovalRequest.objects.filter(action=NAME, status__in=sorted(OPEN)).order_by("created_at")
+    return tuple(
+        Asked(one.pk, Status(one.status), one.requester_name, one.created_at)
+        for one in still
+        if json.loads(one.arguments)["version_id"] == str(version.pk)
+    )
