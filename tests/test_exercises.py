@@ -29,7 +29,7 @@ from approvals.errors import (
 from approvals.identity.agents import renew_secret
 from approvals.identity.credentials import requester_of_secret
 from approvals.identity.models import Agent
-from approvals.models import ApprovalRequest, CanarySetting, Outbox, PolicyVersion, Vote
+from approvals.models import ApprovalRequest, CanarySetting, Outbox, Vote
 from approvals.payloads import canonical, digest
 from approvals.queries.unfounded import unfounded
 from policies.documents import shipped
@@ -195,10 +195,9 @@ def test_it_speaks_of_the_money_that_people_here_know(world: World) -> None:
 def test_what_the_policy_would_not_bring_before_people_is_not_filed(world: World) -> None:
     turn_on(world)
     source = shipped().replace('facts.payment_status == "failed"', 'facts.payment_status != "failed"')
-    with world.processes.acting_as("migrator"):
-        PolicyVersion.objects.filter(tenant=world.tenant).update(source=source)
-        with pytest.raises(NoExercise):
-            exercises.file(world.tenant)
+    world.put_in_force(source)
+    with world.processes.acting_as("migrator"), pytest.raises(NoExercise):
+        exercises.file(world.tenant)
     assert filed(world) == 0
 
 

@@ -135,10 +135,10 @@ class World:
         with self.processes.acting_as("door"):
             return submit.submit(action, arguments, by=self.agent, key=key, trace_id=TRACE).request
 
-    def put_in_force(self, source: str) -> PolicyVersion:
+    def put_in_force(self, source: str, tenant: Tenant | None = None) -> PolicyVersion:
         """Another policy from here on, by the migrator's hand."""
         with self.processes.acting_as("migrator"):
-            return _policy(self.tenant, source)
+            return _policy(tenant or self.tenant, source)
 
     def no_policy(self) -> None:
         """No policy is in force, which no verb brings about."""

@@ -9,7 +9,7 @@ from approvals import judge, submit
 from approvals.database import tenant_scope
 from approvals.identity.requester import Requester
 from approvals.management import roles
-from approvals.models import ApprovalRequest, PolicyVersion, Reservation
+from approvals.models import ApprovalRequest, Reservation
 from policies.documents import load, shipped
 from tests.world import REFUND, TRACE, World
 
@@ -48,8 +48,7 @@ def set_policy(world: World) -> SetPolicy:
                 "{ role: support_lead, count: 1 }] }\n",
             )
         load(source, judge.signatures())
-        with world.processes.acting_as("migrator"):
-            PolicyVersion.objects.filter(tenant=world.tenant).update(source=source)
+        world.put_in_force(source)
 
     return make
 

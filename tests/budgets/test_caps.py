@@ -13,7 +13,7 @@ from approvals.audit.models import Event
 from approvals.database import tenant_scope
 from approvals.errors import BudgetExceeded, BudgetsBusy, BudgetsUnknown, Refusal
 from approvals.identity.requester import reviewer
-from approvals.models import ApprovalRequest, PolicyVersion, Reservation
+from approvals.models import ApprovalRequest, Reservation
 from tests import courses
 from tests.budgets.conftest import CREDIT, SetPolicy, file_as, reservations, states, usage
 from tests.world import REFUND, TRACE, World, break_the_trail
@@ -320,8 +320,7 @@ def test_a_new_sum_counts_what_was_approved_before_it_was_written(
 
 def test_nothing_is_approved_or_carried_out_under_budgets_that_cannot_be_read(world: World) -> None:
     before, request = courses.approved(world), world.submit(amount_minor=100)
-    with world.processes.acting_as("migrator"):
-        PolicyVersion.objects.filter(tenant=world.tenant).update(source="policy: 99\nusage: []\n")
+    world.put_in_force("policy: 99\nusage: []\n")
     with pytest.raises(BudgetsUnknown):
         world.vote(request, "approve", "lena")
     courses.run(world, before)

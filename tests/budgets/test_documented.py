@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 
 from approvals import judge
-from approvals.models import PolicyVersion
 from policies.documents import load
 from tests.budgets.conftest import file_as
 from tests.world import World
@@ -27,8 +26,7 @@ def test_the_example_loads_with_the_actions_that_there_are() -> None:
 
 
 def test_the_example_adds_up_what_a_customer_is_paid_by_refund_and_by_credit(world: World) -> None:
-    with world.processes.acting_as("migrator"):
-        PolicyVersion.objects.filter(tenant=world.tenant).update(source=example())
+    world.put_in_force(example())
     paid = world.submit(payment_id="pay_10008", amount_minor=45000)
     assert [stage["role"] for stage in paid.verdict["stages"]] == ["support_lead"]
     world.vote(paid, "approve", "lena")

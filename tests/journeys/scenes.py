@@ -121,7 +121,7 @@ def at_work(world: World) -> Scene:
     with world.processes.acting_as("migrator"):
         Membership.objects.create(tenant=world.other, person=world.people["mara"], role="auditor")
         policy = PolicyVersion.objects.get(tenant=world.tenant)
-        PolicyVersion.objects.filter(pk=policy.pk).update(source=policy.source + BUDGETS)
+    world.put_in_force(policy.source + BUDGETS)
     half = world.submit(payment_id="pay_10008", amount_minor=74900)
     world.vote(half, "approve", "lena", comment="The kayak came with a crack; half of it is fair.")
     _connect_programs(world)

@@ -71,8 +71,7 @@ def test_without_budgets_the_page_says_nothing_of_them(web: World, sign_in: Sign
 
 def test_budgets_that_cannot_be_read_are_said_to_be_unknown(web: World, sign_in: SignIn) -> None:
     request = web.submit()
-    with web.processes.acting_as("migrator"):
-        PolicyVersion.objects.filter(tenant=web.tenant).update(source="policy: 99\nusage: []\n")
+    web.put_in_force("policy: 99\nusage: []\n")
     assert "what its budgets leave is not known" in computed(sign_in, request)
 
 
@@ -108,10 +107,9 @@ def test_nobody_else_sees_them_and_the_trail_says_who_wanted_to(web: World, sign
 
 def test_another_company_sees_only_its_own(web: World, sign_in: SignIn, set_policy: SetPolicy) -> None:
     set_policy(usage("refunds", per="customer", cap="{ USD: 6000 }"))
-    source = PolicyVersion.objects
     with web.processes.acting_as("migrator"):
-        theirs = source.get(tenant=web.tenant).source
-        source.filter(tenant=web.other).update(source=theirs)
+        theirs = PolicyVersion.objects.get(tenant=web.tenant, is_active=True).source
+    web.put_in_force(theirs, web.other)
     web.vote(web.submit(amount_minor=6000), "approve", "lena")
     add_role(web, "gus", web.other, "auditor")
     page = sign_in("gus").get("/budgets/").content.decode()
