@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Literal
 
@@ -33,6 +33,8 @@ class Context:
     facts: Mapping[str, object]
     requester: Requester
     now: datetime
+    # What was used so far, by name; {} where nothing is counted.
+    usage: Mapping[str, object] = field(default_factory=dict)
 
 
 def values_for(signature: Signature, context: Context) -> dict[str, object]:
@@ -42,6 +44,7 @@ def values_for(signature: Signature, context: Context) -> dict[str, object]:
         "facts": context.facts,
         "requester": asdict(context.requester),
         "now": context.now,
+        "usage": context.usage,
     }
     return {name: _value(name, variable, whole) for name, variable in signature.variables().items()}
 

@@ -118,6 +118,12 @@ def _distinct_roles(asked: tuple[Asked, ...]) -> tuple[Asked, ...]:
     return asked
 
 
+def _once(channels: tuple[Channel, ...]) -> tuple[Channel, ...]:
+    if len(set(channels)) < len(channels):
+        raise ValueError("A receiver is named twice here; name it once.")
+    return channels
+
+
 def _truth(text: object) -> bool:
     if text not in ("true", "false"):
         raise ValueError("Write `true` or `false` here.")
@@ -144,7 +150,7 @@ class Requirement(_Part):
     cooling_off: WrittenDuration | None = None
     escalate_after: WrittenDuration | None = None
     escalate_to: Name | None = None
-    channels: Annotated[tuple[Channel, ...], Field(max_length=20)] = ()
+    channels: Annotated[tuple[Channel, ...], Field(min_length=1, max_length=20), AfterValidator(_once)] = ()
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -248,6 +254,7 @@ class Document(_Part):
     actions: Annotated[Mapping[str, ActionRules], Field(min_length=1)]
 
     _judged: Mapping[str, Judged] = PrivateAttr(default_factory=dict)
+    _comments: Mapping[tuple[str, str], str] = PrivateAttr(default_factory=dict)
 
     def judged(self, action: str) -> Judged | None:
         """The action's rules with their conditions, or None where the document does not speak of the action.
@@ -258,10 +265,14 @@ class Document(_Part):
             return None
         return self._judged[action]
 
-    def ready(self, judged: Mapping[str, Judged]) -> Self:
-        """The same document with its checked conditions, one entry an action."""
+    def comment(self, action: str, rule: str) -> str:
+        """What its author wrote above a rule, as `# ...` lines; "" where nothing is."""
+        return self._comments.get((action, rule), "")
+
+    def ready(self, judged: Mapping[str, Judged], comments: Mapping[tuple[str, str], str]) -> Self:
+        """The same document with its checked conditions, one entry an action, and with the rules' comments."""
         copy = self.model_copy()
-        copy._judged = dict(judged)
+        copy._judged, copy._comments = dict(judged), dict(comments)
         return copy
 
     @cached_property
