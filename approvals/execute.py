@@ -29,6 +29,7 @@ from approvals.errors import (
     TryLater,
 )
 from approvals.models import ApprovalRequest, Execution, Switch
+from approvals.notifications import trouble
 from approvals.payloads import canonical, digest
 from approvals.states import Status
 from approvals.tracing import span
@@ -210,6 +211,8 @@ def _no_longer(claim: Claim, action: actions.AnyAction, arguments: Arguments, fa
         return "what was looked up has changed since the approval"
     with tenant_scope(request.tenant_id):
         now, version = judge.verdict(action, arguments, facts, judge.asker_in(request), timezone.now())
+        if isinstance(now, Require) and now.error:
+            trouble.note(request, now.error)
         code, reason = _forbidden(request, stricter(from_json(request.verdict), now))
     decided(
         "execute",

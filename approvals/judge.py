@@ -24,7 +24,7 @@ from policies.context import Context
 from policies.context import Requester as Asker
 from policies.documents import load
 from policies.errors import PolicyError
-from policies.judge import judge
+from policies.judge import broken, judge
 from policies.rules import Document
 from policies.signature import Signature, signature_of
 from policies.verdicts import Require, Stage, Verdict, from_json
@@ -105,8 +105,17 @@ def verdict_of(
     at: datetime,
 ) -> Verdict:
     """What this version of a policy says. A human decides when there is none, or when it cannot be read."""
-    context = Context(arguments.model_dump(), facts.model_dump(), asker, at)
-    return judge(_document(version), action.name, context, fallback_role=action.owner)
+    return judged_again(version, action.name, Context(arguments.model_dump(), facts.model_dump(), asker, at))
+
+
+def judged_again(version: PolicyVersion | None, action: str, context: Context) -> Verdict:
+    """What a version says to this context, whenever it is asked."""
+    owner = actions.get(action).owner
+    try:
+        document = document_of(version)
+    except PolicyError as error:
+        return broken(error, fallback_role=owner)
+    return judge(document, action, context, fallback_role=owner)
 
 
 def asker_of(requester: Requester) -> Asker:
@@ -186,7 +195,7 @@ def deciding_roles(request: ApprovalRequest) -> set[str]:
 def roles_that_decide(tenant_id: UUID) -> set[str]:
     """Every role that somebody can be asked for: by the tenant's policy in force, or as an action's owner."""
     with tenant_scope(tenant_id):
-        document = _document(PolicyVersion.objects.filter(tenant_id=tenant_id, is_active=True).first())
+        document = readable(PolicyVersion.objects.filter(tenant_id=tenant_id, is_active=True).first())
     judged = document.actions.values() if document else ()
     verdicts = [rule.verdict() for rules in judged for rule in rules.rules]
     named = {stage.role for one in verdicts if isinstance(one, Require) for stage in one.stages}
@@ -238,12 +247,21 @@ def signatures() -> dict[str, Signature]:
     return {action.name: signature_of(action.arguments, action.facts) for action in actions.every()}
 
 
-def _document(version: PolicyVersion | None) -> Document | None:
-    """None when there is no policy or it cannot be read: then a human decides."""
-    if version is None:
-        return None
+def document_of(version: PolicyVersion | None) -> Document | None:
+    """None when there is no policy. Raises PolicyError where it cannot be read (any more): then a human decides."""
+    return None if version is None else _loaded(version.source, len(actions.every()))
+
+
+def comment(version: PolicyVersion | None, action: str, rule: str) -> str:
+    """What the policy's author wrote above a rule; "" where nothing is, or it cannot be read."""
+    document = readable(version)
+    return document.comment(action, rule) if document else ""
+
+
+def readable(version: PolicyVersion | None) -> Document | None:
+    """The same, but None for one that cannot be read, too: for pages."""
     try:
-        return _loaded(version.source, len(actions.every()))
+        return document_of(version)
     except PolicyError:
         return None
 

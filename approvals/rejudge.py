@@ -1,5 +1,6 @@
 """The rules' own verbs, in a worker: approve what asks for nobody, and judge anew what is no longer true."""
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -39,12 +40,13 @@ def approve_by_rule(request_id: UUID, tenant_id: UUID) -> None:
         switches.check_goes_on(request)
         if not _asks_for_nobody(request) or switches.time_is_up(request):
             return
-        verdict, version = judge.verdict(action, arguments, facts, judge.asker_in(request), timezone.now())
+        now = timezone.now()
+        verdict, version = judge.verdict(action, arguments, facts, judge.asker_in(request), now)
         agrees = isinstance(verdict, AutoApprove) and request.facts_sha256 == digest(canonical(facts))
         if agrees:
             decide.approve(request, VALID_FOR, WORKER, request.trace_id, {"rule": verdict.rule})
         else:
-            _rejudge(request, verdict, version, facts)
+            _rejudge(request, verdict, version, facts, now)
     decided(
         Vote.APPROVE,
         is_allowed=agrees,
@@ -73,9 +75,10 @@ def reopen(request_id: UUID, tenant_id: UUID) -> None:
         request = moves.locked(request_id)
         if request.status != Status.STALE:
             return
-        verdict, version = judge.verdict(action, arguments, facts, judge.asker_in(request), timezone.now())
+        now = timezone.now()
+        verdict, version = judge.verdict(action, arguments, facts, judge.asker_in(request), now)
         # In one statement: what is pending and asks for people is not the worker's to change any more.
-        if not moves.make(request, Status.PENDING, **_anew(request, verdict, version, facts)):
+        if not moves.make(request, Status.PENDING, **_anew(request, verdict, version, facts, now)):
             raise MoveRefused(status=request.status, wanted=Status.PENDING)
         request.refresh_from_db()
         _tell_anew(request, verdict, "request.reopened")
@@ -85,19 +88,24 @@ def _asks_for_nobody(request: ApprovalRequest) -> bool:
     return request.status == Status.PENDING and isinstance(from_json(request.verdict), AutoApprove)
 
 
-def _rejudge(request: ApprovalRequest, verdict: Verdict, version: PolicyVersion | None, facts: Facts) -> None:
-    ApprovalRequest.objects.filter(pk=request.pk).update(**_anew(request, verdict, version, facts))
+def _rejudge(
+    request: ApprovalRequest, verdict: Verdict, version: PolicyVersion | None, facts: Facts, now: datetime
+) -> None:
+    ApprovalRequest.objects.filter(pk=request.pk).update(**_anew(request, verdict, version, facts, now))
     watching.moved(request)
     request.refresh_from_db()
     _tell_anew(request, verdict, "request.rejudged")
 
 
 def _anew(
-    request: ApprovalRequest, verdict: Verdict, version: PolicyVersion | None, facts: Facts
+    request: ApprovalRequest, verdict: Verdict, version: PolicyVersion | None, facts: Facts, now: datetime
 ) -> dict[str, Any]:
-    """The next revision, with fresh facts and the verdict on them: votes and the time to decide start again."""
+    """The next revision, with fresh facts and the verdict on them: votes and the time to decide start again.
+
+    `now` is when it was judged.
+    """
     action, arguments, _ = judge.stored(request)
-    now, facts_text = timezone.now(), canonical(facts)
+    facts_text = canonical(facts)
     return {
         "revision": request.revision + 1,
         "facts": facts_text,

@@ -6,6 +6,7 @@ This is the agent's side of the house: nothing here can decide or execute.
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID, uuid4
 
 from django.db import IntegrityError
@@ -157,13 +158,13 @@ def _filed(
     trace_id: str,
 ) -> Filed:
     reader = backing.reader(by.tenant_slug)
-    facts = _looked_up(action, arguments, reader)
-    verdict = judge.verdict_of(version, action, arguments, facts, judge.asker_of(by), timezone.now())
+    facts, now = _looked_up(action, arguments, reader), timezone.now()
+    verdict = judge.verdict_of(version, action, arguments, facts, judge.asker_of(by), now)
     if isinstance(verdict, Deny):
         about = {"resource_id": action.resource_id(arguments), "policy_version": version and version.pk}
         raise Doomed(sentence=verdict.public, rule=verdict.rule, **about)
     try:
-        request = _write(action, arguments, facts, verdict, version, by, key, trace_id)
+        request = _write(action, arguments, facts, now, verdict, version, by, key, trace_id)
         return Filed(request, repeated=False, backing_status=reader.last_status)
     except (IntegrityError, LimitReached) as error:
         if refusal := switches.filed_too_late(error, by):
@@ -189,14 +190,15 @@ def _write(
     action: actions.AnyAction,
     arguments: Arguments,
     facts: Facts,
+    now: datetime,
     verdict: Verdict,
     version: PolicyVersion | None,
     by: Requester,
     key: str | None,
     trace_id: str,
 ) -> ApprovalRequest:
-    """Request, event and outbox rows, in one transaction."""
-    now, money = timezone.now(), action.amount(arguments)
+    """Request, event and outbox rows, in one transaction. `now` is when it was judged: it can be judged so again."""
+    money = action.amount(arguments)
     claimed, computed = canonical(arguments), canonical(facts)
     request = ApprovalRequest(
         tenant_id=by.tenant_id,

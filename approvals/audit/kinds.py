@@ -50,6 +50,7 @@ KINDS: dict[str, str] = {
     "execution.held": "A switch is on, so the approved action was not carried out yet.",
     "request.extended": "A switch had held the request; its deadline moved on by that time.",
     "policy.activated": "A policy version came into force.",
+    "policy.error": "A rule could not be worked out, so people decide; operators were told, once an hour at most.",
     "seed.loaded": "The data to start with was loaded.",
 }
 
@@ -100,6 +101,7 @@ KINDS_OF: dict[str, frozenset[str]] = {
             "execution.reconciled",
             "notification.delivered",
             "notification.failed",
+            "policy.error",
         }
     ),
     "sweeper": frozenset({"request.expired", "request.extended"}),

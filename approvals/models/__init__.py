@@ -9,6 +9,16 @@ from approvals.models.messages import Outbox, Receiver
 from approvals.models.policies import PolicyVersion
 from approvals.models.requests import ApprovalRequest
 from approvals.models.switches import Switch
+from approvals.models.troubles import PolicyTrouble
 from approvals.models.votes import Vote
 
-__all__ = ["ApprovalRequest", "Execution", "Outbox", "PolicyVersion", "Receiver", "Switch", "Vote"]
+__all__ = [
+    "ApprovalRequest",
+    "Execution",
+    "Outbox",
+    "PolicyTrouble",
+    "PolicyVersion",
+    "Receiver",
+    "Switch",
+    "Vote",
+]

@@ -27,16 +27,20 @@ WORDS: Mapping[Status, str] = MappingProxyType(
         Status.UNCERTAIN: "❓ Sent, and no clear answer: the result is being looked up",
     }
 )
+TROUBLE = "⚠️ A policy rule could not be worked out"
 
 
 def card(message: Message) -> dict[str, Any]:
     """The body for the incoming webhook, as JSON."""
-    words = WORDS[message.status] + (f" (revision {message.revision})" if message.revision > 1 else "")
+    words = TROUBLE if message.notice else WORDS[message.status]
+    words += f" (revision {message.revision})" if message.revision > 1 else ""
     parts = [
         {"type": "header", "text": _plain(words, LONGEST_HEADER)},
         {"type": "section", "text": _plain(message.headline, LONGEST_TEXT)},
         {"type": "section", "fields": [_plain(field, LONGEST_FIELD) for field in _fields(message)]},
     ]
+    if message.notice:
+        parts.insert(1, {"type": "section", "text": _plain(message.notice, LONGEST_TEXT)})
     if message.outcome:
         parts.append({"type": "section", "text": _plain(message.outcome, LONGEST_TEXT)})
     parts.append({"type": "actions", "elements": [_button(message)]})
