@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from cel_expr_python import cel  # it ships annotations, but no py.typed
 
+from .expressions import names
 from .signature import Scalar, Signature, Variable
 
 MAX_CHARACTERS = 2000
@@ -56,7 +57,9 @@ class Condition:
             raise ConditionError(f"A condition has at most {MAX_CHARACTERS} characters; split it.", 1, 1)
         self.text = text
         self.variables = signature.variables()
-        self._moments = [name for name, variable in self.variables.items() if _moment(variable)]
+        # What it mentions is all that is handed over: each value costs about as much as the evaluation.
+        self.names = names(text, self.variables)
+        self._moments = [name for name in self.names if _moment(self.variables[name])]
         self._programs: dict[frozenset[str], cel.Expression] = {}
         self._check()
 
@@ -68,7 +71,8 @@ class Condition:
         """
         nulls = frozenset(name for name in self._moments if values.get(name, ...) is None)
         try:
-            answer = self._program(nulls).eval(data=values).plain_value()
+            mentioned = {name: values[name] for name in self.names if name in values}
+            answer = self._program(nulls).eval(data=mentioned).plain_value()
         except Exception as error:
             raise EvaluationError(str(error)) from error
         if answer is True or answer is False:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from .conditions import Condition
 from .context import Context, values_for
-from .expressions import names
 from .rules import Document, Judged
 from .verdicts import Require, Stage, Verdict
 
@@ -95,9 +94,7 @@ def _traces(document: Document, action: str, judged: Judged, context: Context) -
             value=value,
             error=error,
             matched=undecided and value is True,
-            mentioned=tuple(
-                (name, values[name]) for name in names(rule.when, condition.variables) if name in values
-            ),
+            mentioned=tuple((name, values[name]) for name in condition.names if name in values),
             comment=document.comment(action, rule.name),
         )
         undecided = undecided and value is False

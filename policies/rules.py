@@ -225,6 +225,10 @@ class Rule(_Part):
 
     def verdict(self) -> Verdict:
         """What this rule answers where its condition holds."""
+        return self._verdict
+
+    @cached_property
+    def _verdict(self) -> Verdict:
         if isinstance(self.then, Denial):
             return Deny(public=self.then.deny, because=self.because, rule=self.name)
         if isinstance(self.then, Requirement):

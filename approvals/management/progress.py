@@ -1,7 +1,7 @@
 """How far something long has come: a bar on a terminal, and a line now and then where nobody watches one."""
 
 from time import monotonic
-from typing import Any, TextIO
+from typing import Any
 
 WIDTH = 30
 EVERY = 0.1  # seconds between two pictures of the bar
@@ -11,7 +11,7 @@ STEPS = 10  # lines, where there is no terminal
 class Bar:
     """`show(done)` as often as you like; `close()` at the end leaves the terminal as it was."""
 
-    def __init__(self, total: int, output: TextIO | Any, what: str) -> None:
+    def __init__(self, total: int, output: Any, what: str) -> None:
         self._total, self._output, self._what = total, output, what
         self._on_terminal = bool(getattr(output, "isatty", lambda: False)())
         self._began, self._shown_at, self._step = monotonic(), 0.0, 0

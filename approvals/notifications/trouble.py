@@ -24,8 +24,9 @@ def note(request: ApprovalRequest, error: str) -> None:
     worker. A worker that dies between this and its next step may count an error twice.
     """
     rule, now = rule_at_fault(error), timezone.now()
-    about = {"tenant_id": request.tenant_id, "action": request.action, "rule": rule}
-    trouble, _ = PolicyTrouble.objects.get_or_create(**about)
+    trouble, _ = PolicyTrouble.objects.get_or_create(
+        tenant_id=request.tenant_id, action=request.action, rule=rule
+    )
     found = PolicyTrouble.objects.filter(pk=trouble.pk)
     found.update(untold=F("untold") + 1)
     told_of = found.filter(Q(told_at=None) | Q(told_at__lte=now - QUIET)).update(

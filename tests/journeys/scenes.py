@@ -59,6 +59,7 @@ class Scene:
             "request-trail": ("lena", f"/requests/{self.done.pk}/trail/"),
             "trail": ("ada", "/trail/"),
             "switches": ("opal", "/switches/"),
+            "simulation": ("opal", "/policy/simulation/"),
             "programs": ("lena", "/agents/"),
             "programs-none": ("felix", "/agents/"),
             "programs-operator": ("opal", "/agents/"),

@@ -167,9 +167,7 @@ class Command(BaseCommand):
             )
             self._say(f"  {older:>7,} were judged by another version")
             if summary.unexplained:
-                self._say(
-                    f"  {summary.unexplained:>7,} were judged by this one: find out why first"
-                )
+                self._say(f"  {summary.unexplained:>7,} were judged by this one: find out why first")
         elif summary.done:
             self._say(f"{_named(current)}, in force, says what was recorded of every one of them.")
         if summary.unreadable:
