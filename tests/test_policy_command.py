@@ -38,8 +38,8 @@ def policy(world: World, *words: object, stderr: StringIO | None = None) -> tupl
     return 0, told.getvalue()
 
 
-def decided(world: World, amount: int = 12900, **changes: object) -> ApprovalRequest:
-    return world.vote(world.submit(amount_minor=amount, **changes), "approve", "lena")
+def decided(world: World, amount: int = 12900) -> ApprovalRequest:
+    return world.vote(world.submit(amount_minor=amount), "approve", "lena")
 
 
 def draft(folder: Path, *changes: tuple[str, str]) -> Path:

@@ -1,10 +1,13 @@
 """Requests that were decided, as they were judged: for a draft of a policy to be tried on."""
 
+import json
 from collections.abc import Iterator
 from datetime import datetime
+from functools import lru_cache
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet, TextField
+from django.db.models.functions import Cast
 from pydantic import ValidationError
 
 from approvals import judge
@@ -15,24 +18,14 @@ from approvals.models import ApprovalRequest, PolicyVersion, Receiver
 from approvals.states import Status
 from policies.context import Context
 from policies.simulation import Decided, Unreadable
-from policies.verdicts import from_json
+from policies.verdicts import Verdict, from_json
 
 BATCH = 1000
 # What was sent back to people was judged anew since.
 _WAITING = (Status.PENDING, Status.CHANGES_REQUESTED)
 _READ = (
-    *(
-        "id",
-        "action",
-        "headline",
-        "arguments",
-        "facts",
-        "facts_read_at",
-        "verdict",
-        "amount_minor",
-        "currency",
-    ),
-    *("agent_id", "person_id", "owner_id", "on_behalf_of_id", "created_at", "policy_version__number"),
+    *("id", "action", "headline", "arguments", "facts", "facts_read_at", "amount_minor", "currency"),
+    *("agent_id", "person_id", "owner_id", "on_behalf_of_id", "created_at"),
 )
 
 
@@ -72,7 +65,8 @@ def requests_decided_since(tenant_id: UUID, since: datetime) -> Iterator[Decided
         with tenant_scope(tenant_id):
             rows = list(_page(tenant_id, since, after))
         for row in rows:
-            yield as_judged(row)
+            # mypy does not see annotations.
+            yield _as_judged(row, row.said, row.number)  # type: ignore[attr-defined]
         if len(rows) < BATCH:
             return
         after = (rows[-1].created_at, rows[-1].pk)
@@ -92,11 +86,26 @@ def _page(tenant_id: UUID, since: datetime, after: tuple[datetime, UUID] | None)
         found = found.filter(
             Q(created_at__gte=moment), Q(created_at__gt=moment) | Q(created_at=moment, pk__gt=request_id)
         )
-    return found.select_related("policy_version").only(*_READ).order_by("created_at", "id")[:BATCH]
+    return (
+        # As text: most of these verdicts are the same few, and are read once.
+        found.annotate(said=Cast("verdict", TextField()), number=F("policy_version__number"))
+        .only(*_READ)
+        .order_by("created_at", "id")[:BATCH]
+    )
 
 
 def as_judged(request: ApprovalRequest) -> Decided | Unreadable:
     """One request with everything that it was judged by, at the time when it was. Needs its `policy_version`."""
+    number = request.policy_version.number if request.policy_version else None
+    return _as_judged(request, json.dumps(request.verdict), number)
+
+
+@lru_cache(maxsize=1000)
+def _verdict(said: str) -> Verdict:
+    return from_json(json.loads(said))
+
+
+def _as_judged(request: ApprovalRequest, said: str, number: int | None) -> Decided | Unreadable:
     try:
         action, arguments, facts = judge.stored(request)
     except NotFound:
@@ -110,9 +119,9 @@ def as_judged(request: ApprovalRequest) -> Decided | Unreadable:
         context=Context(
             arguments.model_dump(), facts.model_dump(), judge.asker_in(request), request.facts_read_at
         ),
-        verdict=from_json(request.verdict),
+        verdict=_verdict(said),
         fallback_role=action.owner,
-        version=request.policy_version.number if request.policy_version else None,
+        version=number,
         amount_minor=request.amount_minor,
         currency=request.currency,
     )
