@@ -61,8 +61,8 @@ class Tried:
 
     def __str__(self) -> str:
         return (
-            f"backtest of {self.requests:,} requests: {self.seconds:.1f} s ({self.cpu:.1f} s of CPU here), {self.ratio:.2f} times judging them alone "
-            f"({self.judging:.1f} s); {self.changed:,} changed"
+            f"backtest of {self.requests:,} requests: {self.seconds:.1f} s ({self.cpu:.1f} s of CPU here), "
+            f"{self.ratio:.2f} times judging them alone ({self.judging:.1f} s); {self.changed:,} changed"
         )
 
 
