@@ -11,6 +11,7 @@ ACTS_AS = {
     "demo": "supervisor",
     "check": "supervisor",
     "contract": "supervisor",
+    "policy test": "supervisor",
     "states": "supervisor",
     "mcp_stdio": "door",
     "sweeper": "sweeper",
@@ -52,7 +53,8 @@ def is_held(lock: Path) -> bool:
 def main() -> None:
     command = sys.argv[1] if len(sys.argv) > 1 else "help"
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "approvals.settings")
-    os.environ.setdefault("COUNTERSIGN_PROCESS", ACTS_AS.get(command, "migrator"))
+    process = ACTS_AS.get(" ".join(sys.argv[1:3])) or ACTS_AS.get(command, "migrator")
+    os.environ.setdefault("COUNTERSIGN_PROCESS", process)
     if command not in RUNS_ON:
         os.environ.setdefault("LOG_LEVEL", "WARNING")
     join_live_run(os.environ["COUNTERSIGN_PROCESS"])

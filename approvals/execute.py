@@ -30,6 +30,7 @@ from approvals.errors import (
     TryLater,
 )
 from approvals.models import ApprovalRequest, Execution, PolicyVersion, Switch
+from approvals.notifications import trouble
 from approvals.payloads import canonical, digest
 from approvals.states import Status
 from approvals.tracing import span
@@ -212,6 +213,8 @@ def _no_longer(claim: Claim, action: actions.AnyAction, arguments: Arguments, fa
     with tenant_scope(request.tenant_id):
         at = timezone.now()
         now, version, _ = judge.verdict_now(request, action, arguments, facts, at)
+        if isinstance(now, Require) and now.error:
+            trouble.note(request, now.error)
         code, reason = _forbidden(request, stricter(from_json(request.verdict), now))
         code, reason = _no_room(request, version, at) or (code, reason)
     decided(

@@ -32,7 +32,7 @@ from policies.context import Context
 from policies.context import Requester as Asker
 from policies.documents import load
 from policies.errors import PolicyError
-from policies.judge import judge
+from policies.judge import broken, judge
 from policies.rules import Document
 from policies.signature import Signature
 from policies.usage import Usage
@@ -139,9 +139,7 @@ def verdict_of(
     money = action.amount(arguments)
     about = (money.minor, money.currency) if money else (None, "")
     context = Context(arguments.model_dump(), facts.model_dump(), asker, at, usage, *about)
-    said = judge(_document(version), action.name, context, fallback_role=action.owner)
-    built_in = action.at_least(arguments, facts)
-    return stricter(built_in, said) if built_in else said
+    return judged_again(version, action.name, context, at_least=action.at_least(arguments, facts))
 
 
 def in_force() -> PolicyVersion | None:
@@ -151,7 +149,7 @@ def in_force() -> PolicyVersion | None:
 
 def usages_of(version: PolicyVersion | None, action_name: str) -> tuple[Usage, ...]:
     """What this version counts of an action; () where it cannot be read, and then it is judged without."""
-    document = _document(version)
+    document = readable(version)
     return document.usages(action_name) if document else ()
 
 
@@ -164,13 +162,27 @@ def budgets_of(version: PolicyVersion | None, action_name: str) -> tuple[Usage, 
 def every_usage(version: PolicyVersion | None) -> tuple[Usage, ...]:
     """What this version counts at all. Raises BudgetsUnknown."""
     _check_readable(version)
-    document = _document(version)
+    document = readable(version)
     return document.usage if document else ()
 
 
 def _check_readable(version: PolicyVersion | None) -> None:
-    if version and _document(version) is None and re.search(r"^usage\b", version.source, re.MULTILINE):
+    if version and readable(version) is None and re.search(r"^usage\b", version.source, re.MULTILINE):
         raise BudgetsUnknown
+
+
+def judged_again(
+    version: PolicyVersion | None, action: str, context: Context, *, at_least: Verdict | None = None
+) -> Verdict:
+    """What a version says to this context, whenever it is asked; never less than `at_least`."""
+    owner = actions.get(action).owner
+    try:
+        document = document_of(version)
+    except PolicyError as error:
+        said: Verdict = broken(error, fallback_role=owner)
+    else:
+        said = judge(document, action, context, fallback_role=owner)
+    return stricter(at_least, said) if at_least else said
 
 
 def asker_of(requester: Requester) -> Asker:
@@ -252,7 +264,7 @@ def deciding_roles(request: ApprovalRequest) -> set[str]:
 def roles_that_decide(tenant_id: UUID) -> set[str]:
     """Every role that somebody can be asked for: by the tenant's policy in force, or as an action's owner."""
     with tenant_scope(tenant_id):
-        document = _document(PolicyVersion.objects.filter(tenant_id=tenant_id, is_active=True).first())
+        document = readable(PolicyVersion.objects.filter(tenant_id=tenant_id, is_active=True).first())
     judged = document.actions.values() if document else ()
     verdicts = [rule.verdict() for rules in judged for rule in rules.rules]
     named = {stage.role for one in verdicts if isinstance(one, Require) for stage in one.stages}
@@ -304,12 +316,21 @@ def signatures() -> dict[str, Signature]:
     return actions.signatures()
 
 
-def _document(version: PolicyVersion | None) -> Document | None:
-    """None when there is no policy or it cannot be read: then a human decides."""
-    if version is None:
-        return None
+def document_of(version: PolicyVersion | None) -> Document | None:
+    """None when there is no policy. Raises PolicyError where it cannot be read (any more): then a human decides."""
+    return None if version is None else _loaded(version.source, len(actions.known()))
+
+
+def comment(version: PolicyVersion | None, action: str, rule: str) -> str:
+    """What the policy's author wrote above a rule; "" where nothing is, or it cannot be read."""
+    document = readable(version)
+    return document.comment(action, rule) if document else ""
+
+
+def readable(version: PolicyVersion | None) -> Document | None:
+    """The same, but None for one that cannot be read, too: for pages."""
     try:
-        return _loaded(version.source, len(actions.known()))
+        return document_of(version)
     except PolicyError:
         return None
 

@@ -1,6 +1,7 @@
 """The rules' own verbs, in a worker: approve what asks for nobody, and judge anew what is no longer true."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -40,14 +41,13 @@ def approve_by_rule(request_id: UUID, tenant_id: UUID) -> None:
         switches.check_goes_on(request)
         if not _asks_for_nobody(request) or switches.time_is_up(request):
             return
-        verdict, version, usage = judge.verdict_now(
-            request, action, arguments, facts, timezone.now(), in_turn=True
-        )
+        now = timezone.now()
+        verdict, version, usage = judge.verdict_now(request, action, arguments, facts, now, in_turn=True)
         agrees = isinstance(verdict, AutoApprove) and request.facts_sha256 == digest(canonical(facts))
         if agrees:
             decide.approve(request, VALID_FOR, WORKER, request.trace_id, {"rule": verdict.rule})
         else:
-            _rejudge(request, verdict, version, facts, usage)
+            _rejudge(request, verdict, version, facts, usage, now)
     decided(
         Vote.APPROVE,
         is_allowed=agrees,
@@ -76,9 +76,10 @@ def reopen(request_id: UUID, tenant_id: UUID) -> None:
         request = moves.locked(request_id)
         if request.status != Status.STALE:
             return
-        verdict, version, usage = judge.verdict_now(request, action, arguments, facts, timezone.now())
+        now = timezone.now()
+        verdict, version, usage = judge.verdict_now(request, action, arguments, facts, now)
         # In one statement: what is pending and asks for people is not the worker's to change any more.
-        if not moves.make(request, Status.PENDING, **_anew(request, verdict, version, facts, usage)):
+        if not moves.make(request, Status.PENDING, **_anew(request, verdict, version, facts, usage, now)):
             raise MoveRefused(status=request.status, wanted=Status.PENDING)
         request.refresh_from_db()
         _tell_anew(request, verdict, "request.reopened")
@@ -94,8 +95,10 @@ def _rejudge(
     version: PolicyVersion | None,
     facts: Facts,
     usage: Mapping[str, int],
+    now: datetime,
 ) -> None:
-    ApprovalRequest.objects.filter(pk=request.pk).update(**_anew(request, verdict, version, facts, usage))
+    changes = _anew(request, verdict, version, facts, usage, now)
+    ApprovalRequest.objects.filter(pk=request.pk).update(**changes)
     watching.moved(request)
     request.refresh_from_db()
     _tell_anew(request, verdict, "request.rejudged")
@@ -107,10 +110,14 @@ def _anew(
     version: PolicyVersion | None,
     facts: Facts,
     usage: Mapping[str, int],
+    now: datetime,
 ) -> dict[str, Any]:
-    """The next revision, with fresh facts and the verdict on them: votes and the time to decide start again."""
+    """The next revision, with fresh facts and the verdict on them: votes and the time to decide start again.
+
+    `now` is when it was judged.
+    """
     action, arguments, _ = judge.stored(request)
-    now, facts_text = timezone.now(), canonical(facts)
+    facts_text = canonical(facts)
     return {
         "revision": request.revision + 1,
         "facts": facts_text,

@@ -63,6 +63,24 @@ BACKING_WRITE_CREDENTIALS = os.environ.get("BACKING_WRITE_CREDENTIALS", "") if P
 # Receivers of messages may be plain http, and at private addresses: for development and tests.
 ALLOW_PRIVATE_RECEIVERS = os.environ.get("ALLOW_PRIVATE_RECEIVERS") == "1"
 
+# --- mail -------------------------------------------------------------------------------------------------
+
+# Sent by workers alone. Without a server, development prints it, and production says on the trail that none is set.
+MAIL_HOST = os.environ.get("MAIL_HOST", "")
+MAIL_IS_SENT = bool(MAIL_HOST) or not IN_PRODUCTION
+_backend = "smtp" if MAIL_HOST else {"development": "console", "test": "locmem"}.get(ENV, "dummy")
+EMAIL_BACKEND = f"django.core.mail.backends.{_backend}.EmailBackend"
+EMAIL_HOST = MAIL_HOST or "localhost"
+MAIL_SECURITY = os.environ.get("MAIL_SECURITY", "starttls")
+EMAIL_USE_TLS, EMAIL_USE_SSL = MAIL_SECURITY == "starttls", MAIL_SECURITY == "tls"
+EMAIL_PORT = int(os.environ.get("MAIL_PORT", "465" if EMAIL_USE_SSL else "587"))
+EMAIL_HOST_USER = os.environ.get("MAIL_USER", "") if PROCESS == "worker" else ""
+EMAIL_HOST_PASSWORD = os.environ.get("MAIL_PASSWORD", "") if PROCESS == "worker" else ""
+EMAIL_TIMEOUT = 10  # seconds, below a task's soft limit
+DEFAULT_FROM_EMAIL = os.environ.get("MAIL_FROM", "Countersign <countersign@localhost>")
+if MAIL_SECURITY not in ("starttls", "tls", "none"):
+    raise SettingMissing(name="MAIL_SECURITY", hint="It is starttls, tls or none.")
+
 # --- database and queue -----------------------------------------------------------------------------------
 
 DATABASE_ROLE_PREFIX = os.environ.get("DATABASE_ROLE_PREFIX", "countersign")

@@ -177,7 +177,7 @@ def _filed(
         about = {"resource_id": action.resource_id(arguments), "policy_version": version and version.pk}
         raise Doomed(sentence=verdict.public, rule=verdict.rule, **about)
     try:
-        request = _write(action, arguments, facts, verdict, version, usage, by, key, trace_id)
+        request = _write(action, arguments, facts, now, verdict, version, usage, by, key, trace_id)
         return Filed(request, repeated=False, backing_status=reader.last_status)
     except (IntegrityError, LimitReached) as error:
         if refusal := switches.filed_too_late(error, by):
@@ -214,6 +214,7 @@ def _write(
     action: actions.AnyAction,
     arguments: Arguments,
     facts: Facts,
+    now: datetime,
     verdict: Verdict,
     version: PolicyVersion | None,
     usage: Mapping[str, int],
@@ -221,8 +222,8 @@ def _write(
     key: str | None,
     trace_id: str,
 ) -> ApprovalRequest:
-    """Request, event and outbox rows, in one transaction."""
-    now, money = timezone.now(), action.amount(arguments)
+    """Request, event and outbox rows, in one transaction. `now` is when it was judged: it can be judged so again."""
+    money = action.amount(arguments)
     claimed, computed = canonical(arguments), canonical(facts)
     request = ApprovalRequest(
         tenant_id=by.tenant_id,

@@ -5,7 +5,17 @@ from django.conf import settings
 from django.urls import include, path
 from oauth2_provider import urls as oauth
 
-from approvals.views import account, agents, attention, auditor, budgets, operator, policy, reviewer
+from approvals.views import (
+    account,
+    agents,
+    attention,
+    auditor,
+    budgets,
+    operator,
+    policy,
+    reviewer,
+    simulation,
+)
 from approvals.views.oauth.authorize import AuthorizationView
 from approvals.views.oauth.device import BeginView, device_answer_page, device_page
 from approvals.views.oauth.metadata import MetadataView
@@ -44,6 +54,7 @@ urlpatterns = [
     path("switches/", operator.switches_page, name="switches"),
     path("switches/on/", operator.stop_page, name="switch_on"),
     path("switches/<uuid:switch_id>/off/", operator.go_on_page, name="switch_off"),
+    path("policy/simulation/", simulation.simulation_page, name="simulation"),
     path("agents/", agents.agents_page, name="agents"),
     path("agents/<uuid:agent_id>/disconnect/", agents.disconnect_page, name="disconnect"),
     path("tenant/", account.choose_tenant, name="choose_tenant"),

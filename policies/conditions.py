@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from cel_expr_python import cel  # it ships annotations, but no py.typed
 
+from .expressions import names
 from .signature import Scalar, Signature, Variable
 
 MAX_CHARACTERS = 2000
@@ -55,8 +56,10 @@ class Condition:
         if len(text) > MAX_CHARACTERS:
             raise ConditionError(f"A condition has at most {MAX_CHARACTERS} characters; split it.", 1, 1)
         self.text = text
-        self._variables = signature.variables()
-        self._moments = [name for name, variable in self._variables.items() if _moment(variable)]
+        self.variables = signature.variables()
+        # What it mentions is all that is handed over: each value costs about as much as the evaluation.
+        self.names = names(text, self.variables)
+        self._moments = [name for name in self.names if _moment(self.variables[name])]
         self._programs: dict[frozenset[str], cel.Expression] = {}
         self._check()
 
@@ -68,7 +71,8 @@ class Condition:
         """
         nulls = frozenset(name for name in self._moments if values.get(name, ...) is None)
         try:
-            answer = self._program(nulls).eval(data=values).plain_value()
+            mentioned = {name: values[name] for name in self.names if name in values}
+            answer = self._program(nulls).eval(data=mentioned).plain_value()
         except Exception as error:
             raise EvaluationError(str(error)) from error
         if answer is True or answer is False:
@@ -83,7 +87,7 @@ class Condition:
             return None
 
     def _check(self) -> None:
-        types = {name: _declared(variable) for name, variable in self._variables.items()}
+        types = {name: _declared(variable) for name, variable in self.variables.items()}
         try:
             expression = cel.NewEnv(config=_STANDARD, variables=types).compile(self.text)
         except Exception as error:
@@ -97,7 +101,7 @@ class Condition:
         # checked when the condition was loaded. But an untyped name cannot be bound to a timestamp: so an
         # optional timestamp goes untyped only when it is null, and each set of nulls is compiled once.
         if nulls not in self._programs:
-            types = {name: _bound(variable) for name, variable in self._variables.items()}
+            types = {name: _bound(variable) for name, variable in self.variables.items()}
             types |= dict.fromkeys(nulls, cel.Type.DYN)
             self._programs[nulls] = cel.NewEnv(config=_STANDARD, variables=types).compile(self.text)
         return self._programs[nulls]
@@ -115,10 +119,10 @@ class Condition:
         unknown = re.match(r"undeclared reference to '(.+?)'", complaint)
         if unknown is None:
             return ""
-        if close := difflib.get_close_matches(unknown[1], self._variables, n=1, cutoff=0.7):
+        if close := difflib.get_close_matches(unknown[1], self.variables, n=1, cutoff=0.7):
             return f" Did you mean '{close[0]}'?"
         room = unknown[1].split(".")[0]
-        known = [name for name in self._variables if name.split(".")[0] == room] or list(self._variables)
+        known = [name for name in self.variables if name.split(".")[0] == room] or list(self.variables)
         return f" Known here: {', '.join(known)}."
 
 

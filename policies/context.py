@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Literal
 
@@ -42,28 +42,31 @@ class Context:
     currency: str = ""
 
 
+_REQUESTER = tuple(each.name for each in fields(Requester))
+
+
 def values_for(signature: Signature, context: Context) -> dict[str, object]:
     """Every name of the signature with its value. Raises ContextError when one is missing or ill-typed."""
     whole: dict[str, object] = {
         "args": context.args,
         "facts": context.facts,
-        "requester": asdict(context.requester),
+        "requester": {name: getattr(context.requester, name) for name in _REQUESTER},
         "now": context.now,
         "usage": context.usage,
     }
-    return {name: _value(name, variable, whole) for name, variable in signature.variables().items()}
+    return {name: _value(name, parts, variable, whole) for name, parts, variable in signature.paths}
 
 
-def _value(name: str, variable: Variable, whole: dict[str, object]) -> object:
+def _value(name: str, parts: tuple[str, ...], variable: Variable, whole: dict[str, object]) -> object:
     try:
-        return _fitting(variable, _read(whole, name.split(".")), variable.lists)
+        return _fitting(variable, _read(whole, parts), variable.lists)
     except KeyError:
         raise ContextError(f"{name} is missing") from None
     except TypeError as error:
         raise ContextError(f"{name} {error}") from None
 
 
-def _read(value: object, path: list[str]) -> object:
+def _read(value: object, path: tuple[str, ...]) -> object:
     if isinstance(value, list | tuple):
         return [_read(element, path) for element in value]
     if not path or value is None:

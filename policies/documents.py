@@ -1,7 +1,7 @@
 """From a text to a policy document, or to a sentence that tells its author what to change, and where."""
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from importlib import resources
 
 from pydantic import ValidationError
@@ -9,9 +9,11 @@ from pydantic_core import ErrorDetails
 
 from .conditions import Condition, ConditionError
 from .errors import PolicyError
+from .reach import Reach
 from .rules import Document, Judged, Requirement, Rule
 from .signature import Signature
 from .source import Path, Source
+from .staffing import Staff, complaint, missing
 from .usage import Usage, check, declared
 
 __all__ = ["Document", "PolicyError", "load", "shipped"]
@@ -51,17 +53,22 @@ def load(
     signatures: Mapping[str, Signature],
     roles: frozenset[str] | None = None,
     source: str = "policy",
+    *,
+    staff: Staff | None = None,
+    receivers: Set[str] | None = None,
 ) -> Document:
     """Read and check a policy document, so that nothing in it can fail to be understood later.
 
-    `signatures` has one entry an action. `roles`, when given, are the reviewer roles that exist. `source` is
-    the name that errors begin with. Raises PolicyError, and nothing else, whatever the text is.
+    `signatures` has one entry an action. `roles`, when given, are the reviewer roles that exist; `staff` says who
+    holds which, so that a stage which nobody can fill is refused; `receivers` names who can be told, so that an
+    unknown channel is. `source` is the name that errors begin with. Raises PolicyError, and nothing else, whatever
+    the text is.
     """
     origin = Source(text, source)
     document = _validated(origin)
     texts = {action: [rule.when for rule in entry.rules] for action, entry in document.actions.items()}
     check(origin, document.usage, signatures, texts)
-    judged = {}
+    judged, comments = {}, {}
     for action, entry in document.actions.items():
         path = ("actions", action)
         if action not in signatures:
@@ -69,11 +76,17 @@ def load(
             raise origin.error_at_key(path, message)
         _refuse_repeated_names(origin, path, entry.rules)
         _refuse_unknown_roles(origin, path, entry.rules, roles)
+        if staff is not None:
+            _refuse_unfillable(origin, path, entry.rules, staff)
+        if receivers is not None:
+            _refuse_unknown_channels(origin, path, entry.rules, receivers)
         signature = declared(signatures[action], document.usage, action)
         conditions = _conditions(origin, path, entry.rules, signature)
         _refuse_unreachable(origin, path, entry.rules, conditions)
         judged[action] = Judged(signature, tuple(zip(entry.rules, conditions, strict=True)))
-    return document.ready(judged, _usages(document, signatures))
+        for index, rule in enumerate(entry.rules):
+            comments[action, rule.name] = origin.comment_above((*path, "rules", index))
+    return document.ready(judged, _usages(document, signatures), comments)
 
 
 def _usages(document: Document, signatures: Mapping[str, Signature]) -> dict[str, tuple[Usage, ...]]:
@@ -108,6 +121,10 @@ def _refusal(origin: Source, problem: ErrorDetails) -> PolicyError:
         return origin.error_at_key(path, f"'{key}' means nothing here.{_known(str(key), _WORDS)}")
     if kind == "missing":
         return origin.error_at(path, f"'{key}' is missing here; add it.")
+    if kind == "too_short" and key == "one_from_each":
+        return origin.error_at(
+            path, "Write at least two roles here; one role is asked by `role` and `count`."
+        )
     if kind == "value_error":
         return origin.error_at(path, str(problem["ctx"]["error"]))
     return origin.error_at(path, _SENTENCES.get(kind, f"{problem['msg'].removesuffix('.')}."))
@@ -158,19 +175,60 @@ def _conditions(
 def _refuse_unreachable(
     origin: Source, path: Path, rules: tuple[Rule, ...], conditions: tuple[Condition, ...]
 ) -> None:
-    """A rule that can never decide misleads its reader: behind `true`, never true, or a repetition."""
+    """A rule that can never decide misleads its reader. What is found, and what is not, stands in `reach`."""
     seen: dict[str, str] = {}
     always: str | None = None
+    reach = Reach(conditions[0].variables)
     for index, (rule, condition) in enumerate(zip(rules, conditions, strict=True)):
         place = (*path, "rules", index)
         if always is not None:
             message = f"Rule '{rule.name}' is never reached: '{always}' before it always holds. Remove it."
             raise origin.error_at(place, message)
         if condition.text in seen:
-            message = f"Rule '{rule.name}' is never reached: '{seen[condition.text]}' has its condition."
+            message = f"Rule '{rule.name}' is never reached: '{seen[condition.text]}' has its condition. Remove one."
             raise origin.error_at((*place, "when"), message)
         constant = condition.constant()
-        if constant is False:
+        takers = reach.before(condition.text)
+        if constant is False or takers == ():
             raise origin.error_at((*place, "when"), f"Rule '{rule.name}' can never hold; remove it.")
+        if takers:
+            message = (
+                f"Rule '{rule.name}' is never reached: wherever it holds, {_all_of(takers)} before it already "
+                "does. Remove it, or move it up."
+            )
+            raise origin.error_at((*place, "when"), message)
         seen[condition.text] = rule.name
+        reach.add(rule.name, condition.text)
         always = rule.name if constant else None
+
+
+def _all_of(rules: tuple[str, ...]) -> str:
+    quoted = [f"'{name}'" for name in rules]
+    return quoted[0] if len(quoted) == 1 else f"one of {', '.join(quoted[:-1])} and {quoted[-1]}"
+
+
+def _refuse_unfillable(origin: Source, path: Path, rules: tuple[Rule, ...], staff: Staff) -> None:
+    """A stage that nobody in the tenant can fill would let its requests wait until they expire."""
+    for index, rule in enumerate(rules):
+        if not isinstance(rule.then, Requirement):
+            continue
+        where = (*path, "rules", index, "then")
+        if gaps := missing(rule.then.stages, staff):
+            place = next(place for place, role in rule.then.named() if role == gaps[0].role)
+            message = f"Rule '{rule.name}': {complaint(rule.then.stages, gaps[0], staff)}"
+            raise origin.error_at((*where, *place), message)
+        if (to := rule.then.escalate_to) and not staff.get(to):
+            message = f"Rule '{rule.name}': nobody has the role '{to}' to escalate to. Give it to somebody."
+            raise origin.error_at((*where, "escalate_to"), message)
+
+
+def _refuse_unknown_channels(
+    origin: Source, path: Path, rules: tuple[Rule, ...], receivers: Set[str]
+) -> None:
+    for index, rule in enumerate(rules):
+        channels = rule.then.channels if isinstance(rule.then, Requirement) else ()
+        for number, channel in enumerate(channels):
+            if channel not in receivers:
+                where = (*path, "rules", index, "then", "channels", number)
+                known = _known(channel, receivers) if receivers else " None is set up here yet."
+                raise origin.error_at(where, f"There is no receiver '{channel}'.{known}")

@@ -1,5 +1,7 @@
 """From a document and a context to a verdict. Whatever goes wrong here, a human decides."""
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .conditions import Condition
@@ -9,6 +11,12 @@ from .usage import rooms
 from .verdicts import AutoApprove, Require, Stage, Verdict
 
 FALLBACK_ROLE = "support_lead"
+# The rules' names that no document can give; see `judge`.
+DEFAULT, ERROR = "default", "error"
+
+
+class RuleError(Exception):
+    """A rule that had to be asked could not be worked out. The text names it, and says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +25,8 @@ class RuleTrace:
 
     `value` is its condition's answer, or None where there was none, and `error` then says why. `matched`
     marks the rule that gave the verdict: at most one in a trace, and none where a human decides for want of a
-    rule or by error.
+    rule or by error. `mentioned` holds each name in the condition with its value; `comment` is what the author
+    wrote above the rule.
     """
 
     rule: str
@@ -26,6 +35,8 @@ class RuleTrace:
     value: bool | None
     error: str | None
     matched: bool
+    mentioned: tuple[tuple[str, object], ...] = ()
+    comment: str = ""
 
 
 def judge(
@@ -44,13 +55,23 @@ def judge(
             verdict = _within_budget(document, action, context, fallback_role, verdict)
     except Exception as error:
         # Fail closed, whatever broke: the worst outcome here is a question to a person.
-        because = "The policy could not be evaluated, so a human decides."
-        stages = (Stage(fallback_role, 1),)
-        return Require(stages=stages, because=because, rule="error", error=_text(error))
+        return broken(error, fallback_role=fallback_role)
     if verdict is None:
         because = "No rule of the policy covers this, so a human decides."
-        return Require(stages=(Stage(fallback_role, 1),), because=because, rule="default")
+        return Require(stages=(Stage(fallback_role, 1),), because=because, rule=DEFAULT)
     return verdict
+
+
+def broken(error: Exception, *, fallback_role: str = FALLBACK_ROLE) -> Require:
+    """The verdict where a policy cannot be evaluated, or not even be read: a human decides."""
+    because = "The policy could not be evaluated, so a human decides."
+    return Require(stages=(Stage(fallback_role, 1),), because=because, rule=ERROR, error=_text(error))
+
+
+def rule_at_fault(error: str) -> str:
+    """The rule that the text of a verdict's `error` names; "" where it was none of them."""
+    named = re.match(r"Rule '([a-z][a-z0-9_-]*)': ", error)
+    return named[1] if named else ""
 
 
 def explain(document: Document | None, action: str, context: Context) -> tuple[RuleTrace, ...]:
@@ -60,21 +81,46 @@ def explain(document: Document | None, action: str, context: Context) -> tuple[R
     `documents.load`.
     """
     judged = document.judged(action) if document is not None else None
-    if judged is None:
+    if document is None or judged is None:
         return ()
-    traces: list[RuleTrace] = []
+    return tuple(_traces(document, action, judged, context))
+
+
+def _traces(document: Document, action: str, judged: Judged, context: Context) -> Iterator[RuleTrace]:
+    values, problem = _values(judged, context)
     undecided = True
     for rule, condition in judged.rules:
-        value, error = _answer(judged, condition, context)
-        matched = undecided and value is True
-        traces.append(RuleTrace(rule.name, rule.when, rule.because, value, error, matched))
+        value, error = _answer(condition, values) if problem is None else (None, problem)
+        yield RuleTrace(
+            rule=rule.name,
+            when=rule.when,
+            because=rule.because,
+            value=value,
+            error=error,
+            matched=undecided and value is True,
+            mentioned=tuple((name, values[name]) for name in condition.names if name in values),
+            comment=document.comment(action, rule.name),
+        )
         undecided = undecided and value is False
-    return tuple(traces)
+
+
+def _values(judged: Judged, context: Context) -> tuple[dict[str, object], str | None]:
+    try:
+        return values_for(judged.signature, context), None
+    except Exception as error:  # As in `judge`: any error at all is an answer.
+        return {}, _text(error)
 
 
 def _first_match(judged: Judged, context: Context) -> Verdict | None:
     values = values_for(judged.signature, context)
-    return next((rule.verdict() for rule, condition in judged.rules if condition.holds(values)), None)
+    for rule, condition in judged.rules:
+        try:
+            holds = condition.holds(values)
+        except Exception as error:
+            raise RuleError(f"Rule '{rule.name}': {_text(error)}") from error
+        if holds:
+            return rule.verdict()
+    return None
 
 
 def _within_budget(
@@ -89,12 +135,12 @@ def _within_budget(
     return Require(stages=(Stage(role, 1),), because=because, rule="budget")
 
 
-def _answer(judged: Judged, condition: Condition, context: Context) -> tuple[bool | None, str | None]:
+def _answer(condition: Condition, values: dict[str, object]) -> tuple[bool | None, str | None]:
     try:
-        return condition.holds(values_for(judged.signature, context)), None
+        return condition.holds(values), None
     except Exception as error:  # As in `judge`: any error at all is this rule's answer.
         return None, _text(error)
 
 
 def _text(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
+    return str(error) if isinstance(error, RuleError) else f"{type(error).__name__}: {error}"

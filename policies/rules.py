@@ -110,6 +110,12 @@ def _distinct_roles(asked: tuple[Asked, ...]) -> tuple[Asked, ...]:
     return asked
 
 
+def _once(channels: tuple[Channel, ...]) -> tuple[Channel, ...]:
+    if len(set(channels)) < len(channels):
+        raise ValueError("A receiver is named twice here; name it once.")
+    return channels
+
+
 def _truth(text: object) -> bool:
     if text not in ("true", "false"):
         raise ValueError("Write `true` or `false` here.")
@@ -136,7 +142,7 @@ class Requirement(_Part):
     cooling_off: WrittenDuration | None = None
     escalate_after: WrittenDuration | None = None
     escalate_to: Name | None = None
-    channels: Annotated[tuple[Channel, ...], Field(max_length=20)] = ()
+    channels: Annotated[tuple[Channel, ...], Field(min_length=1, max_length=20), AfterValidator(_once)] = ()
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -211,6 +217,10 @@ class Rule(_Part):
 
     def verdict(self) -> Verdict:
         """What this rule answers where its condition holds."""
+        return self._verdict
+
+    @cached_property
+    def _verdict(self) -> Verdict:
         if isinstance(self.then, Denial):
             return Deny(public=self.then.deny, because=self.because, rule=self.name)
         if isinstance(self.then, Requirement):
@@ -242,6 +252,7 @@ class Document(_Part):
 
     _judged: Mapping[str, Judged] = PrivateAttr(default_factory=dict)
     _usages: Mapping[str, tuple[Usage, ...]] = PrivateAttr(default_factory=dict)
+    _comments: Mapping[tuple[str, str], str] = PrivateAttr(default_factory=dict)
 
     def judged(self, action: str) -> Judged | None:
         """The action's rules with their conditions, or None where the document does not speak of the action.
@@ -256,10 +267,19 @@ class Document(_Part):
         """What is counted of the action, and of the others with it, whether or not rules speak of it."""
         return self._usages.get(action, ())
 
-    def ready(self, judged: Mapping[str, Judged], usages: Mapping[str, tuple[Usage, ...]]) -> Self:
-        """The same document with its checked conditions, and what is counted of each action."""
+    def comment(self, action: str, rule: str) -> str:
+        """What its author wrote above a rule, as `# ...` lines; "" where nothing is."""
+        return self._comments.get((action, rule), "")
+
+    def ready(
+        self,
+        judged: Mapping[str, Judged],
+        usages: Mapping[str, tuple[Usage, ...]],
+        comments: Mapping[tuple[str, str], str],
+    ) -> Self:
+        """The same document with its checked conditions, what is counted of each action, and the rules' comments."""
         copy = self.model_copy()
-        copy._judged, copy._usages = dict(judged), dict(usages)
+        copy._judged, copy._usages, copy._comments = dict(judged), dict(usages), dict(comments)
         return copy
 
     @cached_property

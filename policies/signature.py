@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
@@ -44,7 +45,7 @@ Models = tuple[type[BaseModel], ...]
 _SCALARS: dict[Any, Scalar] = {int: "int", str: "str", bool: "bool", float: "float", datetime: "timestamp"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Signature:
     """One action's types. Keys are dotted paths inside the model, without the leading `args.` or `facts.`.
 
@@ -60,6 +61,15 @@ class Signature:
 
     def variables(self) -> dict[str, Variable]:
         """Every name a condition may use, in full (`args.amount_minor`), with its type."""
+        return dict(self._variables)
+
+    @cached_property
+    def paths(self) -> tuple[tuple[str, tuple[str, ...], Variable], ...]:
+        """The same, each with its name's parts: worked out once, for every question asks for all of them."""
+        return tuple((name, tuple(name.split(".")), variable) for name, variable in self._variables.items())
+
+    @cached_property
+    def _variables(self) -> dict[str, Variable]:
         named = {f"args.{path}": variable for path, variable in self.args.items()}
         named |= {f"facts.{path}": variable for path, variable in self.facts.items()}
         named |= {f"usage.{name}": variable for name, variable in self.usage.items()}

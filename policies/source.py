@@ -5,6 +5,7 @@ Read with YAML's failsafe schema (YAML 1.2.2, section 10.1): every scalar is tex
 """
 
 import unicodedata
+from functools import cached_property
 from typing import Any
 
 import yaml
@@ -62,6 +63,36 @@ class Source:
         indent = lines[row].index(wanted[0])
         first = node.start_mark.column if row == 0 else 0
         return self.error(message, node.start_mark.line + row + 1, first + indent + column)
+
+    def comment_above(self, path: Path) -> str:
+        """The text of the `# ...` lines that stand directly above the value at the path; "" where none does.
+
+        YAML drops comments, so they are read from the text.
+        """
+        lines, row = self._lines, self._nodes[path].start_mark.line
+        while (
+            row and lines[row - 1].strip() == "-"
+        ):  # the dash of a list's entry may stand on a line of its own
+            row -= 1
+        found: list[str] = []
+        while row and lines[row - 1].lstrip().startswith("#") and row - 1 not in self._inside_text:
+            row -= 1
+            found.insert(0, lines[row].strip().lstrip("#").strip())
+        return "\n".join(found).strip("\n")
+
+    @cached_property
+    def _lines(self) -> list[str]:
+        return self.text.split("\n")
+
+    @cached_property
+    def _inside_text(self) -> set[int]:
+        """The rows that a text which spans lines goes on in: there, `#` begins no comment."""
+        return {
+            row
+            for node in self._nodes.values()
+            if isinstance(node, yaml.ScalarNode)
+            for row in range(node.start_mark.line + 1, node.end_mark.line + (node.end_mark.column > 0))
+        }
 
     def _parsed(self) -> Any:
         try:

@@ -122,9 +122,10 @@ def from_json(value: Mapping[str, Any]) -> Verdict:
 def stricter(then: Verdict, now: Verdict) -> Verdict:
     """The verdict that satisfies both: of two judgements of one request, none may be weakened by the other.
 
-    Deny outranks Require, which outranks AutoApprove. Two Requires add up: per role the larger count and the later
-    step, the shorter times, the longer cooling-off; an escalation only where both have one. Of two equally strict
-    verdicts the earlier one is kept.
+    Deny outranks Require, which outranks AutoApprove. Two Requires add up: per role the larger count, the order of
+    both, the shorter times, the longer cooling-off; an escalation only where both have one. Of two equally strict
+    verdicts the earlier one is kept. Two orders that contradict each other cannot both hold: the roles that would wait
+    for each other are then asked side by side, and all of them must still agree.
     """
     if isinstance(then, Require) and isinstance(now, Require):
         return _both(then, now)
@@ -136,20 +137,19 @@ def demands(strict: Require, other: Require) -> bool:
     found = {stage.role: stage for stage in strict.stages}
     return (
         all(stage.role in found and found[stage.role].count >= stage.count for stage in other.stages)
-        and (max(stage.step for stage in other.stages) == 1 or _same_order(strict, other))
+        and _order_of(other.stages) <= _order_of(strict.stages)
         and strict.expires_in <= other.expires_in
         and strict.valid_for <= other.valid_for
         and strict.step_up >= other.step_up
         and (strict.cooling_off or NO_TIME) >= (other.cooling_off or NO_TIME)
         and _escalation(strict.escalation, other.escalation) == strict.escalation
-        and _channels(strict.channels, other.channels) == strict.channels
+        and set(_channels(strict.channels, other.channels)) == set(strict.channels)
     )
 
 
-def _same_order(strict: Require, other: Require) -> bool:
-    steps = {stage.role: stage.step for stage in strict.stages}
-    pairs = [(a, b) for a in other.stages for b in other.stages if a.step < b.step]
-    return all(steps[a.role] < steps[b.role] for a, b in pairs)
+def _order_of(stages: tuple[Stage, ...]) -> set[tuple[str, str]]:
+    """Every pair of roles of which the first must be full before the second is asked."""
+    return {(one.role, other.role) for one in stages for other in stages if one.step < other.step}
 
 
 def _both(then: Require, now: Require) -> Require:
@@ -173,11 +173,24 @@ def _both(then: Require, now: Require) -> Require:
 
 
 def _stages(then: tuple[Stage, ...], now: tuple[Stage, ...]) -> tuple[Stage, ...]:
-    both = {stage.role: stage for stage in then}
-    for stage in now:
-        first = both.get(stage.role, stage)
-        both[stage.role] = Stage(stage.role, max(first.count, stage.count), max(first.step, stage.step))
-    return tuple(both.values())
+    counts: dict[str, int] = {}
+    for stage in (*then, *now):
+        counts[stage.role] = max(stage.count, counts.get(stage.role, 0))
+    steps = _steps(list(counts), _order_of(then) | _order_of(now))
+    return tuple(Stage(role, count, steps[role]) for role, count in counts.items())
+
+
+def _steps(roles: list[str], before: set[tuple[str, str]]) -> dict[str, int]:
+    """The earliest step of each role that keeps the order. Roles that wait for each other are asked side by side."""
+    reaches = set(before)
+    for middle in roles:
+        reaches |= {(a, b) for a, x in reaches if x == middle for y, b in reaches if y == middle}
+    kept = {(a, b) for a, b in reaches if (b, a) not in reaches}
+
+    def step(role: str) -> int:
+        return 1 + max((step(first) for first, later in kept if later == role), default=0)
+
+    return {role: step(role) for role in roles}
 
 
 def _escalation(then: Escalation | None, now: Escalation | None) -> Escalation | None:

@@ -56,6 +56,7 @@ KINDS: dict[str, str] = {
     "canary.missed": "A reviewer approved an exercise. It ended there; nothing was done.",
     "policy.proposed": "A person proposed a policy version. It is not in force.",
     "policy.activated": "A policy version came into force.",
+    "policy.error": "A rule could not be worked out, so people decide; operators were told, once an hour at most.",
     "seed.loaded": "The data to start with was loaded.",
 }
 
@@ -114,6 +115,7 @@ KINDS_OF: dict[str, frozenset[str]] = {
             "policy.activated",
             "notification.delivered",
             "notification.failed",
+            "policy.error",
         }
     ),
     "sweeper": frozenset({"request.expired", "request.extended"}),

@@ -12,6 +12,7 @@ from approvals.models.policies import PolicyVersion
 from approvals.models.requests import ApprovalRequest
 from approvals.models.reservations import Reservation
 from approvals.models.switches import Switch
+from approvals.models.troubles import PolicyTrouble
 from approvals.models.votes import Vote
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Execution",
     "Outbox",
     "PolicyActivation",
+    "PolicyTrouble",
     "PolicyVersion",
     "Receiver",
     "Reservation",

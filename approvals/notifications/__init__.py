@@ -1,4 +1,4 @@
-"""Who hears what: Slack cards and signed webhooks, told by a worker from the outbox.
+"""Who hears what: Slack cards, signed webhooks and mail, told by a worker from the outbox.
 
 An announcement becomes one message a receiver, and each message is sent until the receiver took it or gave
 reason to give up. Messages carry what an outsider may know, never a sensitive field.

@@ -7,17 +7,19 @@ event, a log line nor `last_error` ever holds a receiver's URL or secret.
 import json
 import logging
 
+from django.db.models import QuerySet
 from opentelemetry.trace import SpanKind
 
 from approvals import outbox
 from approvals.audit.events import Actor, record
 from approvals.database import tenant_scope
-from approvals.models import Outbox, Receiver
-from approvals.notifications import slack, webhook
+from approvals.models import ApprovalRequest, Outbox, Receiver
+from approvals.notifications import slack, trouble, webhook
 from approvals.notifications.message import Message, message
 from approvals.notifications.post import Answer, post
 from approvals.payloads import unseal
 from approvals.tracing import span
+from policies.verdicts import Require, from_json
 
 logger = logging.getLogger(__name__)
 WORKER = Actor("system", "worker")
@@ -26,12 +28,25 @@ LAST_REFUSAL = 8
 
 
 def announce(row: Outbox) -> None:
-    """One message for each active receiver of the tenant; asked again, no receiver gets a second one."""
+    """One message for each receiver that hears of it; asked again, no receiver gets a second one."""
     with tenant_scope(row.tenant_id):
+        request = ApprovalRequest.objects.get(pk=row.request_id)
         told = Outbox.objects.filter(announcement=row).values("receiver_id")
-        listening = Receiver.objects.filter(tenant_id=row.tenant_id, is_active=True)
-        for receiver_id in listening.exclude(pk__in=told).values_list("pk", flat=True):
+        for receiver_id in _listening(row, request).exclude(pk__in=told).values_list("pk", flat=True):
             outbox.pass_on(row, receiver_id)
+        found = from_json(request.verdict)
+        if row.kind == "request.created" and isinstance(found, Require) and found.error:
+            trouble.note(request, found.error)
+
+
+def _listening(row: Outbox, request: ApprovalRequest) -> QuerySet[Receiver]:
+    """The active receivers of the tenant; where the rule names channels, these, if one of them is left."""
+    active = Receiver.objects.filter(tenant_id=row.tenant_id, is_active=True)
+    found = from_json(request.verdict)
+    if row.kind == trouble.KIND or not isinstance(found, Require) or not found.channels:
+        return active
+    named = active.filter(name__in=found.channels)
+    return named if named.exists() else active
 
 
 def deliver(row: Outbox) -> None:
@@ -62,7 +77,9 @@ def patience(answer: Answer) -> int:
 def _sent(receiver: Receiver, row: Outbox) -> Answer:
     """One attempt. Whatever went wrong, only the error's class is told: its words may hold URL or secret."""
     try:
-        return _post(receiver, message(row))
+        with tenant_scope(row.tenant_id):
+            about = message(row)
+        return _post(receiver, about)
     except Exception as error:
         words = f"it could not be told: {type(error).__name__}"
     return Answer(None, words)

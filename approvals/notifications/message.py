@@ -8,6 +8,7 @@ from uuid import UUID
 
 from approvals.actions.contract import Money
 from approvals.models import ApprovalRequest, Outbox
+from approvals.notifications import trouble
 from approvals.notifications.text import visible
 from approvals.queries import review_url
 from approvals.states import FINAL, Status
@@ -47,16 +48,20 @@ class Message:
     backing_reference: str
     review_url: str
     is_exercise: bool = False  # told when it is over, and not before
+    # What there is to say beside the request; "" of an event that is only about the request itself.
+    notice: str = ""
 
 
 def message(row: Outbox) -> Message:
-    """The message of a `deliver` row, whose request and announcement are loaded.
+    """The message of a `deliver` row, whose request and announcement are loaded; in a scope of its tenant.
 
     Raises KeyError for an event that nobody is told of.
     """
-    request, status = row.request, EVENTS[row.kind]
+    request = row.request
+    is_trouble = row.kind == trouble.KIND
+    status = Status(request.status) if is_trouble else EVENTS[row.kind]
     # Told late, an event must not carry the outcome of a later one.
-    is_outcome_its_own = request.status == status and status in TELLS_OUTCOME
+    is_outcome_its_own = request.status == status and status in TELLS_OUTCOME and not is_trouble
     return Message(
         id=row.pk,
         kind=row.kind,
@@ -72,6 +77,7 @@ def message(row: Outbox) -> Message:
         backing_reference=visible(request.backing_reference, 200) if is_outcome_its_own else "",
         review_url=review_url(request.pk),
         is_exercise=request.is_canary and status in FINAL,
+        notice=trouble.sentence(request) if is_trouble else "",
     )
 
 

@@ -28,11 +28,13 @@ WORDS: Mapping[Status, str] = MappingProxyType(
     }
 )
 EXERCISE = "This was an exercise for reviewers: made up, and nothing is done."
+TROUBLE = "⚠️ A policy rule could not be worked out"
 
 
 def card(message: Message) -> dict[str, Any]:
     """The body for the incoming webhook, as JSON."""
-    words = WORDS[message.status] + (f" (revision {message.revision})" if message.revision > 1 else "")
+    words = TROUBLE if message.notice else WORDS[message.status]
+    words += f" (revision {message.revision})" if message.revision > 1 else ""
     parts = [
         {"type": "header", "text": _plain(words, LONGEST_HEADER)},
         {"type": "section", "text": _plain(message.headline, LONGEST_TEXT)},
@@ -40,6 +42,8 @@ def card(message: Message) -> dict[str, Any]:
     ]
     if message.is_exercise:
         parts.append({"type": "section", "text": _plain(EXERCISE, LONGEST_TEXT)})
+    if message.notice:
+        parts.insert(1, {"type": "section", "text": _plain(message.notice, LONGEST_TEXT)})
     if message.outcome:
         parts.append({"type": "section", "text": _plain(message.outcome, LONGEST_TEXT)})
     parts.append({"type": "actions", "elements": [_button(message)]})

@@ -13,7 +13,7 @@ from approvals.notifications.message import Message
 def body(message: Message) -> str:
     """The payload: `type`, `timestamp` of the event (ISO 8601, UTC), and `data`; amounts in minor units."""
     amount = message.amount
-    data = {
+    data: dict[str, object] = {
         "request_id": str(message.request_id),
         "status": message.status,
         "action": message.action,
@@ -27,6 +27,8 @@ def body(message: Message) -> str:
     }
     if message.is_exercise:
         data["is_exercise"] = True
+    if message.notice:
+        data["notice"] = message.notice
     payload = {"type": message.kind, "timestamp": timestamp(message.at), "data": data}
     return json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
 

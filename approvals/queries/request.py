@@ -31,6 +31,7 @@ class Rule:
     name: str
     kind: str
     because: str
+    comment: str  # its author's, above it in the policy
     error: str
     policy_version: int | None
     places: tuple[Places, ...]
@@ -193,6 +194,7 @@ def _rule(request: ApprovalRequest, votes: list[Cast]) -> Rule:
         name=verdict.rule,
         kind=verdict.kind,
         because=verdict.because,
+        comment=judge.comment(request.policy_version, request.action, verdict.rule),
         error=getattr(verdict, "error", None) or "",
         policy_version=request.policy_version.number if request.policy_version else None,
         places=places(request, votes, roles),

@@ -17,7 +17,10 @@ from tests.attacks.test_roles import APPLICATION, COPY, attempt, scoped
 from tests.world import World
 
 REFUSED = psycopg.errors.InsufficientPrivilege
-TOPICS = (outbox.JUDGE, outbox.EXECUTE, outbox.RECONCILE, outbox.REOPEN, outbox.ANNOUNCE, outbox.DELIVER)
+TOPICS = (
+    *(outbox.JUDGE, outbox.EXECUTE, outbox.RECONCILE, outbox.REOPEN),
+    *(outbox.ANNOUNCE, outbox.DELIVER, outbox.MAIL),
+)
 NEWS = (
     "request.created", "request.withdrawn", "request.approved", "request.denied", "request.expired",
     "request.succeeded", "request.failed", "request.uncertain",

@@ -28,6 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+from tests.bench import backtest
 from tests.bench.load import Bodies, Measured, cpu_of, press
 from tests.bench.scene import Running, Scene, scene
 from tests.world import REFUND
@@ -138,6 +139,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=4.0, help="of each measurement (default: 4)")
     parser.add_argument("--flame", type=Path, help="write a flame graph of request_refund there (SVG)")
+    parser.add_argument("--requests", type=int, default=100_000, help="of the backtest (default: 100000)")
     options = parser.parse_args()
     with scene() as at:
         listed = targets(at)
@@ -148,9 +150,20 @@ def main() -> None:
                 results[target.name].append(measure(target, options.seconds))
         if options.flame:
             flame(at, listed[-1], options.flame, 10)
+        print(f"backtest of {options.requests:,} requests ...", file=sys.stderr, flush=True)
+        tried = backtest.measure(at.world, options.requests)
     print(table(results))
     names = ("get_request_status", "request_refund", "lookup_order")
-    print(json.dumps({"ratios": {name: round(ratio_of(results, name), 3) for name in names}}))
+    print(tried)
+    ratios = {name: round(ratio_of(results, name), 3) for name in names}
+    print(
+        json.dumps(
+            {
+                "ratios": ratios | {"backtest": round(tried.ratio, 2)},
+                "backtest_seconds": round(tried.seconds, 1),
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -99,6 +99,7 @@ class Scene:
             "policy-version": ("paul", "/policy/2/"),
             "policy-in-force": ("ada", "/policy/1/"),
             "policy-propose": ("paul", "/policy/propose/"),
+            "simulation": ("opal", "/policy/simulation/"),
             "programs": ("lena", "/agents/"),
             "programs-none": ("felix", "/agents/"),
             "programs-operator": ("opal", "/agents/"),

@@ -7,10 +7,11 @@ from pydantic import BaseModel
 
 from policies.context import Context, Requester
 from policies.documents import Document, load
-from policies.judge import RuleTrace, explain, judge
+from policies.judge import RuleTrace, explain, judge, rule_at_fault
 from policies.rules import Document as Unchecked
 from policies.signature import Signature, signature_of
 from policies.verdicts import AutoApprove, Deny, Require, Stage, Verdict
+from tests.policies.conftest import NOW
 
 Ask = Callable[..., Context]
 Write = Callable[..., str]
@@ -116,6 +117,8 @@ def test_a_human_decides_where_a_rule_has_no_answer(
     verdict = human(judge(document, "refund_payment", ask("refund_payment", args, facts)), "error")
     assert verdict.error is not None
     assert error in verdict.error
+    # A value that is not as declared is no rule's fault; else the operator reads which rule it was.
+    assert rule_at_fault(verdict.error) == ("" if "should be" in error else "rule-1")
 
 
 def test_a_human_decides_where_a_fact_is_missing(
@@ -169,12 +172,35 @@ def test_a_condition_knows_who_asks_and_when(
 def test_an_explanation_shows_every_rule_and_marks_the_one_that_decided(
     signatures: Mapping[str, Signature], ask: Ask, refund_policy: Write
 ) -> None:
-    conditions = ("args.amount_minor > 9000", "args.amount_minor > 10", "args.amount_minor > 20")
-    document = load(refund_policy(*conditions), signatures)
+    conditions = (
+        "args.amount_minor > 9000",
+        'args.amount_minor > 10 && args.currency.startsWith("E")',
+        'facts.paid_minor > 20 && requester.kind == "agent" && now > timestamp("2026-01-01T00:00:00Z")',
+    )
+    text = refund_policy(*conditions).replace("      - name: rule-2", "      # Why.\n      - name: rule-2")
+    document = load(text, signatures)
+    amount = ("args.amount_minor", 4000)
     assert explain(document, "refund_payment", ask("refund_payment", {"amount_minor": 4000})) == (
-        RuleTrace("rule-1", conditions[0], "Reason 1.", value=False, error=None, matched=False),
-        RuleTrace("rule-2", conditions[1], "Reason 2.", value=True, error=None, matched=True),
-        RuleTrace("rule-3", conditions[2], "Reason 3.", value=True, error=None, matched=False),
+        RuleTrace("rule-1", conditions[0], "Reason 1.", False, None, matched=False, mentioned=(amount,)),
+        RuleTrace(
+            "rule-2",
+            conditions[1],
+            "Reason 2.",
+            True,
+            None,
+            matched=True,
+            mentioned=(amount, ("args.currency", "EUR")),
+            comment="Why.",
+        ),
+        RuleTrace(
+            "rule-3",
+            conditions[2],
+            "Reason 3.",
+            True,
+            None,
+            matched=False,
+            mentioned=(("facts.paid_minor", 90000), ("requester.kind", "agent"), ("now", NOW)),
+        ),
     )
     assert explain(document, "cancel_order", ask("cancel_order")) == ()
     assert explain(None, "refund_payment", ask("refund_payment")) == ()

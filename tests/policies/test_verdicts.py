@@ -2,12 +2,13 @@ import json
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from policies.verdicts import (
     AutoApprove,
     Deny,
+    Escalation,
     Require,
     Stage,
     Verdict,
@@ -19,9 +20,10 @@ from policies.verdicts import (
 
 words = st.text(min_size=1, max_size=12)
 durations = st.integers(1, 10_000_000).map(lambda seconds: timedelta(seconds=seconds))
-stages = st.dictionaries(
-    st.sampled_from(["finance", "support_lead", "auditor"]), st.integers(1, 4), min_size=1
-).map(lambda counts: tuple(Stage(role, count) for role, count in counts.items()))
+roles = st.sampled_from(["finance", "support_lead", "auditor"])
+stages = st.dictionaries(roles, st.tuples(st.integers(1, 4), st.integers(1, 3)), min_size=1).map(
+    lambda asked: tuple(Stage(role, count, step) for role, (count, step) in asked.items())
+)
 denials = st.builds(Deny, public=words, because=words, rule=words)
 approvals = st.builds(AutoApprove, because=words, rule=words)
 requirements = st.builds(
@@ -31,6 +33,10 @@ requirements = st.builds(
     rule=words,
     expires_in=durations,
     valid_for=durations,
+    step_up=st.booleans(),
+    cooling_off=st.none() | durations,
+    escalation=st.none() | st.builds(Escalation, after=durations, to=roles),
+    channels=st.lists(st.sampled_from(["refunds", "night", "finance"]), unique=True).map(tuple),
     error=st.none() | words,
 )
 verdicts: st.SearchStrategy[Verdict] = st.one_of(denials, approvals, requirements)
@@ -41,6 +47,22 @@ def as_strict(one: Verdict, other: Verdict) -> bool:
     if isinstance(one, Require) and isinstance(other, Require):
         return demands(one, other)
     return isinstance(one, Deny) or isinstance(other, AutoApprove)
+
+
+def contradictory(one: Verdict, other: Verdict) -> bool:
+    """Whether some role would have to wait for another one, and that one for it."""
+    if not isinstance(one, Require) or not isinstance(other, Require):
+        return False
+    waits = {
+        (a.role, b.role)
+        for asked in (one.stages, other.stages)
+        for a in asked
+        for b in asked
+        if a.step < b.step
+    }
+    for _ in range(3):
+        waits |= {(a, d) for a, b in waits for c, d in waits if b == c}
+    return any(a == b for a, b in waits)
 
 
 @given(verdicts)
@@ -100,6 +122,7 @@ def test_an_approval_that_could_never_be_used_is_refused(duration: timedelta) ->
 
 @given(verdicts, verdicts)
 def test_the_stricter_verdict_is_weaker_than_neither(then: Verdict, now: Verdict) -> None:
+    assume(not contradictory(then, now))
     verdict = stricter(then, now)
     assert as_strict(verdict, then)
     assert as_strict(verdict, now)
@@ -117,6 +140,7 @@ def test_which_judgement_came_first_does_not_change_how_strict_they_are_together
 
 @given(verdicts, verdicts)
 def test_judging_again_adds_nothing_that_is_already_demanded(then: Verdict, now: Verdict) -> None:
+    assume(not contradictory(then, now))
     verdict = stricter(then, now)
     assert stricter(verdict, verdict) == verdict
     assert stricter(verdict, then) == verdict
@@ -142,3 +166,92 @@ def test_two_requirements_add_up_and_keep_both_reasons() -> None:
         rule="large + new",
         error="no answer",
     )
+
+
+@given(verdicts, verdicts)
+def test_each_part_of_the_stricter_verdict_is_as_strict_as_both_have_it(then: Verdict, now: Verdict) -> None:
+    """Part by part, and not by `demands`, so that no mistake of the one is hidden by the other."""
+    verdict = stricter(then, now)
+    assume(isinstance(verdict, Require))
+    assert isinstance(verdict, Require)
+    for asked in (then, now):
+        if isinstance(asked, AutoApprove):
+            continue
+        assert isinstance(asked, Require)
+        counts = {stage.role: stage.count for stage in verdict.stages}
+        assert all(counts[stage.role] >= stage.count for stage in asked.stages)
+        assert verdict.step_up or not asked.step_up
+        assert (verdict.cooling_off or timedelta(0)) >= (asked.cooling_off or timedelta(0))
+        assert verdict.escalation is None or (
+            asked.escalation is not None
+            and verdict.escalation.to == asked.escalation.to
+            and verdict.escalation.after >= asked.escalation.after
+        )
+        # () tells every receiver.
+        assert not verdict.channels or (asked.channels and set(asked.channels) <= set(verdict.channels))
+
+
+def ordered(*roles: str) -> Require:
+    return Require(
+        stages=tuple(Stage(role, 1, step) for step, role in enumerate(roles, 1)), because="b", rule="r"
+    )
+
+
+def test_two_orders_are_both_kept() -> None:
+    both = stricter(ordered("support_lead", "finance"), ordered("legal", "support_lead"))
+    assert isinstance(both, Require)
+    assert {stage.role: stage.step for stage in both.stages} == {"legal": 1, "support_lead": 2, "finance": 3}
+
+
+def test_roles_that_would_wait_for_each_other_are_asked_side_by_side() -> None:
+    then, now = ordered("support_lead", "finance", "legal"), ordered("finance", "support_lead")
+    both = stricter(then, now)
+    assert isinstance(both, Require)
+    # Everybody still has to agree, and legal still comes last.
+    assert {stage.role: stage.step for stage in both.stages} == {"support_lead": 1, "finance": 1, "legal": 2}
+
+
+def test_side_by_side_is_less_than_in_order() -> None:
+    in_order = ordered("support_lead", "finance")
+    beside = Require(stages=(Stage("support_lead", 1), Stage("finance", 1)), because="b", rule="r")
+    assert demands(in_order, beside)
+    assert not demands(beside, in_order)
+    assert stricter(beside, in_order) == in_order
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        (((), ("refunds",)), ()),
+        ((("refunds",), ("night",)), ("refunds", "night")),
+        ((("refunds",), ("refunds",)), ("refunds",)),
+    ],
+)
+def test_whoever_one_of_two_verdicts_tells_is_told(
+    asked: tuple[tuple[str, ...], tuple[str, ...]], told: tuple[str, ...]
+) -> None:
+    then, now = (
+        Require(stages=(Stage("finance", 1),), because="b", rule="r", channels=each) for each in asked
+    )
+    both = stricter(then, now)
+    assert isinstance(both, Require)
+    assert both.channels == told
+
+
+def test_an_escalation_holds_only_where_both_have_it_and_from_the_later_moment() -> None:
+    def with_(escalation: Escalation | None) -> Require:
+        return Require(stages=(Stage("finance", 1),), because="b", rule="r", escalation=escalation)
+
+    early, late, other = (
+        Escalation(timedelta(hours=hours), to)
+        for hours, to in ((1, "legal"), (2, "legal"), (1, "support_lead"))
+    )
+    for then, now, kept in (
+        (early, late, late),
+        (late, early, late),
+        (early, None, None),
+        (early, other, None),
+    ):
+        both = stricter(with_(then), with_(now))
+        assert isinstance(both, Require)
+        assert both.escalation == kept

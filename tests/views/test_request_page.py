@@ -259,3 +259,14 @@ def test_the_shops_internal_fields_reach_no_page(web: World, sign_in: SignIn) ->
     request = web.submit()
     for path in (f"/requests/{request.pk}/", f"/requests/{request.pk}/trail/", "/"):
         assert "internal" not in sign_in("lena").get(path).content.decode().lower()
+
+
+def test_what_the_policys_author_noted_stands_beside_the_reason(web: World, sign_in: SignIn) -> None:
+    rule = text(section(shown(sign_in, web.submit(payment_id="pay_10008", amount_minor=74900)), "rule"))
+    assert "A refund above 500.00 needs support and finance." in rule
+    assert (
+        "author noted: Above 500.00 two people look at it: one who knows the customer, "
+        "one who knows the books." in rule
+    )
+    other = web.submit("cancel_order", order_id="ord_10001", reason="The customer changed their mind.")
+    assert "noted" not in text(section(shown(sign_in, other), "rule"))

@@ -1,0 +1,246 @@
+"""A draft of a policy tried on what was decided: what `manage.py policy backtest` says, as a page that grows.
+
+It takes seconds, so the answer is sent as it is found, and its end with it: nothing is stored, and nothing is left to
+run when its reader goes away. One at a time in a process, for LONGEST_SECONDS at most.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from functools import partial
+from threading import BoundedSemaphore
+from time import monotonic
+from typing import cast
+
+from django import forms
+from django.core.exceptions import PermissionDenied
+from django.db import connection
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.template.loader import render_to_string
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods
+
+from approvals import judge, switches
+from approvals.actions.money import display
+from approvals.identity.requester import Reviewer
+from approvals.models import PolicyVersion
+from approvals.queries import allowed, denied, history
+from approvals.queries.trail import AUDITOR
+from approvals.views.access import member, show
+from policies.documents import Document, load
+from policies.errors import PolicyError
+from policies.simulation import (
+    WORDS,
+    Changed,
+    Finding,
+    NotReproduced,
+    Progress,
+    Summary,
+    Unreadable,
+    backtest,
+)
+from policies.source import MAX_BYTES
+from policies.verdicts import Require, Verdict
+
+logger = logging.getLogger(__name__)
+
+LONGEST_SECONDS = 60.0
+TOLD_EVERY = 0.5  # seconds
+MOST_SHOWN = 200  # of each list; the command has them all
+HERE = "<!-- what is found -->"
+_one_at_a_time = BoundedSemaphore(1)
+
+
+class DraftForm(forms.Form):
+    draft = forms.CharField(max_length=MAX_BYTES, strip=False)
+    since = forms.DateField()
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a simulation is made of. `by` is who asked for it."""
+
+    by: Reviewer
+    draft: Document
+    current: PolicyVersion | None
+    since: datetime
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@member
+def simulation_page(request: HttpRequest, by: Reviewer) -> HttpResponse:
+    """For operators and auditors. Raises PermissionDenied, leaving an event, for anybody else."""
+    if AUDITOR not in by.roles and not switches.may_operate(by):
+        denied(by, wanted="simulation", code="role_missing")
+        raise PermissionDenied(
+            _("Simulations are for operators and auditors. Your roles here include neither.")
+        )
+    current = history.in_force(by.tenant_id)
+    if request.method != "POST":
+        source = current.source if current else ""
+        return _page(request, source, timezone.now().date() - timedelta(days=30))
+    form = DraftForm(request.POST)
+    typed = (request.POST.get("draft", ""), request.POST.get("since", ""))
+    if not form.is_valid():
+        problem = _(
+            "Paste a policy of at most 256 KiB, and choose the day from which on requests are judged."
+        )
+        return _page(request, *typed, problem=problem, status=422)
+    try:
+        draft = _draft(form.cleaned_data["draft"], by)
+        judge.document_of(current)
+    except PolicyError as error:
+        return _page(request, *typed, problem=str(error), status=422)
+    allowed(by, wanted="simulation")
+    since = datetime.combine(form.cleaned_data["since"], time.min, UTC)
+    head, _marker, tail = _page(request, *typed, runs=True).content.decode().partition(HERE)
+    pieces = _pieces(Asked(by, draft, current, since), head, tail)
+    return cast("HttpResponse", StreamingHttpResponse(_streamed(pieces)))
+
+
+def _draft(text: str, by: Reviewer) -> Document:
+    staff, receivers = history.staff(by.tenant_id), history.receivers(by.tenant_id)
+    return load(text, judge.signatures(), source="draft", staff=staff, receivers=receivers)
+
+
+def _page(
+    request: HttpRequest,
+    draft: str,
+    since: object,
+    *,
+    problem: str = "",
+    runs: bool = False,
+    status: int = 200,
+) -> HttpResponse:
+    context = {"draft": draft.replace("\0", ""), "since": since, "problem": problem, "runs": runs}
+    return show(request, "operator/simulation.html", context, status=status)
+
+
+async def _streamed(pieces: Iterator[str]) -> AsyncIterator[str]:
+    """Each piece as it comes, made in a thread of its own, which is done with the database when this ends."""
+    pool = ThreadPoolExecutor(1, thread_name_prefix="simulation")
+    try:
+        while (
+            piece := await asyncio.get_running_loop().run_in_executor(pool, next, pieces, None)
+        ) is not None:
+            yield piece
+    finally:
+        # Also when the reader has gone away: the thread comes to it behind the piece that it is at.
+        pool.submit(partial(_end, pieces))
+        pool.shutdown(wait=False)
+
+
+def _end(pieces: Iterator[str]) -> None:
+    pieces.close()  # type: ignore[attr-defined] # it is a generator
+    connection.close()
+
+
+def _pieces(asked: Asked, head: str, tail: str) -> Iterator[str]:
+    yield head
+    if not _one_at_a_time.acquire(blocking=False):
+        yield _sentence(_("Somebody else is simulating just now. Try again in a minute."))
+    else:
+        try:
+            yield from _found(asked)
+        except Exception:
+            logger.exception("simulation broke off", extra={"subject_id": str(asked.by.person_id)})
+            yield _sentence(
+                _("It broke off. Nothing was changed. Try again, or ask whoever runs Countersign.")
+            )
+        finally:
+            _one_at_a_time.release()
+    yield tail
+
+
+def _sentence(words: str) -> str:
+    return format_html('<p class="notice warn" role="alert">{}</p>', words)
+
+
+def _found(asked: Asked) -> Iterator[str]:
+    """Lines of progress, and then what was found."""
+    tenant_id, number = asked.by.tenant_id, asked.current.number if asked.current else None
+    total, summary = history.decided_since(tenant_id, asked.since), Summary()
+    changed: list[Changed] = []
+    others: list[NotReproduced | Unreadable] = []
+    began = told_at = monotonic()
+    requests = history.requests_decided_since(tenant_id, asked.since)
+    for finding in backtest(asked.draft, judge.document_of(asked.current), requests):
+        summary.add(finding, number)
+        _keep(finding, changed, others)
+        if isinstance(finding, Progress) and monotonic() - told_at >= TOLD_EVERY:
+            told_at = monotonic()
+            words = _("{done} of {total} requests judged").format(
+                done=f"{finding.done:,}", total=f"{total:,}"
+            )
+            yield format_html('<p class="tick" role="status">{}</p>', words)
+        if monotonic() - began > LONGEST_SECONDS:
+            break
+    yield _result(asked, summary, changed, others, total)
+
+
+def _keep(finding: Finding, changed: list[Changed], others: list[NotReproduced | Unreadable]) -> None:
+    if isinstance(finding, Changed) and len(changed) < MOST_SHOWN:
+        changed.append(finding)
+    if isinstance(finding, NotReproduced | Unreadable) and len(others) < MOST_SHOWN:
+        others.append(finding)
+
+
+def _result(
+    asked: Asked,
+    summary: Summary,
+    changed: list[Changed],
+    others: list[NotReproduced | Unreadable],
+    total: int,
+) -> str:
+    kinds = [
+        {
+            "words": WORDS[change],
+            "count": count,
+            "money": [
+                display(minor, of[1]) for of, minor in sorted(summary.money.items()) if of[0] == change
+            ],
+        }
+        for change, count in summary.changes.most_common()
+    ]
+    context = {
+        "summary": summary,
+        "total": total,
+        "broke_off": summary.done < total,
+        "kinds": kinds,
+        "changed": [
+            {
+                "it": one,
+                "words": WORDS[one.change],
+                "was": told(one.request.verdict),
+                "now": told(one.becomes),
+            }
+            for one in changed
+        ],
+        "others": [
+            {"it": one, "was": told(one.request.verdict), "now": told(one.says)}
+            if isinstance(one, NotReproduced)
+            else {"it": one}
+            for one in others
+        ],
+        "older": summary.not_reproduced - summary.unexplained,
+        "left_out": summary.changed - len(changed),
+        "number": asked.current.number if asked.current else None,
+    }
+    return render_to_string("operator/simulation_result.html", context)
+
+
+def told(verdict: Verdict) -> str:
+    """A verdict in a few words."""
+    if not isinstance(verdict, Require):
+        return (
+            _("refused, by {rule}").format(rule=verdict.rule)
+            if verdict.kind == "deny"
+            else _("asks nobody, by {rule}").format(rule=verdict.rule)
+        )
+    people = ", ".join(f"{stage.count} {stage.role.replace('_', ' ')}" for stage in verdict.stages)
+    return _("{people}, by {rule}").format(people=people, rule=verdict.rule)

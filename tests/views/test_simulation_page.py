@@ -1,0 +1,173 @@
+"""The page that tries a draft on what was decided: who sees it, what it says, and that it is bounded."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from html import unescape
+from typing import Any, cast
+
+import pytest
+from django.test import Client
+
+from approvals.models import ApprovalRequest
+from approvals.views import simulation
+from policies.documents import shipped
+from tests.views.conftest import SignIn
+from tests.world import World
+
+PAGE = "/policy/simulation/"
+STRICTER = shipped().replace("args.amount_minor > 50000", "args.amount_minor > 4000")
+
+
+def text(html: str) -> str:
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", html)).split())
+
+
+async def _collected(pieces: Any) -> list[str]:
+    return [piece.decode() async for piece in pieces]
+
+
+def tried(browser: Client, draft: str, since: str = "") -> tuple[int, list[str]]:
+    """The status, and the pieces of the page as they were sent."""
+    answer: Any = browser.post(PAGE, {"draft": draft, "since": since or f"{datetime.now(UTC):%Y-%m-%d}"})
+    if not answer.streaming:
+        return answer.status_code, [answer.content.decode()]
+    return answer.status_code, asyncio.run(_collected(cast("AsyncIterator[bytes]", answer.streaming_content)))
+
+
+def decided(world: World, amount: int) -> ApprovalRequest:
+    return world.vote(world.submit(amount_minor=amount), "approve", "lena")
+
+
+def test_it_is_for_operators_and_auditors(web: World, sign_in: SignIn) -> None:
+    for who in ("opal", "ada"):
+        page = sign_in(who).get(PAGE).content.decode()
+        assert "Try a draft" in page and "# The policy of the demo shop" in page
+        assert f'href="{PAGE}" aria-current="page"' in page
+    for method in ("get", "post"):
+        refused = getattr(sign_in("lena"), method)(PAGE)
+        assert refused.status_code == 403
+        assert "Simulations are for operators and auditors." in refused.content.decode()
+    assert PAGE not in sign_in("lena").get("/").content.decode()
+    assert web.events().count("access.denied") == 2
+
+
+def test_what_a_draft_changes_is_shown_with_counts_and_money_and_nothing_is_changed(
+    web: World, sign_in: SignIn
+) -> None:
+    first, second = decided(web, 5000), decided(web, 100)
+    status, pieces = tried(sign_in("opal"), STRICTER)
+    page = text("".join(pieces))
+    assert status == 200
+    assert "2 requests judged, 1 would have been judged otherwise." in page
+    assert "1 would ask for more: 50.00 USD" in page
+    assert "Was: 1 support lead, by usual Now: 1 support lead, 1 finance, by large" in page
+    assert "Policy version 1, in force, says what was recorded of every one of them." in page
+    assert f"/requests/{first.pk}/" in "".join(pieces) and f"/requests/{second.pk}/" not in "".join(pieces)
+    assert "Try another draft" in page and STRICTER.splitlines()[0] in page
+    assert (web.status(first), web.status(second)) == ("approved", "approved")
+
+
+def test_another_companys_requests_are_not_judged(web: World, sign_in: SignIn) -> None:
+    decided(web, 5000)
+    with web.processes.acting_as("migrator"):
+        from approvals.identity.models import Membership
+
+        Membership.objects.create(tenant=web.other, person=web.people["gus"], role="auditor")
+    # A draft that the other company can fill: its one person has both roles.
+    draft = STRICTER.replace("- { role: finance, count: 1 }\n", "\n")
+    status, pieces = tried(sign_in("gus"), draft)
+    assert status == 200
+    assert "0 requests judged, 0 would have been judged otherwise." in text("".join(pieces))
+
+
+@pytest.mark.parametrize(
+    ("draft", "since", "problem"),
+    [
+        ("policy: 2", "", "draft:1:9: This program reads policy format 1"),
+        ("", "", "Paste a policy"),
+        (STRICTER, "yesterday", "Paste a policy"),
+        (STRICTER, "2026-02-30", "Paste a policy"),
+        ("x" * (256 * 1024 + 1), "", "Paste a policy"),
+        (STRICTER.replace("count: 1", "count: 8", 1), "", "needs 8 different people"),
+        ("policy: 1\0", "", "Paste a policy"),
+    ],
+)
+def test_what_cannot_be_tried_is_said_and_what_was_typed_is_kept(
+    web: World, sign_in: SignIn, draft: str, since: str, problem: str
+) -> None:
+    status, (page,) = tried(sign_in("ada"), draft, since)
+    assert status == 422
+    assert problem in text(page) and "Nothing was judged." in page
+    assert draft.replace("\0", "")[:20] in unescape(page)
+
+
+def test_progress_is_told_while_it_runs(web: World, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("policies.simulation.PROGRESS_EVERY", 1)
+    monkeypatch.setattr(simulation, "TOLD_EVERY", 0.0)
+    for _ in range(2):
+        decided(web, 100)
+    _, pieces = tried(sign_in("opal"), STRICTER)
+    ticks = [text(piece) for piece in pieces if 'class="tick"' in piece]
+    assert ticks == ["1 of 2 requests judged", "2 of 2 requests judged", "2 of 2 requests judged"]
+    assert pieces[0].startswith("<!doctype html>") and pieces[-1].rstrip().endswith("</html>")
+
+
+def test_it_stops_after_a_while_and_says_what_is_left(
+    web: World, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("policies.simulation.PROGRESS_EVERY", 1)
+    monkeypatch.setattr(simulation, "LONGEST_SECONDS", 0.0)
+    for _ in range(2):
+        decided(web, 100)
+    _, pieces = tried(sign_in("opal"), STRICTER)
+    assert "It stopped after a minute: 1 of 2 requests were judged, the oldest first." in text(
+        "".join(pieces)
+    )
+
+
+def test_one_at_a_time_and_a_reader_who_goes_away_leaves_nothing_running(web: World, sign_in: SignIn) -> None:
+    decided(web, 5000)
+    browser = sign_in("opal")
+    form = {"draft": STRICTER, "since": f"{datetime.now(UTC):%Y-%m-%d}"}
+    answer: Any = browser.post(PAGE, form)
+
+    async def leave() -> None:
+        """Read the beginning and go."""
+        pieces = cast("Any", answer.streaming_content)
+        await anext(pieces)
+        await pieces.aclose()
+
+    asyncio.run(leave())
+    assert simulation._one_at_a_time.acquire(timeout=5)  # nobody holds it
+    try:
+        _, pieces = tried(browser, STRICTER)
+        assert "Somebody else is simulating just now." in text("".join(pieces))
+        assert pieces[-1].rstrip().endswith("</html>")
+    finally:
+        simulation._one_at_a_time.release()
+    assert "1 requests judged" in text("".join(tried(browser, STRICTER)[1]))
+
+
+def test_what_breaks_off_says_so(web: World, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> int:
+        raise RuntimeError("planted")
+
+    monkeypatch.setattr("approvals.queries.history.decided_since", broken)
+    _status, pieces = tried(sign_in("opal"), STRICTER)
+    page = text("".join(pieces))
+    assert "It broke off. Nothing was changed." in page and "planted" not in page
+    assert simulation._one_at_a_time.acquire(blocking=False)
+    simulation._one_at_a_time.release()
+
+
+def test_a_recorded_verdict_that_was_tampered_with_is_an_alarm(web: World, sign_in: SignIn) -> None:
+    request = decided(web, 100)
+    with web.processes.acting_as("migrator"):
+        verdict = request.verdict | {"stages": [{"role": "finance", "count": 1, "step": 1}]}
+        ApprovalRequest.objects.filter(pk=request.pk).update(verdict=verdict)
+    _, pieces = tried(sign_in("ada"), shipped(), f"{datetime.now(UTC) - timedelta(days=1):%Y-%m-%d}")
+    page = text("".join(pieces))
+    assert "1 were judged by this very version: find out why" in page
+    assert "Judged by version 1: 1 finance, by usual In force: 1 support lead, by usual" in page
