@@ -11,7 +11,7 @@ import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
 
-from approvals.models import ApprovalRequest, PolicyVersion
+from approvals.models import ApprovalRequest
 from approvals.queries import history
 from policies.documents import shipped
 from policies.simulation import Decided
@@ -85,12 +85,9 @@ def test_a_verdict_that_its_version_does_not_give_is_called_out(world: World) ->
 
 
 def test_what_an_agent_wrote_cannot_steer_the_terminal(world: World) -> None:
-    with world.processes.acting_as("migrator"):
-        PolicyVersion.objects.filter(tenant_id=world.tenant.pk).update(
-            source=shipped().replace(
-                "facts.payment_status ==", 'args.reason != "" && facts.payment_status =='
-            )
-        )
+    world.put_in_force(
+        shipped().replace("facts.payment_status ==", 'args.reason != "" && facts.payment_status ==')
+    )
     request = world.submit(reason="Broken \u202eneddih.")
     code, told = policy(world, "explain", request.pk)
     assert code == 0
@@ -105,8 +102,7 @@ def test_a_request_that_is_not_there_is_said_with_another_code(world: World) -> 
 def test_each_request_is_judged_again_as_it_was_judged(world: World) -> None:
     """Its arguments, facts, requester, and to the microsecond the time."""
     source = shipped().replace('when: "true"', 'when: now < timestamp("2999-01-01T00:00:00Z")')
-    with world.processes.acting_as("migrator"):
-        PolicyVersion.objects.filter(tenant_id=world.tenant.pk).update(source=source)
+    world.put_in_force(source)
     request = world.submit()
     with world.processes.acting_as("migrator"):
         again = history.as_judged(ApprovalRequest.objects.select_related("policy_version").get(pk=request.pk))

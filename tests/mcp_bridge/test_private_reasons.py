@@ -1,6 +1,5 @@
 """A rule's `because` is for people. No way to the agent carries it; what it is told is the public sentence."""
 
-from approvals.models import PolicyVersion
 from tests.mcp_bridge.hosts import Host, text
 from tests.world import REFUND, World
 
@@ -28,8 +27,7 @@ actions:
 
 
 def test_no_way_to_the_agent_carries_a_rules_private_reason(host: Host, known: World) -> None:
-    with known.processes.acting_as("migrator"):
-        PolicyVersion.objects.filter(tenant_id=known.tenant.pk).update(source=POLICY)
+    known.put_in_force(POLICY)
     refused = host.call("request_refund", **(REFUND | {"amount_minor": 90001}))
     assert text(refused) == "[doomed] This is more than we refund. No request was filed."
     said = [refused.model_dump_json()]
