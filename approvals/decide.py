@@ -5,7 +5,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from approvals import judge, moves, outbox, switches
+from approvals import claims, judge, moves, outbox, quorum, switches
 from approvals.audit.decisions import decided
 from approvals.audit.events import Actor, record
 from approvals.database import tenant_scope
@@ -37,16 +37,17 @@ def vote(
     """Approve or deny, bound to what was on the reviewer's screen (`judge.seen`).
 
     A denial ends the request; an approval that completes the quorum sends it to a worker. Raises NotFound,
-    MoveRefused, SelfApproval, NotEntitled, AlreadyVoted, PageOutdated, PolicyForbids,
-    RequestAltered, CommentMissing or CommentTooLong; then nothing was decided, and the refusal is on the trail.
+    MoveRefused, SelfApproval, NotEntitled, AlreadyVoted, NotYourTurn, PlacesTaken, CountedAlready, PageOutdated,
+    PolicyForbids, RequestAltered, CommentMissing or CommentTooLong; then nothing was decided, and the refusal is on
+    the trail.
     """
     comment, who = comment.strip(), Actor("person", str(by.person_id))
     request: ApprovalRequest | None = None
     try:
         with tenant_scope(by.tenant_id):
             request = moves.locked(request_id)
-            _check(request, decision, by, seen, comment)
-            _cast(request, decision, by, seen, comment, trace_id)
+            ballot = _check(request, decision, by, seen, comment)
+            _cast(request, decision, by, ballot, seen, comment, trace_id)
     except Refusal as refusal:
         _record_refusal(refusal, request_id, decision, by, trace_id)
         _log(decision, request_id, request, who, by.tenant_id, because=refusal.code)
@@ -55,12 +56,15 @@ def vote(
     return request
 
 
-def _check(request: ApprovalRequest, decision: str, by: Reviewer, seen: str, comment: str) -> None:
-    """Everything that can stand against a vote, in the order in which people should hear of it."""
+def _check(request: ApprovalRequest, decision: str, by: Reviewer, seen: str, comment: str) -> quorum.Ballot:
+    """Everything that can stand against a vote, in the order in which people should hear of it.
+
+    Returns how the vote is cast: by whom, and in whose place.
+    """
     wanted = Status.APPROVED if decision == Vote.APPROVE else Status.DENIED
     if request.status != Status.PENDING or switches.time_is_up(request):
         raise MoveRefused(status=request.status.replace("_", " "), wanted=wanted)
-    judge.check_entitled(by, request)
+    ballot = quorum.check_entitled(by, request, approves=wanted == Status.APPROVED)
     if changed := judge.changed(seen, request):
         raise PageOutdated(changed=changed)
     verdict = from_json(request.verdict)
@@ -72,20 +76,29 @@ def _check(request: ApprovalRequest, decision: str, by: Reviewer, seen: str, com
         raise CommentMissing
     if len(comment) > COMMENT[1]:
         raise CommentTooLong
+    return ballot
 
 
 def _cast(
-    request: ApprovalRequest, decision: str, by: Reviewer, seen: str, comment: str, trace_id: str
+    request: ApprovalRequest,
+    decision: str,
+    by: Reviewer,
+    ballot: quorum.Ballot,
+    seen: str,
+    comment: str,
+    trace_id: str,
 ) -> None:
     """Vote, event and outbox row together; after commit a worker is told."""
     Vote(
         tenant_id=by.tenant_id,
         request=request,
         person_id=by.person_id,
+        instead_of_id=ballot.instead_of,
         revision=request.revision,
         decision=decision,
         comment=comment,
         digest=digest(seen),
+        created_at=ballot.at,
     ).save(force_insert=True)
     who = Actor("person", str(by.person_id))
     record(
@@ -94,23 +107,39 @@ def _cast(
         actor=who,
         request_id=request.pk,
         trace_id=trace_id or request.trace_id,
-        data={"decision": decision, "revision": request.revision, "seen_sha256": digest(seen)},
+        data={
+            "decision": decision,
+            "revision": request.revision,
+            "seen_sha256": digest(seen),
+            "instead_of": str(ballot.instead_of or ""),
+        },
         personal={"comment": comment, "name": by.name} if comment else {"name": by.name},
     )
+    claims.end(request, by)
     if decision == Vote.DENY:
         _deny(request, who, comment, trace_id)
         return
     verdict = from_json(request.verdict)
-    if isinstance(verdict, Require) and not judge.missing(request, verdict):
-        approve(request, verdict.valid_for, who, trace_id, {"revision": request.revision})
+    if isinstance(verdict, Require) and not quorum.missing(request, verdict):
+        about = {"revision": request.revision}
+        approve(request, verdict.valid_for, who, trace_id, about, cooling_off=verdict.cooling_off)
     elif isinstance(verdict, AutoApprove):
         approve(request, VALID_FOR, who, trace_id, {"revision": request.revision})
 
 
 def approve(
-    request: ApprovalRequest, valid_for: timedelta, who: Actor, trace_id: str, data: dict[str, object]
+    request: ApprovalRequest,
+    valid_for: timedelta,
+    who: Actor,
+    trace_id: str,
+    data: dict[str, object],
+    *,
+    cooling_off: timedelta | None = None,
 ) -> None:
-    """From pending to a worker, with event and messages, in the caller's transaction. Raises MoveRefused."""
+    """From pending to a worker, with event and messages, in the caller's transaction. Raises MoveRefused.
+
+    A worker is told when the time to cool off is over.
+    """
     now = timezone.now()
     _move(request, Status.APPROVED, decided_at=now, **switches.time_from(now, valid_for, request))
     record(
@@ -121,7 +150,7 @@ def approve(
         trace_id=trace_id or request.trace_id,
         data=data,
     )
-    outbox.put(request, outbox.EXECUTE)
+    outbox.put(request, outbox.EXECUTE, wait_seconds=cooling_off.total_seconds() if cooling_off else 0)
     outbox.announce(request, "request.approved")
 
 

@@ -50,17 +50,21 @@ def decided(
 
 @contextmanager
 def deciding(
-    verb: str, *, by: Actor, tenant_id: UUID | None, resource_id: str | None = None
+    verb: str,
+    *,
+    by: Actor,
+    tenant_id: UUID | None,
+    request_id: UUID | None = None,
+    resource_id: str | None = None,
 ) -> Iterator[None]:
     """Around the block that decides: a Refusal of it is a denial, its end an allowance. Outermost, after the commit."""
+    about = {"by": by, "tenant_id": tenant_id, "request_id": request_id, "resource_id": resource_id}
     try:
         yield
     except Refusal as refusal:
-        decided(
-            verb, is_allowed=False, by=by, tenant_id=tenant_id, resource_id=resource_id, because=refusal.code
-        )
+        decided(verb, is_allowed=False, because=refusal.code, **about)
         raise
-    decided(verb, is_allowed=True, by=by, tenant_id=tenant_id, resource_id=resource_id)
+    decided(verb, is_allowed=True, **about)
 
 
 def _text(value: object) -> str | None:

@@ -12,7 +12,7 @@ from opentelemetry.trace import SpanKind
 from approvals import outbox
 from approvals.audit.events import Actor, record
 from approvals.database import tenant_scope
-from approvals.models import Outbox, Receiver
+from approvals.models import ApprovalRequest, Outbox, Receiver
 from approvals.notifications import slack, webhook
 from approvals.notifications.message import Message, message
 from approvals.notifications.post import Answer, post
@@ -26,10 +26,16 @@ LAST_REFUSAL = 8
 
 
 def announce(row: Outbox) -> None:
-    """One message for each active receiver of the tenant; asked again, no receiver gets a second one."""
+    """One message for each active receiver that the request's rule names, or for all where it names none.
+
+    Asked again, no receiver gets a second one.
+    """
     with tenant_scope(row.tenant_id):
         told = Outbox.objects.filter(announcement=row).values("receiver_id")
         listening = Receiver.objects.filter(tenant_id=row.tenant_id, is_active=True)
+        verdict = ApprovalRequest.objects.values_list("verdict", flat=True).get(pk=row.request_id)
+        if channels := verdict.get("channels"):
+            listening = listening.filter(name__in=channels)
         for receiver_id in listening.exclude(pk__in=told).values_list("pk", flat=True):
             outbox.pass_on(row, receiver_id)
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from approvals import actions, judge, switches
+from approvals import actions, judge, quorum, switches
 from approvals.actions.contract import NotReversible
 from approvals.audit import queries as audit
 from approvals.database import tenant_scope
@@ -13,10 +13,10 @@ from approvals.identity.requester import Reviewer
 from approvals.models import ApprovalRequest, Execution
 from approvals.queries.fields import Amount, Field, amount, compared, fields
 from approvals.queries.others import Others, others_of
-from approvals.queries.standing import Cast, Places, places, roles_of, votes_on, why_not
+from approvals.queries.standing import Cast, Looking, Places, looked_at, standings, votes_on
 from approvals.queries.trail import denied
 from approvals.states import Status, sources
-from policies.verdicts import from_json
+from policies.verdicts import Require, from_json
 
 REASON = "reason"  # shown by itself, as the agent's own words
 
@@ -101,6 +101,12 @@ class RequestView:
     backing_reference: str
     seen: str
     refusal: Refusal | None
+    no_approval: Refusal | None  # why this reviewer can only deny it so far
+    instead_of: str  # in whose place this reviewer would decide; "" for themselves
+    looking: Looking | None  # who is at it
+    escalated_at: datetime | None
+    cools_until: datetime | None  # until then no worker claims it
+    revocable: bool  # by this reviewer, now
     overdue: bool
     others: Others  # that ask for the same
 
@@ -111,7 +117,7 @@ class RequestView:
 
     @property
     def approvable(self) -> bool:
-        return self.rule.kind != "deny"
+        return self.rule.kind != "deny" and self.no_approval is None
 
 
 def request_view(request_id: UUID, by: Reviewer) -> RequestView:
@@ -132,6 +138,7 @@ def _view(request: ApprovalRequest, by: Reviewer) -> RequestView:
     claimed, looked_up = _as_declared(request)
     claims = tuple(claim for claim in claimed if claim.name != REASON)
     votes = votes_on([request])[request.pk]
+    standing = standings(by, [request], {request.pk: votes})[request.pk]
     return RequestView(
         id=request.pk,
         status=Status(request.status),
@@ -152,14 +159,20 @@ def _view(request: ApprovalRequest, by: Reviewer) -> RequestView:
         arguments_sha256=request.arguments_sha256,
         facts=compared(looked_up, claims),
         facts_read_at=request.facts_read_at,
-        rule=_rule(request, votes),
+        rule=_rule(request, standing.places),
         risks=_risks(request),
         votes=tuple(votes),
         steps=_steps(request),
         outcome=request.outcome,
         backing_reference=request.backing_reference,
         seen=judge.seen(request),
-        refusal=why_not(by, request, votes),
+        refusal=standing.refusal,
+        no_approval=standing.no_approval,
+        instead_of=standing.instead_of,
+        looking=looked_at([request]).get(request.pk),
+        escalated_at=request.escalated_at,
+        cools_until=_cools_until(request),
+        revocable=request.status == Status.APPROVED and _reviews(by, request),
         overdue=switches.time_is_up(request),
         others=others_of([request])[request.pk],
     )
@@ -175,16 +188,29 @@ def _as_declared(request: ApprovalRequest) -> tuple[tuple[Field, ...], tuple[Fie
     return fields(request.arguments, declared), fields(request.facts, looked_up)
 
 
-def _rule(request: ApprovalRequest, votes: list[Cast]) -> Rule:
+def _cools_until(request: ApprovalRequest) -> datetime | None:
     verdict = from_json(request.verdict)
-    roles = roles_of(request.tenant_id, {vote.person_id for vote in votes})
+    asked = verdict.cooling_off if isinstance(verdict, Require) else None
+    return request.decided_at + asked if asked and request.decided_at else None
+
+
+def _reviews(by: Reviewer, request: ApprovalRequest) -> bool:
+    try:
+        quorum.check_reviews(by, request)
+    except Refusal:
+        return False
+    return True
+
+
+def _rule(request: ApprovalRequest, places: tuple[Places, ...]) -> Rule:
+    verdict = from_json(request.verdict)
     return Rule(
         name=verdict.rule,
         kind=verdict.kind,
         because=verdict.because,
         error=getattr(verdict, "error", None) or "",
         policy_version=request.policy_version.number if request.policy_version else None,
-        places=places(request, votes, roles),
+        places=places,
     )
 
 
