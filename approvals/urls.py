@@ -5,7 +5,7 @@ from django.conf import settings
 from django.urls import include, path
 from oauth2_provider import urls as oauth
 
-from approvals.views import account, agents, auditor, operator, reviewer
+from approvals.views import account, agents, auditor, away, claims, operator, reviewer
 from approvals.views.oauth.authorize import AuthorizationView
 from approvals.views.oauth.device import BeginView, device_answer_page, device_page
 from approvals.views.oauth.metadata import MetadataView
@@ -32,6 +32,10 @@ urlpatterns = [
     path("", reviewer.queue_page, name="queue"),
     path("requests/<uuid:request_id>/", reviewer.request_page, name="request"),
     path("requests/<uuid:request_id>/decide/", reviewer.decide_page, name="decide"),
+    path("requests/<uuid:request_id>/claim/", claims.claim_page, name="claim"),
+    path("requests/<uuid:request_id>/take-over/", claims.take_over_page, name="take_over"),
+    path("requests/<uuid:request_id>/release/", claims.release_page, name="release"),
+    path("requests/<uuid:request_id>/revoke/", claims.revoke_page, name="revoke"),
     path("requests/<uuid:request_id>/trail/", auditor.request_trail_page, name="request_trail"),
     path("decided/", reviewer.decided_page, name="decided"),
     path("trail/", auditor.trail_page, name="trail"),
@@ -40,6 +44,9 @@ urlpatterns = [
     path("switches/<uuid:switch_id>/off/", operator.go_on_page, name="switch_off"),
     path("agents/", agents.agents_page, name="agents"),
     path("agents/<uuid:agent_id>/disconnect/", agents.disconnect_page, name="disconnect"),
+    path("away/", away.away_page, name="away"),
+    path("away/leave/", away.leave_page, name="leave"),
+    path("away/<uuid:delegation_id>/back/", away.back_page, name="back"),
     path("tenant/", account.choose_tenant, name="choose_tenant"),
     path("healthz", account.healthz, name="healthz"),
     path("accounts/", include(accounts)),

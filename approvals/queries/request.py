@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from django.utils import timezone
+
 from approvals import actions, judge, quorum, switches
 from approvals.actions.contract import NotReversible
 from approvals.audit import queries as audit
@@ -109,6 +111,11 @@ class RequestView:
     revocable: bool  # by this reviewer, now
     overdue: bool
     others: Others  # that ask for the same
+
+    @property
+    def cools(self) -> bool:
+        """Whether its approval still has to wait for its time."""
+        return self.cools_until is not None and self.cools_until > timezone.now()
 
     @property
     def decidable(self) -> bool:

@@ -16,10 +16,13 @@ from approvals.errors import (
     AlreadyVoted,
     CommentMissing,
     CommentTooLong,
+    CountedAlready,
     MoveRefused,
     NotEntitled,
     NotFound,
+    NotYourTurn,
     PageOutdated,
+    PlacesTaken,
     PolicyForbids,
     Refusal,
     RequestAltered,
@@ -40,6 +43,9 @@ STATUS_OF: dict[type[Refusal], int] = {
     MoveRefused: 409,
     PageOutdated: 409,
     AlreadyVoted: 409,
+    NotYourTurn: 409,
+    PlacesTaken: 409,
+    CountedAlready: 409,
     CommentMissing: 422,
     CommentTooLong: 422,
 }
@@ -99,7 +105,9 @@ def decide_page(request: HttpRequest, by: Reviewer, request_id: UUID) -> HttpRes
         status = STATUS_OF[type(refusal)]
         return _page(request, by, request_id, comment=choice["comment"], problem=str(refusal), status=status)
     is_held = switches.is_held(decided_one)
-    messages.success(request, _said(choice["decision"], Status(decided_one.status), is_held=is_held))
+    cools = bool(decided_one.verdict.get("cooling_off"))
+    said = _said(choice["decision"], Status(decided_one.status), is_held=is_held, cools=cools)
+    messages.success(request, said)
     return redirect("request", request_id)
 
 
@@ -132,13 +140,18 @@ def _page(
     return show(request, "reviewer/request.html", context, status=status)
 
 
-def _said(decision: str, status: Status, *, is_held: bool) -> str:
+def _said(decision: str, status: Status, *, is_held: bool, cools: bool) -> str:
     if decision == Vote.DENY:
         return _("You denied this request. The agent is told your reason; nothing is done.")
     if status == Status.APPROVED and is_held:
         return _(
             "You approved this request. That was the last approval it needed: a worker carries it out once an "
             "operator lets it go on."
+        )
+    if status == Status.APPROVED and cools:
+        return _(
+            "You approved this request. That was the last approval it needed: a worker carries it out when its "
+            "time to cool off is over, and until then it can be taken back."
         )
     if status == Status.APPROVED:
         return _(
