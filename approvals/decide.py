@@ -121,7 +121,7 @@ def _cast(
         return
     verdict = from_json(request.verdict)
     if isinstance(verdict, Require) and not quorum.missing(request, verdict):
-        about = {"revision": request.revision}
+        about: dict[str, object] = {"revision": request.revision}
         approve(request, verdict.valid_for, who, trace_id, about, cooling_off=verdict.cooling_off)
     elif isinstance(verdict, AutoApprove):
         approve(request, VALID_FOR, who, trace_id, {"revision": request.revision})

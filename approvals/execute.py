@@ -316,7 +316,8 @@ def _cools(request: ApprovalRequest, verdict: Verdict) -> float:
     if not asked or not request.decided_at:
         return 0
     now = ApprovalRequest.objects.values_list(TransactionNow(), flat=True).get(pk=request.pk)
-    return (request.decided_at + asked - now).total_seconds()
+    left: timedelta = request.decided_at + asked - now
+    return left.total_seconds()
 
 
 def _succeeded(claim: Claim, receipt: Receipt, status: int | None, *, detail: str = "") -> None:

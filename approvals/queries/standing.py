@@ -97,7 +97,7 @@ def looked_at(requests: Sequence[ApprovalRequest]) -> dict[UUID, Looking]:
     """Who is looking at these requests; in the tenant's scope."""
     rows = Claim.objects.open().filter(request__in=requests)
     found = rows.values_list("request_id", "person_id", "person__name", "until")
-    return {request_id: Looking(*row) for request_id, *row in found}
+    return {request_id: Looking(person_id, name, until) for request_id, person_id, name, until in found}
 
 
 def standings(
@@ -129,8 +129,10 @@ def _standing(
     found: quorum.Known,
     names: dict[UUID, str],
 ) -> Standing:
-    verdict, refusal, no_approval, whom = from_json(request.verdict), None, None, None
-    ballots = _ballots(request, votes)
+    verdict, ballots = from_json(request.verdict), _ballots(request, votes)
+    refusal: Refusal | None = None
+    no_approval: Refusal | None = None
+    whom: UUID | None = None
     try:
         mine = quorum.ways(by.person_id, request, found, timezone.now())
         whom = mine[0].instead_of
@@ -140,7 +142,7 @@ def _standing(
             no_approval, whom = _approval(request, verdict, ballots, mine, found)
     except Refusal as because:
         refusal = because
-    places = ()
+    places: tuple[Places, ...] = ()
     if isinstance(verdict, Require):
         places = _places(verdict.stages, quorum.counted(request, verdict, ballots, found).open)
     return Standing(places, refusal, no_approval, names.get(whom, "") if whom else "")
