@@ -5,7 +5,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from approvals import budgets, canaries, judge, moves, outbox, switches
+from approvals import budgets, canaries, claims, judge, moves, outbox, quorum, switches
 from approvals.audit.decisions import decided
 from approvals.audit.events import Actor, record
 from approvals.database import tenant_scope
@@ -46,17 +46,17 @@ def vote(
     `looked_for_seconds` is how long it was there, None where that is not known.
 
     A denial ends the request; an approval that completes the quorum sends it to a worker. Raises NotFound,
-    MoveRefused, SelfApproval, NotEntitled, AlreadyVoted, PageOutdated, PolicyForbids, RequestAltered, BudgetExceeded,
-    BudgetsBusy, BudgetsUnknown, CommentMissing or CommentTooLong; then nothing was decided, and the refusal is on the
-    trail.
+    MoveRefused, SelfApproval, NotEntitled, AlreadyVoted, NotYourTurn, PlacesTaken, CountedAlready, PageOutdated,
+    PolicyForbids, RequestAltered, BudgetExceeded, BudgetsBusy, BudgetsUnknown, CommentMissing or CommentTooLong; then
+    nothing was decided, and the refusal is on the trail.
     """
     comment, who = comment.strip(), Actor("person", str(by.person_id))
     request: ApprovalRequest | None = None
     try:
         with tenant_scope(by.tenant_id):
             request = moves.locked(request_id)
-            _check(request, decision, by, seen, comment)
-            _cast(request, decision, by, seen, comment, looked_for_seconds, trace_id)
+            ballot = _check(request, decision, by, seen, comment)
+            _cast(request, decision, by, ballot, seen, comment, looked_for_seconds, trace_id)
     except Refusal as refusal:
         _record_refusal(refusal, request_id, decision, by, trace_id)
         _log(decision, request_id, request, who, by.tenant_id, because=refusal.code)
@@ -65,12 +65,15 @@ def vote(
     return request
 
 
-def _check(request: ApprovalRequest, decision: str, by: Reviewer, seen: str, comment: str) -> None:
-    """Everything that can stand against a vote, in the order in which people should hear of it."""
+def _check(request: ApprovalRequest, decision: str, by: Reviewer, seen: str, comment: str) -> quorum.Ballot:
+    """Everything that can stand against a vote, in the order in which people should hear of it.
+
+    Returns how the vote is cast: by whom, and in whose place.
+    """
     wanted = Status.APPROVED if decision == Vote.APPROVE else Status.DENIED
     if request.status != Status.PENDING or switches.time_is_up(request):
         raise MoveRefused(status=request.status.replace("_", " "), wanted=wanted)
-    judge.check_entitled(by, request)
+    ballot = quorum.check_entitled(by, request, approves=wanted == Status.APPROVED)
     if changed := judge.changed(seen, request):
         raise PageOutdated(changed=changed)
     verdict = from_json(request.verdict)
@@ -82,12 +85,14 @@ def _check(request: ApprovalRequest, decision: str, by: Reviewer, seen: str, com
         raise CommentMissing
     if len(comment) > COMMENT[1]:
         raise CommentTooLong
+    return ballot
 
 
 def _cast(
     request: ApprovalRequest,
     decision: str,
     by: Reviewer,
+    ballot: quorum.Ballot,
     seen: str,
     comment: str,
     looked_for_seconds: int | None,
@@ -98,11 +103,13 @@ def _cast(
         tenant_id=by.tenant_id,
         request=request,
         person_id=by.person_id,
+        instead_of_id=ballot.instead_of,
         revision=request.revision,
         decision=decision,
         comment=comment,
         digest=digest(seen),
         looked_for_seconds=looked_for_seconds,
+        created_at=ballot.at,
     ).save(force_insert=True)
     who = Actor("person", str(by.person_id))
     record(
@@ -111,9 +118,15 @@ def _cast(
         actor=who,
         request_id=request.pk,
         trace_id=trace_id or request.trace_id,
-        data={"decision": decision, "revision": request.revision, "seen_sha256": digest(seen)},
+        data={
+            "decision": decision,
+            "revision": request.revision,
+            "seen_sha256": digest(seen),
+            "instead_of": str(ballot.instead_of or ""),
+        },
         personal={"comment": comment, "name": by.name} if comment else {"name": by.name},
     )
+    claims.end(request, by)
     if request.is_canary:
         canaries.end(request, decision, who, trace_id)
         return
@@ -121,18 +134,26 @@ def _cast(
         _deny(request, who, comment, trace_id)
         return
     verdict = from_json(request.verdict)
-    if isinstance(verdict, Require) and not judge.missing(request, verdict):
-        approve(request, verdict.valid_for, who, trace_id, {"revision": request.revision})
+    if isinstance(verdict, Require) and not quorum.missing(request, verdict):
+        about: dict[str, object] = {"revision": request.revision}
+        approve(request, verdict.valid_for, who, trace_id, about, cooling_off=verdict.cooling_off)
     elif isinstance(verdict, AutoApprove):
         approve(request, VALID_FOR, who, trace_id, {"revision": request.revision})
 
 
 def approve(
-    request: ApprovalRequest, valid_for: timedelta, who: Actor, trace_id: str, data: dict[str, object]
+    request: ApprovalRequest,
+    valid_for: timedelta,
+    who: Actor,
+    trace_id: str,
+    data: dict[str, object],
+    *,
+    cooling_off: timedelta | None = None,
 ) -> None:
     """From pending to a worker, with event and messages, in the caller's transaction.
 
-    Raises MoveRefused, and BudgetExceeded, BudgetsBusy or BudgetsUnknown where the policy in force has no room for it.
+    A worker is told when the time to cool off is over. Raises MoveRefused, and BudgetExceeded, BudgetsBusy or
+    BudgetsUnknown where the policy in force has no room for it.
     """
     now = timezone.now()
     budgets.reserve(judge.budgets_of(judge.in_force(), request.action), budgets.counted(request), now)
@@ -145,7 +166,7 @@ def approve(
         trace_id=trace_id or request.trace_id,
         data=data,
     )
-    outbox.put(request, outbox.EXECUTE)
+    outbox.put(request, outbox.EXECUTE, wait_seconds=cooling_off.total_seconds() if cooling_off else 0)
     outbox.announce(request, "request.approved")
 
 

@@ -140,6 +140,19 @@ class NotEntitled(Refusal):
     """This request needs a decision by {roles}. Your roles here do not include it."""
 
 
+class NotYourTurn(Refusal):
+    """It is not your turn yet: first {roles} must agree. You can deny it already."""
+
+
+class PlacesTaken(Refusal):
+    """Somebody of your role has agreed already; it still needs {roles}. You can deny it."""
+
+
+class CountedAlready(Refusal):
+    """Somebody who stands in for you, or you for them, has agreed already: together you count once.
+    Somebody else has to agree. You can deny it."""
+
+
 class AlreadyVoted(Refusal):
     """You have already decided on this revision. One person counts once."""
 
@@ -202,6 +215,26 @@ class InForceAlready(Refusal):
 
 class BecauseMissing(Refusal):
     """Say why, in 10 to 500 characters: whoever decides reads it."""
+
+
+class ReasonNeeded(Refusal):
+    """Taking an approval back needs a reason of 3 to 1,000 characters: the agent is told it."""
+
+
+class LookedAt(Refusal):
+    """{who} is looking at this until {until} UTC. Take it over if it cannot wait; you can decide in any case."""
+
+
+class NothingClaimed(Refusal):
+    """You are not looking at this, so there is nothing to give back."""
+
+
+class DelegationNotTaken(Refusal):
+    """This was not written down: {why}"""
+
+
+class DelegationOver(Refusal):
+    """This is over already."""
 
 
 # --- operate ----------------------------------------------------------------------------------------------

@@ -11,10 +11,11 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.conf import settings
+from django.contrib.postgres.functions import TransactionNow
 from django.db.models import Max
 from django.utils import timezone
 
-from approvals import actions, attempts, budgets, judge, moves, outbox, switches
+from approvals import actions, attempts, budgets, judge, moves, outbox, quorum, switches
 from approvals.actions.contract import Arguments, Facts, Receipt
 from approvals.audit.decisions import decided
 from approvals.audit.events import Actor, record
@@ -68,6 +69,7 @@ def run(request_id: UUID, tenant_id: UUID) -> None:
     Raises outbox.Postponed when the attempt has to wait for another turn.
     """
     _wait_while_held(request_id, tenant_id)
+    _wait_while_it_cools(request_id, tenant_id)
     claim = _claim(request_id, tenant_id)
     if claim is None:
         return
@@ -246,9 +248,11 @@ def _forbidden(request: ApprovalRequest, wanted: Verdict) -> tuple[str, str]:
     """A code for the log and words for the reviewers; two empty ones when the verdict is satisfied."""
     if isinstance(wanted, Deny):
         return "policy_denies", f"the policy refuses it now: {wanted.because}"
-    if isinstance(wanted, Require) and (open_places := judge.missing(request, wanted)):
+    if isinstance(wanted, Require) and (open_places := quorum.missing(request, wanted)):
         roles = ", ".join(f"{stage.count} {stage.role}" for stage in open_places)
         return "approvals_missing", f"the approvals no longer satisfy the rule: {roles} missing"
+    if isinstance(wanted, Require) and _cools(request, wanted) > 0:
+        return "cools_off", "the policy now asks for more time between the approval and this"
     return "", ""
 
 
@@ -312,6 +316,25 @@ def _wait_while_held(request_id: UUID, tenant_id: UUID) -> None:
         switch = switches.over(request)
         if switch and attempts.was_held_by(switch, request):
             raise switches.waits(switch)
+
+
+def _wait_while_it_cools(request_id: UUID, tenant_id: UUID) -> None:
+    """In this time the approval can be taken back, so nobody claims it. Raises outbox.Postponed."""
+    with tenant_scope(tenant_id):
+        request = ApprovalRequest.objects.get(pk=request_id)
+        seconds = _cools(request, from_json(request.verdict))
+        if request.status == Status.APPROVED and seconds > 0:
+            raise outbox.Postponed(seconds, "it cools off: until then the approval can be taken back")
+
+
+def _cools(request: ApprovalRequest, verdict: Verdict) -> float:
+    """Seconds for which the approval has still to wait. By the database's clock, which refuses by it too."""
+    asked = verdict.cooling_off if isinstance(verdict, Require) else None
+    if not asked or not request.decided_at:
+        return 0
+    now = ApprovalRequest.objects.values_list(TransactionNow(), flat=True).get(pk=request.pk)
+    left: timedelta = request.decided_at + asked - now
+    return left.total_seconds()
 
 
 def _succeeded(claim: Claim, receipt: Receipt, status: int | None, *, detail: str = "") -> None:

@@ -1,11 +1,11 @@
-"""What is true now: the facts, the verdict, who may decide, and whether enough people have.
+"""What is true now: the facts, the verdict, and whom it asks. Whether enough people have agreed says `quorum`.
 
 Shared by submit, decide and execute, so that a request is judged by the same eyes three times.
 """
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
 from uuid import UUID
@@ -16,17 +16,9 @@ from approvals import actions, budgets
 from approvals.actions.contract import Arguments, Facts
 from approvals.backing import Backing
 from approvals.database import tenant_scope
-from approvals.errors import (
-    AlreadyVoted,
-    ArgumentsInvalid,
-    BudgetsUnknown,
-    NotEntitled,
-    RequestAltered,
-    SelfApproval,
-)
-from approvals.identity.models import Membership
-from approvals.identity.requester import Requester, Reviewer
-from approvals.models import ApprovalRequest, PolicyVersion, Vote
+from approvals.errors import ArgumentsInvalid, BudgetsUnknown, RequestAltered
+from approvals.identity.requester import Requester
+from approvals.models import ApprovalRequest, PolicyVersion
 from approvals.payloads import canonical, digest
 from policies.context import Context
 from policies.context import Requester as Asker
@@ -36,7 +28,7 @@ from policies.judge import broken, judge
 from policies.rules import Document
 from policies.signature import Signature
 from policies.usage import Usage
-from policies.verdicts import Require, Stage, Verdict, from_json, stricter
+from policies.verdicts import Require, Verdict, from_json, stricter
 
 
 def parse(action: actions.AnyAction, arguments: Mapping[str, object]) -> Arguments:
@@ -225,17 +217,6 @@ def changed(then: str, request: ApprovalRequest) -> str:
     return " and ".join(name for name, old, new in zip(names, parts, now, strict=True) if old != new)
 
 
-def check_entitled(reviewer: Reviewer, request: ApprovalRequest) -> None:
-    """Separation of duties, then role. Raises SelfApproval, NotEntitled or AlreadyVoted."""
-    if why := dependent_because(reviewer.person_id, request):
-        raise SelfApproval(why=why)
-    wanted = deciding_roles(request)
-    if not wanted & reviewer.roles:
-        raise NotEntitled(roles=" or ".join(sorted(role.replace("_", " ") for role in wanted)))
-    if Vote.objects.filter(request=request, person_id=reviewer.person_id, revision=request.revision).exists():
-        raise AlreadyVoted
-
-
 def independent(person_id: UUID, request: ApprovalRequest) -> bool:
     """False for requester and editor, the owner of the agent that asked, and the person on whose behalf it asked."""
     return not dependent_because(person_id, request)
@@ -254,10 +235,14 @@ def dependent_because(person_id: UUID, request: ApprovalRequest) -> str:
 
 
 def deciding_roles(request: ApprovalRequest) -> set[str]:
-    """Who may decide: the roles of the verdict's stages, or the action's owner where no stage is named."""
+    """Who may decide: the roles of the verdict's stages, or the action's owner where no stage is named.
+
+    Once it was escalated, the role of that too.
+    """
     found = from_json(request.verdict)
     if isinstance(found, Require):
-        return {stage.role for stage in found.stages}
+        escalated = {found.escalation.to} if found.escalation and request.escalated_at else set()
+        return {stage.role for stage in found.stages} | escalated
     return {actions.get(request.action).owner}
 
 
@@ -267,48 +252,10 @@ def roles_that_decide(tenant_id: UUID) -> set[str]:
         document = readable(PolicyVersion.objects.filter(tenant_id=tenant_id, is_active=True).first())
     judged = document.actions.values() if document else ()
     verdicts = [rule.verdict() for rules in judged for rule in rules.rules]
-    named = {stage.role for one in verdicts if isinstance(one, Require) for stage in one.stages}
-    return named | {action.owner for action in actions.known()}
-
-
-def missing(request: ApprovalRequest, wanted: Require) -> tuple[Stage, ...]:
-    """The stages not yet filled, with how many people each still needs; () is a quorum.
-
-    Only approvals of exactly what is stored now count (`seen`), by independent people who hold the role now; each
-    person fills one place (a maximum bipartite matching, so that somebody with two roles never blocks the other).
-    """
-    voters = [
-        person_id
-        for person_id in Vote.objects.filter(
-            request=request, revision=request.revision, decision=Vote.APPROVE, digest=digest(seen(request))
-        ).values_list("person_id", flat=True)
-        if independent(person_id, request)
-    ]
-    roles: dict[UUID, set[str]] = {}
-    held = Membership.objects.filter(person__in=voters, person__is_active=True, tenant_id=request.tenant_id)
-    for person_id, role in held.values_list("person_id", "role"):
-        roles.setdefault(person_id, set()).add(role)
-    return unfilled(wanted.stages, roles)
-
-
-def unfilled(stages: Iterable[Stage], roles: Mapping[UUID, set[str]]) -> tuple[Stage, ...]:
-    """The stages' open places after giving as many people as possible one place each."""
-    places = [stage.role for stage in stages for _ in range(stage.count)]
-    holder: dict[int, UUID] = {}
-
-    def place(person: UUID, tried: set[int]) -> bool:
-        for index, role in enumerate(places):
-            if role in roles[person] and index not in tried:
-                tried.add(index)
-                if index not in holder or place(holder[index], tried):
-                    holder[index] = person
-                    return True
-        return False
-
-    for person in sorted(roles):
-        place(person, set())
-    empty = [role for index, role in enumerate(places) if index not in holder]
-    return tuple(Stage(role, empty.count(role)) for role in dict.fromkeys(empty))
+    asking = [one for one in verdicts if isinstance(one, Require)]
+    named = {stage.role for one in asking for stage in one.stages}
+    escalated = {one.escalation.to for one in asking if one.escalation}
+    return named | escalated | {action.owner for action in actions.known()}
 
 
 def signatures() -> dict[str, Signature]:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from approvals import decide, judge, moves, outbox, switches, watching
+from approvals import decide, judge, moves, outbox, switches, urge, watching
 from approvals.actions.contract import Facts
 from approvals.audit.decisions import decided
 from approvals.audit.events import Actor, record
@@ -131,6 +131,7 @@ def _anew(
         **switches.time_from(
             now, verdict.expires_in if isinstance(verdict, Require) else EXPIRES_IN, request
         ),
+        **urge.times(verdict, now),
     }
 
 

@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 from django.db import IntegrityError
 from django.utils import timezone
 
-from approvals import actions, budgets, judge, limits, outbox, switches, watching
+from approvals import actions, budgets, judge, limits, outbox, switches, urge, watching
 from approvals.actions.contract import Arguments, Facts
 from approvals.audit.events import Actor, record
 from approvals.backing import Backing
@@ -252,6 +252,7 @@ def _write(
         usage=usage,
         created_at=now,
         expires_at=now + (verdict.expires_in if isinstance(verdict, Require) else EXPIRES_IN),
+        **urge.times(verdict, now),
         trace_id=trace_id,
     )
     with _scope(by, together=True):

@@ -6,6 +6,7 @@ At the agent's door the line of the call says it (`authz_result`); this is for e
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from uuid import UUID
 
 from approvals.audit.events import Actor
@@ -50,17 +51,21 @@ def decided(
 
 @contextmanager
 def deciding(
-    verb: str, *, by: Actor, tenant_id: UUID | None, resource_id: str | None = None
+    verb: str,
+    *,
+    by: Actor,
+    tenant_id: UUID | None,
+    request_id: UUID | None = None,
+    resource_id: str | None = None,
 ) -> Iterator[None]:
     """Around the block that decides: a Refusal of it is a denial, its end an allowance. Outermost, after the commit."""
+    said = partial(decided, verb, by=by, tenant_id=tenant_id, request_id=request_id, resource_id=resource_id)
     try:
         yield
     except Refusal as refusal:
-        decided(
-            verb, is_allowed=False, by=by, tenant_id=tenant_id, resource_id=resource_id, because=refusal.code
-        )
+        said(is_allowed=False, because=refusal.code)
         raise
-    decided(verb, is_allowed=True, by=by, tenant_id=tenant_id, resource_id=resource_id)
+    said(is_allowed=True)
 
 
 def _text(value: object) -> str | None:

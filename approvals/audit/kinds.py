@@ -20,6 +20,12 @@ KINDS: dict[str, str] = {
     "request.stale": "What was approved is no longer true; the reviewers must look again.",
     "request.reopened": "A stale request went back to its reviewers.",
     "request.rejudged": "A rule looked at the request again; what it saw or said had changed.",
+    "request.reminded": "Half of the time to decide was over and nobody was at it; the receivers were told again.",
+    "request.escalated": "Nobody decided in the time that the rule gives; others may decide now, too.",
+    "claim.taken": "A reviewer is looking at the request.",
+    "claim.released": "A reviewer is no longer looking at the request.",
+    "delegation.made": "A person said who stands in for them while they are out of office.",
+    "delegation.ended": "A person is back in office; nobody stands in for them by that any more.",
     "vote.cast": "A reviewer voted.",
     "vote.refused": "A vote was refused and does not count.",
     "execution.claimed": "A worker took the approved action on.",
@@ -81,6 +87,10 @@ KINDS_OF: dict[str, frozenset[str]] = {
             "request.refused",
             "limit.reached",
             "policy.proposed",
+            "claim.taken",
+            "claim.released",
+            "delegation.made",
+            "delegation.ended",
             "request.approved",
             "request.denied",
             "canary.caught",
@@ -118,7 +128,7 @@ KINDS_OF: dict[str, frozenset[str]] = {
             "policy.error",
         }
     ),
-    "sweeper": frozenset({"request.expired", "request.extended"}),
+    "sweeper": frozenset({"request.expired", "request.extended", "request.escalated", "request.reminded"}),
     "migrator": frozenset(
         {
             "seed.loaded",

@@ -6,6 +6,8 @@ Constraints only: the workflow lives in `submit.py`, `decide.py` and `execute.py
 
 from approvals.models.activations import PolicyActivation
 from approvals.models.canaries import CanarySetting
+from approvals.models.claims import Claim
+from approvals.models.delegations import Delegation
 from approvals.models.executions import Execution
 from approvals.models.messages import Outbox, Receiver
 from approvals.models.policies import PolicyVersion
@@ -18,6 +20,8 @@ from approvals.models.votes import Vote
 __all__ = [
     "ApprovalRequest",
     "CanarySetting",
+    "Claim",
+    "Delegation",
     "Execution",
     "Outbox",
     "PolicyActivation",

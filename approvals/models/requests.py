@@ -72,6 +72,11 @@ class ApprovalRequest(models.Model):
     expires_at = models.DateTimeField()
     # Since when a switch holds its deadline; when the last switch is off, `expires_at` moves on by that time.
     frozen_at = models.DateTimeField(null=True)
+    # When others are asked too, and when somebody is reminded: set anew with each revision, moved on like `expires_at`.
+    escalates_at = models.DateTimeField(null=True)
+    escalated_at = models.DateTimeField(null=True)
+    reminds_at = models.DateTimeField(null=True)
+    reminded_at = models.DateTimeField(null=True)
     decided_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
     # What the agent is told at the end: the denial's reason, the refusal of the backing system, its reference.
@@ -147,6 +152,17 @@ class ApprovalRequest(models.Model):
                 fields=["expires_at"],
                 condition=models.Q(status__in=[Status.PENDING, Status.APPROVED]),
                 name="request_deadline",
+            ),
+            # What the sweeper looks for.
+            models.Index(
+                fields=["escalates_at"],
+                condition=models.Q(status=Status.PENDING, escalated_at__isnull=True),
+                name="request_escalates",
+            ),
+            models.Index(
+                fields=["reminds_at"],
+                condition=models.Q(status=Status.PENDING, reminded_at__isnull=True),
+                name="request_reminds",
             ),
             # What limits count.
             models.Index(

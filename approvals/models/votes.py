@@ -24,6 +24,8 @@ class Vote(models.Model):
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE)
     request = models.ForeignKey(ApprovalRequest, on_delete=models.CASCADE, related_name="votes")
     person = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="votes")
+    # Out of office, and represented by `person`; the vote counts as theirs, by their roles.
+    instead_of = models.ForeignKey(Person, on_delete=models.PROTECT, null=True, related_name="votes_for_me")
     revision = models.PositiveIntegerField()
     decision = models.CharField(max_length=20)
     comment = models.TextField(max_length=1000, blank=True)

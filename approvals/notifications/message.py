@@ -17,6 +17,8 @@ from approvals.states import FINAL, Status
 EVENTS: Mapping[str, Status] = MappingProxyType(
     {
         "request.created": Status.PENDING,
+        "request.reminder": Status.PENDING,
+        "request.escalated": Status.PENDING,
         "request.approved": Status.APPROVED,
         "request.denied": Status.DENIED,
         "request.expired": Status.EXPIRED,

@@ -29,12 +29,19 @@ WORDS: Mapping[Status, str] = MappingProxyType(
 )
 EXERCISE = "This was an exercise for reviewers: made up, and nothing is done."
 TROUBLE = "⚠️ A policy rule could not be worked out"
+# Where the status says too little of what happened.
+WORDS_OF_KIND: Mapping[str, str] = MappingProxyType(
+    {
+        "request.reminder": "⏰ Still waiting: half of its time is over, and nobody is at it",
+        "request.escalated": "📣 Nobody decided in time: others may decide now, too",
+    }
+)
 
 
 def card(message: Message) -> dict[str, Any]:
     """The body for the incoming webhook, as JSON."""
-    words = TROUBLE if message.notice else WORDS[message.status]
-    words += f" (revision {message.revision})" if message.revision > 1 else ""
+    said = TROUBLE if message.notice else WORDS_OF_KIND.get(message.kind, WORDS[message.status])
+    words = said + (f" (revision {message.revision})" if message.revision > 1 else "")
     parts = [
         {"type": "header", "text": _plain(words, LONGEST_HEADER)},
         {"type": "section", "text": _plain(message.headline, LONGEST_TEXT)},

@@ -15,7 +15,7 @@ from approvals.models import ApprovalRequest
 from approvals.queries.fields import Amount, amount
 from approvals.queries.others import Others, others_of
 from approvals.queries.paging import ROWS, Page, mark, page, parsed
-from approvals.queries.standing import Cast, Places, places, roles_of, votes_on, why_not
+from approvals.queries.standing import Looking, Places, Standing, looked_at, standings, votes_on
 from approvals.states import Status
 
 RANK = {"high": 0, "medium": 1, "low": 2}
@@ -42,6 +42,9 @@ class QueueRow:
     places: tuple[Places, ...]
     is_forbidden: bool  # by the policy as it now is: it can only be denied
     refusal: Refusal | None
+    no_approval: Refusal | None  # why this reviewer can only deny it so far
+    is_escalated: bool  # others may decide, too
+    looking: Looking | None  # who is at it
     others: Others  # that ask for the same
 
 
@@ -53,10 +56,11 @@ def queue(by: Reviewer, *, after: str = "", rows: int = ROWS) -> Page[QueueRow]:
         if place := parsed(after):
             waiting = waiting.filter(_behind(*place))
         found = list(waiting.order_by("rank", "expires_at", "id")[: rows + 1])
-        votes = votes_on(found)
-        roles = roles_of(by.tenant_id, {vote.person_id for cast in votes.values() for vote in cast})
-        others = others_of(found)
-        shown = [_row(by, request, votes[request.pk], roles, others[request.pk]) for request in found]
+        standing, looking, others = standings(by, found, votes_on(found)), looked_at(found), others_of(found)
+        shown = [
+            _row(request, standing[request.pk], looking.get(request.pk), others[request.pk])
+            for request in found
+        ]
         marks = [mark(request.expires_at, request.pk, RANK.get(request.risk, UNKNOWN)) for request in found]
     return page(shown, marks, rows)
 
@@ -66,9 +70,7 @@ def _behind(rank: int, at: datetime, row_id: UUID) -> Q:
     return Q(rank__gt=rank) | (Q(rank=rank) & later)
 
 
-def _row(
-    by: Reviewer, request: ApprovalRequest, votes: list[Cast], roles: dict[UUID, set[str]], others: Others
-) -> QueueRow:
+def _row(request: ApprovalRequest, standing: Standing, looking: Looking | None, others: Others) -> QueueRow:
     return QueueRow(
         id=request.pk,
         headline=request.headline,
@@ -78,8 +80,11 @@ def _row(
         asked_at=request.created_at,
         expires_at=switches.deadline(request),
         is_held=switches.is_held(request),
-        places=places(request, votes, roles),
+        places=standing.places,
         is_forbidden=request.verdict.get("kind") == "deny",
-        refusal=why_not(by, request, votes),
+        refusal=standing.refusal,
+        no_approval=standing.no_approval,
+        is_escalated=request.escalated_at is not None,
+        looking=looking,
         others=others,
     )

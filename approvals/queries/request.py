@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from approvals import actions, judge, switches
+from django.utils import timezone
+
+from approvals import actions, judge, quorum, switches
 from approvals.actions.contract import NotReversible
 from approvals.audit import queries as audit
 from approvals.database import tenant_scope
@@ -16,10 +18,10 @@ from approvals.queries.budgets import Budgets, budgets_for
 from approvals.queries.fields import Amount, Field, amount, compared, fields
 from approvals.queries.others import Others, others_of
 from approvals.queries.policies import PolicyChange, change_asked
-from approvals.queries.standing import Cast, Places, places, roles_of, votes_on, why_not
+from approvals.queries.standing import Cast, Looking, Places, looked_at, standings, votes_on
 from approvals.queries.trail import denied
 from approvals.states import Status, sources
-from policies.verdicts import from_json
+from policies.verdicts import Require, from_json
 
 REASON = "reason"  # shown by itself, as the agent's own words
 
@@ -105,6 +107,12 @@ class RequestView:
     backing_reference: str
     seen: str
     refusal: Refusal | None
+    no_approval: Refusal | None  # why this reviewer can only deny it so far
+    instead_of: str  # in whose place this reviewer would decide; "" for themselves
+    looking: Looking | None  # who is at it
+    escalated_at: datetime | None
+    cools_until: datetime | None  # until then no worker claims it
+    revocable: bool  # by this reviewer, now
     overdue: bool
     others: Others  # that ask for the same
     clue: str  # what there was to see on an exercise that is over; "" for every other request, and until then
@@ -113,13 +121,18 @@ class RequestView:
     change: PolicyChange | None  # of the policy, where that is what is asked for
 
     @property
+    def cools(self) -> bool:
+        """Whether its approval still has to wait for its time."""
+        return self.cools_until is not None and self.cools_until > timezone.now()
+
+    @property
     def decidable(self) -> bool:
         """Whether this reviewer may vote on it now."""
         return self.status == Status.PENDING and not self.overdue and self.refusal is None
 
     @property
     def approvable(self) -> bool:
-        return self.rule.kind != "deny"
+        return self.rule.kind != "deny" and self.no_approval is None
 
 
 def request_view(request_id: UUID, by: Reviewer) -> RequestView:
@@ -140,6 +153,7 @@ def _view(request: ApprovalRequest, by: Reviewer) -> RequestView:
     claimed, looked_up = _as_declared(request)
     claims = tuple(claim for claim in claimed if claim.name != REASON)
     votes = exercises.votes_for(by, request, votes_on([request])[request.pk])
+    standing = standings(by, [request], {request.pk: votes})[request.pk]
     return RequestView(
         id=request.pk,
         status=Status(request.status),
@@ -160,14 +174,20 @@ def _view(request: ApprovalRequest, by: Reviewer) -> RequestView:
         arguments_sha256=request.arguments_sha256,
         facts=compared(looked_up, claims),
         facts_read_at=request.facts_read_at,
-        rule=_rule(request, votes),
+        rule=_rule(request, standing.places),
         risks=_risks(request),
         votes=tuple(votes),
         steps=_steps(request),
         outcome=request.outcome,
         backing_reference=request.backing_reference,
         seen=judge.seen(request),
-        refusal=why_not(by, request, votes),
+        refusal=standing.refusal,
+        no_approval=standing.no_approval,
+        instead_of=standing.instead_of,
+        looking=looked_at([request]).get(request.pk),
+        escalated_at=request.escalated_at,
+        cools_until=_cools_until(request),
+        revocable=request.status == Status.APPROVED and _reviews(by, request),
         overdue=switches.time_is_up(request),
         others=others_of([request])[request.pk],
         clue=exercises.clue(request),
@@ -187,9 +207,22 @@ def _as_declared(request: ApprovalRequest) -> tuple[tuple[Field, ...], tuple[Fie
     return fields(request.arguments, declared), fields(request.facts, looked_up)
 
 
-def _rule(request: ApprovalRequest, votes: list[Cast]) -> Rule:
+def _cools_until(request: ApprovalRequest) -> datetime | None:
     verdict = from_json(request.verdict)
-    roles = roles_of(request.tenant_id, {vote.person_id for vote in votes})
+    asked = verdict.cooling_off if isinstance(verdict, Require) else None
+    return request.decided_at + asked if asked and request.decided_at else None
+
+
+def _reviews(by: Reviewer, request: ApprovalRequest) -> bool:
+    try:
+        quorum.check_reviews(by, request)
+    except Refusal:
+        return False
+    return True
+
+
+def _rule(request: ApprovalRequest, places: tuple[Places, ...]) -> Rule:
+    verdict = from_json(request.verdict)
     return Rule(
         name=verdict.rule,
         kind=verdict.kind,
@@ -197,7 +230,7 @@ def _rule(request: ApprovalRequest, votes: list[Cast]) -> Rule:
         comment=judge.comment(request.policy_version, request.action, verdict.rule),
         error=getattr(verdict, "error", None) or "",
         policy_version=request.policy_version.number if request.policy_version else None,
-        places=places(request, votes, roles),
+        places=places,
     )
 
 

@@ -22,6 +22,7 @@ AUDITOR = exercises.AUDITOR
 REFUSALS = ("access.denied", "limit.reached", "request.refused")
 # The kind's own sentence is about a request that was not filed; its data says when it was about one that was.
 WITHDRAWAL_REFUSED = "The requester wanted to take the request back and could not; it stays as it is."
+APPROVAL_REVOKED = "A reviewer took the approval back; the request was denied."
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def _lines(tenant_id: UUID, entries: Sequence[TrailEntry]) -> tuple[TrailLine, .
     return tuple(
         TrailLine(
             entry,
-            WITHDRAWAL_REFUSED if _kept(entry) else entry.meaning,
+            _meaning(entry),
             _actor(entry, names),
             request.pk if (request := requests.get(entry.id)) else entry.request_id,
             request.headline if request else "",
@@ -113,6 +114,12 @@ def _lines(tenant_id: UUID, entries: Sequence[TrailEntry]) -> tuple[TrailLine, .
         )
         for entry in entries
     )
+
+
+def _meaning(entry: TrailEntry) -> str:
+    if entry.kind == "request.denied" and entry.data.get("revoked"):
+        return APPROVAL_REVOKED
+    return WITHDRAWAL_REFUSED if _kept(entry) else entry.meaning
 
 
 def _requests(tenant_id: UUID, entries: Sequence[TrailEntry]) -> dict[UUID, ApprovalRequest]:

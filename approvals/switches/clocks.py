@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.contrib.postgres.functions import TransactionNow
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from approvals.audit.events import Actor, record
@@ -148,7 +148,9 @@ def _at(request: ApprovalRequest, now: datetime, *, is_covered: bool) -> Clock:
 
 def _set_on(request: ApprovalRequest, since: datetime, expires_at: datetime) -> None:
     held = ApprovalRequest.objects.filter(~covered(WAS_ON), pk=request.pk)
-    if held.update(expires_at=expires_at, frozen_at=None) == 1:
+    stood = expires_at - request.expires_at
+    later = {"escalates_at": F("escalates_at") + stood, "reminds_at": F("reminds_at") + stood}
+    if held.update(expires_at=expires_at, frozen_at=None, **later) == 1:
         _record(request, since, since + (expires_at - request.expires_at), expires_at)
 
 

@@ -19,10 +19,13 @@ from approvals.errors import (
     BudgetsUnknown,
     CommentMissing,
     CommentTooLong,
+    CountedAlready,
     MoveRefused,
     NotEntitled,
     NotFound,
+    NotYourTurn,
     PageOutdated,
+    PlacesTaken,
     PolicyForbids,
     Refusal,
     RequestAltered,
@@ -47,6 +50,9 @@ STATUS_OF: dict[type[Refusal], int] = {
     BudgetExceeded: 409,
     BudgetsBusy: 409,
     BudgetsUnknown: 409,
+    NotYourTurn: 409,
+    PlacesTaken: 409,
+    CountedAlready: 409,
     CommentMissing: 422,
     CommentTooLong: 422,
 }
@@ -168,6 +174,11 @@ def _said(decision: str, request: ApprovalRequest) -> str:
         return _(
             "You approved this request. That was the last approval it needed: a worker carries it out once an "
             "operator lets it go on."
+        )
+    if status == Status.APPROVED and request.verdict.get("cooling_off"):
+        return _(
+            "You approved this request. That was the last approval it needed: a worker carries it out when its "
+            "time to cool off is over, and until then it can be taken back."
         )
     if status == Status.APPROVED:
         return _(

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from approvals import judge
+from approvals import quorum
 from approvals.database import tenant_scope
 from approvals.errors import Refusal
 from approvals.models import ApprovalRequest
@@ -61,7 +61,8 @@ def test_a_place_that_is_filled_is_no_longer_asked_for(web: World, sign_in: Sign
 @pytest.mark.parametrize(
     ("who", "words"),
     [
-        ("mara", "You can decide this"),
+        ("felix", "You can decide this"),
+        ("mara", "Somebody of your role has agreed already; it still needs finance. You can deny it."),
         ("lena", "You have already decided on this revision."),
         ("otto", "You cannot decide this request: you own the agent that asked"),
         ("ada", "This request needs a decision by finance or support lead."),
@@ -74,19 +75,21 @@ def test_each_row_says_whether_i_can_decide_it(web: World, sign_in: SignIn, who:
 
 @pytest.mark.parametrize("who", ["lena", "mara", "felix", "otto", "ada"])
 def test_the_queue_and_the_decision_agree_on_who_may_decide(web: World, who: str) -> None:
-    """The queue works it out from rows it has read anyway; `judge` is the authority."""
+    """The queue works it out from rows it has read anyway; `quorum` is the authority."""
     requests = [web.submit(), web.submit(**LARGE), cancel(web)]
     web.vote(requests[1], "approve", "lena")
     by = web.reviewer(who)
-    shown = {row.id: row.refusal for row in queue(by).rows}
+    rows = {row.id: row for row in queue(by).rows}
     for request in requests:
-        assert str(shown[request.pk]) == str(checked(by, request))
+        row = rows[request.pk]
+        assert str(row.refusal) == str(checked(by, request, approves=False))
+        assert str(row.refusal or row.no_approval) == str(checked(by, request, approves=True))
 
 
-def checked(by: Any, request: ApprovalRequest) -> Refusal | None:
+def checked(by: Any, request: ApprovalRequest, *, approves: bool) -> Refusal | None:
     try:
         with tenant_scope(request.tenant_id):
-            judge.check_entitled(by, request)
+            quorum.check_entitled(by, request, approves=approves)
     except Refusal as refusal:
         return refusal
     return None

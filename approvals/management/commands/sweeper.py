@@ -1,4 +1,4 @@
-"""The clock: holds what a switch stops, expires what is overdue, rings for what nobody heard, seals, forgets."""
+"""The clock: holds what a switch stops, expires, escalates, reminds, rings for what nobody heard, seals, forgets."""
 
 import logging
 import signal
@@ -90,6 +90,10 @@ class Sweep:
         attempted("clocks", self.hold)
         for request_id, tenant_id in clock.overdue():
             attempted("expire", partial(clock.expire, request_id, tenant_id))
+        for request_id, tenant_id in clock.to_escalate():
+            attempted("escalate", partial(clock.escalate, request_id, tenant_id))
+        for request_id, tenant_id in clock.to_remind():
+            attempted("remind", partial(clock.remind, request_id, tenant_id))
         attempted("ring", self.ring)
         attempted("seal", self.seal)
         attempted("forget", self._forget)

@@ -1,0 +1,78 @@
+"""The buttons beside a decision: look at it, give it back, take it over; and take an approval back."""
+
+from collections.abc import Callable
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils.translation import gettext as _
+
+from approvals import claims, revoke
+from approvals.errors import NotFound, Refusal
+from approvals.identity.requester import Reviewer
+from approvals.queries import denied
+from approvals.views.access import member
+
+QUEUE = "queue"
+
+
+@member
+def claim_page(request: HttpRequest, by: Reviewer, request_id: UUID) -> HttpResponse:
+    done = _("Others see that you are looking at this, for half an hour. They may decide all the same.")
+    return _done(request, by, request_id, lambda: claims.claim(request_id, by=by), "claim", done)
+
+
+@member
+def take_over_page(request: HttpRequest, by: Reviewer, request_id: UUID) -> HttpResponse:
+    done = _("You took it over: others see that you are looking at it, for half an hour.")
+    return _done(request, by, request_id, lambda: claims.take_over(request_id, by=by), "take_over", done)
+
+
+@member
+def release_page(request: HttpRequest, by: Reviewer, request_id: UUID) -> HttpResponse:
+    done = _("You gave it back.")
+    return _done(request, by, request_id, lambda: claims.release(request_id, by=by), "release", done)
+
+
+@member
+def revoke_page(request: HttpRequest, by: Reviewer, request_id: UUID) -> HttpResponse:
+    """What refuses it has its event from the verb."""
+    if request.method != "POST":
+        return redirect("request", request_id)
+    reason = request.POST.get("reason", "").replace("\r\n", "\n").replace("\0", "")
+    try:
+        revoke.revoke(request_id, by=by, reason=reason)
+    except NotFound:
+        raise
+    except Refusal as refusal:
+        messages.error(request, str(refusal))
+    else:
+        messages.success(
+            request, _("You took the approval back. The agent is told your reason; nothing is done.")
+        )
+    return redirect("request", request_id)
+
+
+def _done(
+    request: HttpRequest,
+    by: Reviewer,
+    request_id: UUID,
+    verb: Callable[[], object],
+    wanted: str,
+    words: str,
+) -> HttpResponse:
+    """One verb, and back to where the button was. A refusal is said there."""
+    back = (QUEUE,) if request.POST.get("from") == QUEUE else ("request", request_id)
+    if request.method != "POST":
+        return redirect("request", request_id)  # somebody signed in again on the way here
+    try:
+        verb()
+    except NotFound:
+        denied(by, wanted=wanted, code="not_found", what=str(request_id))
+        raise
+    except Refusal as refusal:
+        messages.error(request, str(refusal))
+    else:
+        messages.success(request, words)
+    return redirect(*back)
