@@ -17,7 +17,7 @@ from approvals.states import Status
 from mcp_bridge.call import Call
 from mcp_bridge.company import Page
 from mcp_bridge.tool import DoorTool, Strict, door_tool, reads, strictly
-from mcp_bridge.untrusted import FreeText, plain
+from mcp_bridge.untrusted import FreeText, plain, short
 
 WHAT_NEXT = (
     "It answers at once with a request_id; poll get_request_status with it, every minute or slower, and tell your user "
@@ -128,7 +128,7 @@ def progress(view: queries.AgentView, call: Call) -> Progress:
     return Progress(
         **_receipt(view, call).model_dump(),
         action=view.action,
-        headline=plain(view.headline, 300),
+        headline=short(view.headline, 300),
         outcome=view.outcome or None,  # type: ignore[arg-type]
         backing_reference=plain(view.backing_reference, 64),
         created_at=view.created_at,
@@ -145,7 +145,7 @@ def list_my_requests(asked: Page, call: Call) -> Requests:
                 request_id=one.request_id,
                 action=one.action,
                 status=one.status,
-                headline=plain(one.headline, 200),
+                headline=short(one.headline, 200),
                 created_at=one.created_at,
                 expires_at=one.expires_at,
             )
@@ -180,7 +180,7 @@ def _words(view: queries.AgentView) -> str:
     """A reviewer's or our own; those of the company's API stand in `outcome` only, marked as untrusted."""
     if view.status is Status.FAILED:
         return "see `outcome`."
-    return plain(view.outcome, 500) or "no reason was given."
+    return short(view.outcome, 500) or "no reason was given."
 
 
 def _version(filed: submit.Filed) -> str | None:

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from approvals.actions.money import display
+from approvals.characters import cut
 from approvals.notifications.message import Message
 from approvals.states import Status
 
@@ -40,7 +41,7 @@ def card(message: Message) -> dict[str, Any]:
     if message.outcome:
         parts.append({"type": "section", "text": _plain(message.outcome, LONGEST_TEXT)})
     parts.append({"type": "actions", "elements": [_button(message)]})
-    fallback = escape(f"{words}: {message.headline}"[: LONGEST_FALLBACK // len("&amp;")])
+    fallback = escape(cut(f"{words}: {message.headline}", LONGEST_FALLBACK // len("&amp;")))
     return {"text": fallback, "blocks": parts, "unfurl_links": False, "unfurl_media": False}
 
 
@@ -64,4 +65,4 @@ def _button(message: Message) -> dict[str, Any]:
 
 
 def _plain(text: str, longest: int) -> dict[str, Any]:
-    return {"type": "plain_text", "text": text[:longest], "emoji": False}
+    return {"type": "plain_text", "text": cut(text, longest), "emoji": False}

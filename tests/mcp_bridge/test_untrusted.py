@@ -14,7 +14,7 @@ from django.conf import settings
 from approvals.identity.requester import Requester
 from mcp_bridge.lifecycle import Context
 from mcp_bridge.server import create, tools
-from mcp_bridge.untrusted import LONGEST, plain, untrusted
+from mcp_bridge.untrusted import LONGEST, plain, short, untrusted
 from tests.mcp_bridge.hosts import ROOT, Host, connected
 from tests.world import REFUND, World
 
@@ -49,6 +49,16 @@ def test_long_text_is_cut_and_says_so() -> None:
     assert untrusted("x" * LONGEST).cut is False
     cut = untrusted("x" * (LONGEST + 1))
     assert (len(cut.text), cut.cut) == (LONGEST, True)
+
+
+def test_a_letter_that_passes_for_another_one_stands_with_its_number() -> None:
+    assert plain("p\u0430ypal", 100) == "p\u0430[U+0430]ypal"
+    assert untrusted("\u0430b" * 400).cut is True
+
+
+def test_a_sentence_that_had_to_be_cut_says_so() -> None:
+    assert short("x" * 31, 30) == "x" * 17 + "… (shortened)"
+    assert short("x" * 30, 30) == "x" * 30
 
 
 # Four bytes in UTF-8, or four in a JSON string inside a JSON string.

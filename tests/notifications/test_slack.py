@@ -154,5 +154,5 @@ def test_what_can_not_be_seen_is_written_out(hidden: str, shown: str) -> None:
 
 
 def test_a_text_that_is_too_long_ends_in_an_ellipsis() -> None:
-    assert visible("x" * 11, 10) == "x" * 9 + "…"
-    assert visible("x" * 10, 10) == "x" * 10
+    assert visible("x" * 31, 30) == "x" * 17 + "… (shortened)"
+    assert visible("x" * 30, 30) == "x" * 30
