@@ -185,7 +185,7 @@ def _script(character: str) -> str:
 
 
 def _is_styled(character: str) -> bool:
-    """A letter or digit in other clothes: full-width, mathematical, circled. Not Latin-1's own, such as a square sign."""
+    """A letter or digit in other clothes: full-width, mathematical, circled. Not Latin-1's own, such as m²."""
     if ord(character) <= 0xFF:
         return False
     plain = unicodedata.normalize("NFKC", character)

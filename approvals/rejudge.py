@@ -5,7 +5,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from approvals import backing, decide, judge, moves, outbox, switches, watching
+from approvals import backing, content, decide, judge, moves, outbox, switches, watching
 from approvals.actions.contract import Facts
 from approvals.audit.decisions import decided
 from approvals.audit.events import Actor, record
@@ -14,7 +14,7 @@ from approvals.errors import MoveRefused
 from approvals.models import ApprovalRequest, PolicyVersion, Vote
 from approvals.payloads import canonical, digest
 from approvals.states import Status
-from policies.verdicts import EXPIRES_IN, VALID_FOR, AutoApprove, Require, Verdict, from_json, to_json
+from policies.verdicts import VALID_FOR, AutoApprove, Verdict, from_json
 
 WORKER = Actor("system", "worker")
 
@@ -97,18 +97,11 @@ def _anew(
 ) -> dict[str, Any]:
     """The next revision, with fresh facts and the verdict on them: votes and the time to decide start again."""
     action, arguments, _ = judge.stored(request)
-    now, facts_text = timezone.now(), canonical(facts)
+    now = timezone.now()
     return {
         "revision": request.revision + 1,
-        "facts": facts_text,
-        "facts_sha256": digest(facts_text),
-        "facts_read_at": now,
-        "headline": action.headline(arguments, facts)[:300],
-        "verdict": to_json(verdict),
-        "policy_version": version,
-        **switches.time_from(
-            now, verdict.expires_in if isinstance(verdict, Require) else EXPIRES_IN, request
-        ),
+        **content.judged(action, arguments, facts, verdict, version, now),
+        **switches.time_from(now, content.time_to_decide(verdict), request),
     }
 
 

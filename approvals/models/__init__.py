@@ -8,7 +8,17 @@ from approvals.models.executions import Execution
 from approvals.models.messages import Outbox, Receiver
 from approvals.models.policies import PolicyVersion
 from approvals.models.requests import ApprovalRequest
+from approvals.models.revisions import Revision
 from approvals.models.switches import Switch
 from approvals.models.votes import Vote
 
-__all__ = ["ApprovalRequest", "Execution", "Outbox", "PolicyVersion", "Receiver", "Switch", "Vote"]
+__all__ = [
+    "ApprovalRequest",
+    "Execution",
+    "Outbox",
+    "PolicyVersion",
+    "Receiver",
+    "Revision",
+    "Switch",
+    "Vote",
+]

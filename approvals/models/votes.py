@@ -11,10 +11,11 @@ from approvals.models.requests import ApprovalRequest
 
 
 class Vote(models.Model):
-    """Approve or deny, by one person, for one revision, bound to the digest of what they saw."""
+    """Approve, deny or ask for changes, by one person, for one revision, bound to the digest of what they saw."""
 
     APPROVE = "approve"
     DENY = "deny"
+    CHANGES = "changes"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE)
@@ -30,7 +31,7 @@ class Vote(models.Model):
         db_table = "vote"
         constraints: ClassVar = [
             models.CheckConstraint(
-                condition=models.Q(decision__in=["approve", "deny"]), name="vote_decision_known"
+                condition=models.Q(decision__in=["approve", "deny", "changes"]), name="vote_decision_known"
             ),
             models.UniqueConstraint(fields=["request", "person", "revision"], name="one_vote_a_person"),
         ]

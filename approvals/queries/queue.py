@@ -10,9 +10,9 @@ from django.utils import timezone
 from approvals import switches
 from approvals.database import tenant_scope
 from approvals.errors import Refusal
+from approvals.fields import Amount, amount
 from approvals.identity.requester import Reviewer
 from approvals.models import ApprovalRequest
-from approvals.queries.fields import Amount, amount
 from approvals.queries.others import Others, others_of
 from approvals.queries.paging import ROWS, Page, mark, page, parsed
 from approvals.queries.standing import Cast, Places, places, roles_of, votes_on, why_not

@@ -4,21 +4,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from approvals import actions, judge, switches
+from approvals import actions, judge, material, switches
 from approvals.actions.contract import NotReversible
 from approvals.audit import queries as audit
 from approvals.database import tenant_scope
 from approvals.errors import NotFound, Refusal
+from approvals.fields import Amount, Field, amount
 from approvals.identity.requester import Reviewer
+from approvals.material import REASON
 from approvals.models import ApprovalRequest, Execution
-from approvals.queries.fields import Amount, Field, amount, compared, fields
 from approvals.queries.others import Others, others_of
 from approvals.queries.standing import Cast, Places, places, roles_of, votes_on, why_not
 from approvals.queries.trail import denied
 from approvals.states import Status, sources
 from policies.verdicts import from_json
-
-REASON = "reason"  # shown by itself, as the agent's own words
 
 
 @dataclass(frozen=True)
@@ -129,7 +128,7 @@ def request_view(request_id: UUID, by: Reviewer) -> RequestView:
 
 
 def _view(request: ApprovalRequest, by: Reviewer) -> RequestView:
-    claimed, looked_up = _as_declared(request)
+    claimed = material.claimed(request)
     claims = tuple(claim for claim in claimed if claim.name != REASON)
     votes = votes_on([request])[request.pk]
     return RequestView(
@@ -150,7 +149,7 @@ def _view(request: ApprovalRequest, by: Reviewer) -> RequestView:
         claims=claims,
         arguments=request.arguments,
         arguments_sha256=request.arguments_sha256,
-        facts=compared(looked_up, claims),
+        facts=material.looked_up(request),
         facts_read_at=request.facts_read_at,
         rule=_rule(request, votes),
         risks=_risks(request),
@@ -163,16 +162,6 @@ def _view(request: ApprovalRequest, by: Reviewer) -> RequestView:
         overdue=switches.time_is_up(request),
         others=others_of([request])[request.pk],
     )
-
-
-def _as_declared(request: ApprovalRequest) -> tuple[tuple[Field, ...], tuple[Field, ...]]:
-    """Arguments and facts as their action declares them; as written down, where it is no longer offered."""
-    try:
-        action = actions.get(request.action)
-    except NotFound:
-        return fields(request.arguments), fields(request.facts)
-    declared, looked_up = action.arguments.model_fields, action.facts.model_fields
-    return fields(request.arguments, declared), fields(request.facts, looked_up)
 
 
 def _rule(request: ApprovalRequest, votes: list[Cast]) -> Rule:
