@@ -5,7 +5,7 @@ from django.conf import settings
 from django.urls import include, path
 from oauth2_provider import urls as oauth
 
-from approvals.views import account, agents, auditor, operator, reviewer
+from approvals.views import account, agents, auditor, changes, operator, reviewer
 from approvals.views.oauth.authorize import AuthorizationView
 from approvals.views.oauth.device import BeginView, device_answer_page, device_page
 from approvals.views.oauth.metadata import MetadataView
@@ -32,6 +32,7 @@ urlpatterns = [
     path("", reviewer.queue_page, name="queue"),
     path("requests/<uuid:request_id>/", reviewer.request_page, name="request"),
     path("requests/<uuid:request_id>/decide/", reviewer.decide_page, name="decide"),
+    path("requests/<uuid:request_id>/changes/", changes.ask_for_changes_page, name="ask_for_changes"),
     path("requests/<uuid:request_id>/trail/", auditor.request_trail_page, name="request_trail"),
     path("decided/", reviewer.decided_page, name="decided"),
     path("trail/", auditor.trail_page, name="trail"),

@@ -16,6 +16,7 @@ from approvals.states import Status
 EVENTS: Mapping[str, Status] = MappingProxyType(
     {
         "request.created": Status.PENDING,
+        "request.changes_requested": Status.CHANGES_REQUESTED,
         "request.approved": Status.APPROVED,
         "request.denied": Status.DENIED,
         "request.expired": Status.EXPIRED,

@@ -19,6 +19,7 @@ LONGEST_HEADER, LONGEST_TEXT, LONGEST_FIELD, LONGEST_FALLBACK = 150, 3000, 2000,
 WORDS: Mapping[Status, str] = MappingProxyType(
     {
         Status.PENDING: "✋ Waiting for a decision",
+        Status.CHANGES_REQUESTED: "✏️ A reviewer asked the agent for changes",
         Status.APPROVED: "👍 Approved, about to be carried out",
         Status.DENIED: "⛔ Denied",
         Status.EXPIRED: "⌛ Expired: nobody decided in time",

@@ -115,13 +115,14 @@ def agent_view(request: ApprovalRequest) -> AgentView:
     # A reviewer's word is for the agent only where it ends the matter, or asks it for something.
     outcome = "" if status in {Status.PENDING, Status.APPROVED, Status.EXECUTING} else request.outcome
     changes = _asked_for(request) if status is Status.CHANGES_REQUESTED else None
+    outcome = changes.message if changes else outcome
     return AgentView(
         request_id=request.pk,
         action=request.action,
         headline=request.headline,
         status=status,
         sentence=sentence(status, is_held=switches.is_held(request), is_refused=_is_refused(request)).format(
-            outcome=(changes.message if changes else outcome) or "no reason was given."
+            outcome=outcome or "no reason was given."
         ),
         outcome=outcome,
         backing_reference=request.backing_reference,

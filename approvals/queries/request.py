@@ -13,6 +13,7 @@ from approvals.fields import Amount, Field, amount
 from approvals.identity.requester import Reviewer
 from approvals.material import REASON
 from approvals.models import ApprovalRequest, Execution
+from approvals.queries.history import Asked, Step, asked, history
 from approvals.queries.others import Others, others_of
 from approvals.queries.standing import Cast, Places, places, roles_of, votes_on, why_not
 from approvals.queries.trail import denied
@@ -102,6 +103,9 @@ class RequestView:
     refusal: Refusal | None
     overdue: bool
     others: Others  # that ask for the same
+    asked: Asked | None  # of the agent, who has not answered yet
+    history: tuple[Step, ...]  # what it was before, the newest step first
+    changeable: tuple[str, ...]  # the arguments that changes can be asked for in
 
     @property
     def decidable(self) -> bool:
@@ -161,6 +165,9 @@ def _view(request: ApprovalRequest, by: Reviewer) -> RequestView:
         refusal=why_not(by, request, votes),
         overdue=switches.time_is_up(request),
         others=others_of([request])[request.pk],
+        asked=asked(request.changes, request.revision, votes),
+        history=history(request, votes),
+        changeable=tuple(dict.fromkeys(claim.name.partition(".")[0] for claim in claimed)),
     )
 
 

@@ -43,6 +43,7 @@ LABELS = {
 DECISIONS = {
     "approve": ("check", _("Approved"), "good"),
     "deny": ("cross", _("Denied"), "bad"),
+    "changes": ("pen", _("Asked for changes"), "waiting"),
 }
 
 

@@ -14,8 +14,11 @@ from django.views.decorators.http import require_safe
 from approvals import decide, switches
 from approvals.errors import (
     AlreadyVoted,
+    ChangesMissing,
     CommentMissing,
     CommentTooLong,
+    FieldTooLong,
+    FieldUnknown,
     MoveRefused,
     NotEntitled,
     NotFound,
@@ -42,6 +45,9 @@ STATUS_OF: dict[type[Refusal], int] = {
     AlreadyVoted: 409,
     CommentMissing: 422,
     CommentTooLong: 422,
+    ChangesMissing: 422,
+    FieldUnknown: 422,
+    FieldTooLong: 422,
 }
 
 
@@ -77,7 +83,7 @@ def decided_page(request: HttpRequest, by: Reviewer) -> HttpResponse:
 @require_safe
 @member
 def request_page(request: HttpRequest, by: Reviewer, request_id: UUID) -> HttpResponse:
-    return _page(request, by, request_id)
+    return page_of(request, by, request_id)
 
 
 @member
@@ -97,7 +103,9 @@ def decide_page(request: HttpRequest, by: Reviewer, request_id: UUID) -> HttpRes
         raise
     except Refusal as refusal:
         status = STATUS_OF[type(refusal)]
-        return _page(request, by, request_id, comment=choice["comment"], problem=str(refusal), status=status)
+        return page_of(
+            request, by, request_id, comment=choice["comment"], problem=str(refusal), status=status
+        )
     is_held = switches.is_held(decided_one)
     messages.success(request, _said(choice["decision"], Status(decided_one.status), is_held=is_held))
     return redirect("request", request_id)
@@ -109,10 +117,10 @@ def _unreadable(request: HttpRequest, by: Reviewer, request_id: UUID, form: Deci
         raise BadRequest
     typed = request.POST.get("comment", "").replace("\0", "")
     problem = " ".join(map(str, form.errors["comment"]))
-    return _page(request, by, request_id, comment=typed, problem=problem, status=422)
+    return page_of(request, by, request_id, comment=typed, problem=problem, status=422)
 
 
-def _page(
+def page_of(
     request: HttpRequest,
     by: Reviewer,
     request_id: UUID,
@@ -120,7 +128,9 @@ def _page(
     comment: str = "",
     problem: str = "",
     status: int = 200,
+    **more: object,
 ) -> HttpResponse:
+    """A request's page, with what was typed on it and what was wrong with that. Raises NotFound."""
     # WCAG 2.2, 3.3.1: what is wrong with the comment is said at its field too.
     wrong_comment = problem if status == STATUS_OF[CommentMissing] else ""
     context = {
@@ -128,6 +138,7 @@ def _page(
         "comment": comment,
         "problem": problem,
         "wrong_comment": wrong_comment,
+        **more,
     }
     return show(request, "reviewer/request.html", context, status=status)
 

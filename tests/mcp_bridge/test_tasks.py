@@ -241,7 +241,7 @@ def test_each_call_leaves_its_line(client: Tasks, door: RunningDoor, token: Toke
     ("method", "tool"),
     [
         ("tasks/get", "get_request_status"),
-        ("tasks/update", "get_request_status"),
+        ("tasks/update", "revise_request"),
         ("tasks/cancel", "withdraw_request"),
     ],
 )
