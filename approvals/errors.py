@@ -188,6 +188,23 @@ class FieldTooLong(Refusal):
     """What you say about a field has at most 500 characters. Shorten it, so that nothing of it is cut."""
 
 
+class NothingChosen(Refusal):
+    """Choose at least one request."""
+
+
+class TooManyAtOnce(Refusal):
+    """At most {most} requests are decided together: as many as can be read. Choose fewer."""
+
+
+class NotLowRisk(Refusal):
+    """Only requests of low risk are decided together. Decide these by themselves: {which}."""
+
+
+class NotShown(Refusal):
+    """These requests were not shown to you on one page within the last hour, so nothing was decided.
+    Look at them again."""
+
+
 # --- operate ----------------------------------------------------------------------------------------------
 
 

@@ -5,7 +5,7 @@ from django.conf import settings
 from django.urls import include, path
 from oauth2_provider import urls as oauth
 
-from approvals.views import account, agents, auditor, changes, operator, reviewer
+from approvals.views import account, agents, auditor, bulk, changes, operator, reviewer
 from approvals.views.oauth.authorize import AuthorizationView
 from approvals.views.oauth.device import BeginView, device_answer_page, device_page
 from approvals.views.oauth.metadata import MetadataView
@@ -34,6 +34,8 @@ urlpatterns = [
     path("requests/<uuid:request_id>/decide/", reviewer.decide_page, name="decide"),
     path("requests/<uuid:request_id>/changes/", changes.ask_for_changes_page, name="ask_for_changes"),
     path("requests/<uuid:request_id>/trail/", auditor.request_trail_page, name="request_trail"),
+    path("together/", bulk.bulk_page, name="bulk"),
+    path("together/decide/", bulk.bulk_decide_page, name="bulk_decide"),
     path("decided/", reviewer.decided_page, name="decided"),
     path("trail/", auditor.trail_page, name="trail"),
     path("switches/", operator.switches_page, name="switches"),

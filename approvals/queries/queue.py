@@ -44,6 +44,11 @@ class QueueRow:
     refusal: Refusal | None
     others: Others  # that ask for the same
 
+    @property
+    def can_go_together(self) -> bool:
+        """Whether this reviewer may decide it on one page with others: of low risk, and theirs to decide."""
+        return self.risk == "low" and self.refusal is None and not self.is_forbidden
+
 
 def queue(by: Reviewer, *, after: str = "", rows: int = ROWS) -> Page[QueueRow]:
     """The pending requests of the reviewer's tenant, by risk, then by deadline; `after` is a page's mark."""

@@ -1,5 +1,6 @@
 """How values are put on a page: hidden characters made visible, statuses as badges, names as words."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django import template
@@ -65,6 +66,12 @@ def words(name: object) -> str:
     if str(name) in LABELS:
         return str(LABELS[str(name)])
     return str(name).removesuffix("_minor").replace("_", " ").replace(".", " ")
+
+
+@register.filter
+def any_together(rows: Iterable[Any]) -> bool:
+    """Whether any row of the queue can be decided together with others."""
+    return any(row.can_go_together for row in rows)
 
 
 @register.inclusion_tag("parts/badge.html")

@@ -48,7 +48,7 @@ def ask_for_changes_page(request: HttpRequest, by: Reviewer, request_id: UUID) -
         }
         return page_of(request, by, request_id, problem=str(refusal), status=status, asking=asking)
     messages.success(
-        request, _("You asked the agent for changes. Nothing is done until people have agreed to its answer.")
+        request, _("You asked the agent for changes. Nothing is done until people agree to its answer.")
     )
     return redirect("request", request_id)
 
