@@ -66,7 +66,7 @@ def decide_each(
         raise NothingChosen
     if any(str(each) not in shown for each in asked):
         raise NotShown
-    return [_one(each, *shown[str(each)], decision, by, comment, trace_id) for each in asked]
+    return [_one(each, shown[str(each)], decision, by, comment, trace_id) for each in asked]
 
 
 def _shown(signed: str, by: Reviewer) -> dict[str, list[str]]:
@@ -81,8 +81,9 @@ def _shown(signed: str, by: Reviewer) -> dict[str, list[str]]:
 
 
 def _one(
-    request_id: UUID, seen: str, headline: str, decision: str, by: Reviewer, comment: str, trace_id: str
+    request_id: UUID, shown: list[str], decision: str, by: Reviewer, comment: str, trace_id: str
 ) -> Done:
+    seen, headline = shown
     try:
         request = decide.vote(request_id, decision, by=by, seen=seen, comment=comment, trace_id=trace_id)
     except Refusal as refusal:

@@ -20,7 +20,7 @@ def sent(
     **params: Any,
 ) -> httpx.Response:
     """The answer to one request by a client that declares these extensions with it, and perhaps that it shows forms."""
-    shows = {"elicitation": {"form": {}}} if elicits else {}
+    shows: dict[str, Any] = {"elicitation": {"form": {}}} if elicits else {}
     meta = {
         "io.modelcontextprotocol/protocolVersion": MODERN,
         "io.modelcontextprotocol/clientCapabilities": {

@@ -17,6 +17,7 @@ from approvals.actions.refund_payment import RefundPayment
 from approvals.database import tenant_scope
 from approvals.errors import NothingChosen, NotShown
 from approvals.models import ApprovalRequest, Vote
+from approvals.payloads import digest
 from tests.views.conftest import SignIn
 from tests.views.test_what_is_shown import squeezed, text_of
 from tests.world import TRACE, World, break_the_trail
@@ -29,7 +30,7 @@ class SmallRefund(RefundPayment):
 
     name = "small_refund"
     tool = "request_small_refund"
-    risk = "low"
+    risk = "low"  # type: ignore[assignment]
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +41,7 @@ def small_refund(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def small(world: World, minor: int = 100) -> ApprovalRequest:
-    arguments = {
+    arguments: dict[str, Any] = {
         "payment_id": "pay_10001",
         "amount_minor": minor,
         "currency": "USD",
@@ -96,7 +97,7 @@ def test_each_is_shown_whole_and_each_gets_a_vote_of_its_own(web: World, sign_in
     assert decided(web, *requests) == ["approved", "approved"]
     with tenant_scope(web.tenant.pk):
         votes = Vote.objects.filter(request__in=requests)
-        assert {vote.digest for vote in votes} == {judge.digest(judge.seen(request)) for request in requests}
+        assert {vote.digest for vote in votes} == {digest(judge.seen(request)) for request in requests}
 
 
 def test_what_is_left_out_is_not_decided(web: World, sign_in: SignIn) -> None:
@@ -163,7 +164,9 @@ def test_only_that_page_can_decide_them(web: World, sign_in: SignIn) -> None:
 
 def test_a_page_is_good_for_an_hour(web: World, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch) -> None:
     one, lena = small(web), sign_in("lena")
-    monkeypatch.setattr(signing.time, "time", lambda: (timezone.now() - timedelta(minutes=61)).timestamp())
+    monkeypatch.setattr(
+        "django.core.signing.time.time", lambda: (timezone.now() - timedelta(minutes=61)).timestamp()
+    )
     shown = ticket(read(lena, one))
     monkeypatch.undo()
     with web.processes.acting_as("web"), pytest.raises(NotShown):
