@@ -13,8 +13,8 @@ from approvals.fields import Amount, Field, amount
 from approvals.identity.requester import Reviewer
 from approvals.material import REASON
 from approvals.models import ApprovalRequest, Execution
-from approvals.queries.history import Asked, Step, asked, history
 from approvals.queries.others import Others, others_of
+from approvals.queries.revisions import Asked, Step, asked, history
 from approvals.queries.standing import Cast, Places, places, roles_of, votes_on, why_not
 from approvals.queries.trail import denied
 from approvals.states import Status, sources
