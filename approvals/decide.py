@@ -1,17 +1,21 @@
 """The reviewer's verbs: what people decide, each bound to what was on their screen."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from uuid import UUID
 
 from django.utils import timezone
 
-from approvals import budgets, canaries, claims, judge, moves, outbox, quorum, switches
+from approvals import actions, budgets, canaries, claims, judge, moves, outbox, quorum, switches
 from approvals.audit.decisions import decided
-from approvals.audit.events import Actor, record
+from approvals.audit.events import NOTHING, Actor, record
 from approvals.database import tenant_scope
 from approvals.errors import (
+    ChangesMissing,
     CommentMissing,
     CommentTooLong,
+    FieldTooLong,
+    FieldUnknown,
     MoveRefused,
     NotFound,
     PageOutdated,
@@ -26,6 +30,12 @@ from approvals.tracing import span
 from policies.verdicts import VALID_FOR, AutoApprove, Deny, Require, from_json
 
 COMMENT = (3, 1000)  # characters
+LONGEST_OF_A_FIELD = 500  # characters
+_WANTED = {
+    Vote.APPROVE: Status.APPROVED,
+    Vote.DENY: Status.DENIED,
+    Vote.CHANGES: Status.CHANGES_REQUESTED,
+}
 WORKER = Actor("system", "worker")
 SWEEPER = Actor("system", "sweeper")
 
@@ -50,13 +60,48 @@ def vote(
     PolicyForbids, RequestAltered, BudgetExceeded, BudgetsBusy, BudgetsUnknown, CommentMissing or CommentTooLong; then
     nothing was decided, and the refusal is on the trail.
     """
+    return _decided(request_id, decision, by, seen, comment, {}, looked_for_seconds, trace_id)
+
+
+@span("ask for changes")
+def ask_for_changes(
+    request_id: UUID,
+    *,
+    by: Reviewer,
+    seen: str,
+    message: str,
+    fields: Mapping[str, str] = NOTHING,
+    looked_for_seconds: int | None = None,
+    trace_id: str = "",
+) -> ApprovalRequest:
+    """Send the request back to the agent, with what should change: in a message, and for each field of the arguments.
+
+    Checked like a vote, and counted as one, so that one person answers a revision once. The agent answers with a new
+    revision (`revise.py`); the deadline goes on. Raises what `vote` raises, ChangesMissing, FieldUnknown or
+    FieldTooLong; then nothing was decided, and the refusal is on the trail.
+    """
+    said = {name: text.strip() for name, text in fields.items() if text.strip()}
+    return _decided(request_id, Vote.CHANGES, by, seen, message, said, looked_for_seconds, trace_id)
+
+
+def _decided(
+    request_id: UUID,
+    decision: str,
+    by: Reviewer,
+    seen: str,
+    comment: str,
+    fields: Mapping[str, str],
+    looked_for_seconds: int | None,
+    trace_id: str,
+) -> ApprovalRequest:
     comment, who = comment.strip(), Actor("person", str(by.person_id))
     request: ApprovalRequest | None = None
     try:
         with tenant_scope(by.tenant_id):
             request = moves.locked(request_id)
             ballot = _check(request, decision, by, seen, comment)
-            _cast(request, decision, by, ballot, seen, comment, looked_for_seconds, trace_id)
+            _check_fields(request, fields)
+            _cast(request, decision, by, ballot, seen, comment, fields, looked_for_seconds, trace_id)
     except Refusal as refusal:
         _record_refusal(refusal, request_id, decision, by, trace_id)
         _log(decision, request_id, request, who, by.tenant_id, because=refusal.code)
@@ -70,22 +115,34 @@ def _check(request: ApprovalRequest, decision: str, by: Reviewer, seen: str, com
 
     Returns how the vote is cast: by whom, and in whose place.
     """
-    wanted = Status.APPROVED if decision == Vote.APPROVE else Status.DENIED
+    wanted = _WANTED[decision]
     if request.status != Status.PENDING or switches.time_is_up(request):
-        raise MoveRefused(status=request.status.replace("_", " "), wanted=wanted)
+        raise MoveRefused(status=request.status.replace("_", " "), wanted=wanted.replace("_", " "))
     ballot = quorum.check_entitled(by, request, approves=wanted == Status.APPROVED)
     if changed := judge.changed(seen, request):
         raise PageOutdated(changed=changed)
     verdict = from_json(request.verdict)
-    if wanted == Status.APPROVED and isinstance(verdict, Deny):
+    if wanted != Status.DENIED and isinstance(verdict, Deny):
         raise PolicyForbids(because=verdict.because)
-    if wanted == Status.APPROVED:
+    if wanted != Status.DENIED:
         judge.check_sound(request, *judge.stored(request))
     if wanted == Status.DENIED and len(comment) < COMMENT[0]:
         raise CommentMissing
+    if wanted == Status.CHANGES_REQUESTED and len(comment) < COMMENT[0]:
+        raise ChangesMissing
     if len(comment) > COMMENT[1]:
         raise CommentTooLong
     return ballot
+
+
+def _check_fields(request: ApprovalRequest, fields: Mapping[str, str]) -> None:
+    """What changes are asked for in are arguments of the action, by their own names."""
+    known = actions.get(request.action).arguments.model_fields if fields else {}
+    for name, text in fields.items():
+        if name not in known:
+            raise FieldUnknown(name=name[:64])
+        if len(text) > LONGEST_OF_A_FIELD:
+            raise FieldTooLong
 
 
 def _cast(
@@ -95,6 +152,7 @@ def _cast(
     ballot: quorum.Ballot,
     seen: str,
     comment: str,
+    fields: Mapping[str, str],
     looked_for_seconds: int | None,
     trace_id: str,
 ) -> None:
@@ -132,6 +190,9 @@ def _cast(
         return
     if decision == Vote.DENY:
         _deny(request, who, comment, trace_id)
+        return
+    if decision == Vote.CHANGES:
+        _send_back(request, who, comment, fields, trace_id)
         return
     verdict = from_json(request.verdict)
     if isinstance(verdict, Require) and not quorum.missing(request, verdict):
@@ -181,6 +242,24 @@ def _deny(request: ApprovalRequest, who: Actor, comment: str, trace_id: str) -> 
         trace_id=trace_id or request.trace_id,
     )
     outbox.announce(request, "request.denied")
+
+
+def _send_back(
+    request: ApprovalRequest, who: Actor, message: str, fields: Mapping[str, str], trace_id: str
+) -> None:
+    """To the agent, who is told what to change and not by whom."""
+    changes = {"message": message, "fields": dict(fields), "at": timezone.now().isoformat()}
+    _move(request, Status.CHANGES_REQUESTED, changes=changes)
+    record(
+        "request.changes_requested",
+        tenant_id=request.tenant_id,
+        actor=who,
+        request_id=request.pk,
+        trace_id=trace_id or request.trace_id,
+        data={"revision": request.revision, "fields": sorted(fields)},
+        personal={f"field {name}": text for name, text in fields.items()},
+    )
+    outbox.announce(request, "request.changes_requested")
 
 
 def _move(request: ApprovalRequest, new: Status, **changes: object) -> None:

@@ -101,6 +101,20 @@ class Doomed(Refusal):
     """{sentence} No request was filed."""
 
 
+class DoomedRevision(Doomed):
+    """{sentence} The request was not changed: it still waits for your answer, or for you to withdraw it."""
+
+
+class OtherThing(Refusal):
+    """A revision is about the same {thing} as the request, {id}. For another one, file a new request and withdraw
+    this one."""
+
+
+class NothingRevised(Refusal):
+    """These are the arguments that a reviewer has asked you to change. Change what they asked for, or withdraw the
+    request."""
+
+
 class BackingRefused(Refusal):
     """The shop's system refused: {message}"""
 
@@ -235,6 +249,35 @@ class DelegationNotTaken(Refusal):
 
 class DelegationOver(Refusal):
     """This is over already."""
+
+
+class ChangesMissing(Refusal):
+    """To ask for changes, say in at least 3 characters what should change: the agent is told it."""
+
+
+class FieldUnknown(Refusal):
+    """This request has no field {name} that could be changed. Read the request again."""
+
+
+class FieldTooLong(Refusal):
+    """What you say about a field has at most 500 characters. Shorten it, so that nothing of it is cut."""
+
+
+class NothingChosen(Refusal):
+    """Choose at least one request."""
+
+
+class TooManyAtOnce(Refusal):
+    """At most {most} requests are decided together: as many as can be read. Choose fewer."""
+
+
+class NotLowRisk(Refusal):
+    """Only requests of low risk are decided together. Decide these by themselves: {which}."""
+
+
+class NotShown(Refusal):
+    """These requests were not shown to you on one page within the last hour, so nothing was decided.
+    Look at them again."""
 
 
 # --- operate ----------------------------------------------------------------------------------------------

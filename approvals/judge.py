@@ -12,14 +12,16 @@ from uuid import UUID
 
 from pydantic import ValidationError
 
-from approvals import actions, budgets
+from approvals import actions, budgets, content
 from approvals.actions.contract import Arguments, Facts
 from approvals.backing import Backing
 from approvals.database import tenant_scope
 from approvals.errors import ArgumentsInvalid, BudgetsUnknown, RequestAltered
 from approvals.identity.requester import Requester
 from approvals.models import ApprovalRequest, PolicyVersion
-from approvals.payloads import canonical, digest
+from approvals.payloads import digest
+from approvals.seen import changed as changed
+from approvals.seen import seen as seen
 from policies.context import Context
 from policies.context import Requester as Asker
 from policies.documents import load
@@ -83,7 +85,7 @@ def check_sound(
         "the currency": (request.currency, money.currency if money else ""),
         "whom it is about": (request.subjects, action.subject_ids(arguments, facts)),
         "the risk": (request.risk, action.risk),
-        "the headline": (request.headline, action.headline(arguments, facts)[:300]),
+        "the headline": (request.headline, content.headline(action, arguments, facts)),
     }
     if (editor := action.editor(arguments, facts)) is not None:
         stored["who wrote it"] = (request.editor_id, editor)
@@ -187,34 +189,6 @@ def asker_in(request: ApprovalRequest) -> Asker:
     if request.agent_id:
         return Asker("agent", str(request.agent_id), str(request.owner_id), on_behalf_of)
     return Asker("person", str(request.person_id), str(request.owner_id), on_behalf_of)
-
-
-def seen(request: ApprovalRequest) -> str:
-    """What a page shows to decide on, in digests: revision, arguments, facts, and the rule with its headline.
-
-    Arguments and facts are digested as they are stored now, not as they were digested when they were written. A
-    vote carries this text back; when the request has moved on, `changed` says in which part.
-    """
-    rule = {
-        "id": str(request.pk),
-        "action": request.action,
-        "headline": request.headline,
-        "amount": f"{request.amount_minor} {request.currency}",
-        "requester": request.requester_name,
-        "verdict": request.verdict,
-    }
-    return ":".join(
-        [str(request.revision), digest(request.arguments), digest(request.facts), digest(canonical(rule))]
-    )
-
-
-def changed(then: str, request: ApprovalRequest) -> str:
-    """The parts that differ between what a page showed and what is true, in words; "" when none does."""
-    now, parts = seen(request).split(":"), then.split(":")
-    if len(parts) != len(now):
-        return "the page"
-    names = ("the revision", "what is asked for", "what was looked up", "the rule")
-    return " and ".join(name for name, old, new in zip(names, parts, now, strict=True) if old != new)
 
 
 def independent(person_id: UUID, request: ApprovalRequest) -> bool:

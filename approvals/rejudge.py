@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from approvals import decide, judge, moves, outbox, switches, urge, watching
+from approvals import content, decide, judge, moves, outbox, switches, watching
 from approvals.actions.contract import Facts
 from approvals.audit.decisions import decided
 from approvals.audit.events import Actor, record
@@ -16,7 +16,7 @@ from approvals.errors import MoveRefused
 from approvals.models import ApprovalRequest, PolicyVersion, Vote
 from approvals.payloads import canonical, digest
 from approvals.states import Status
-from policies.verdicts import EXPIRES_IN, VALID_FOR, AutoApprove, Require, Verdict, from_json, to_json
+from policies.verdicts import VALID_FOR, AutoApprove, Verdict, from_json
 
 WORKER = Actor("system", "worker")
 
@@ -117,21 +117,10 @@ def _anew(
     `now` is when it was judged.
     """
     action, arguments, _ = judge.stored(request)
-    facts_text = canonical(facts)
     return {
         "revision": request.revision + 1,
-        "facts": facts_text,
-        "facts_sha256": digest(facts_text),
-        "facts_read_at": now,
-        "headline": action.headline(arguments, facts)[:300],
-        "verdict": to_json(verdict),
-        "policy_version": version,
-        "subjects": action.subject_ids(arguments, facts),
-        "usage": usage,
-        **switches.time_from(
-            now, verdict.expires_in if isinstance(verdict, Require) else EXPIRES_IN, request
-        ),
-        **urge.times(verdict, now),
+        **content.judged(action, arguments, facts, verdict, version, usage, now),
+        **switches.time_from(now, content.time_to_decide(verdict), request),
     }
 
 

@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 from django.db import IntegrityError
 from django.utils import timezone
 
-from approvals import actions, budgets, judge, limits, outbox, switches, urge, watching
+from approvals import actions, budgets, content, judge, limits, outbox, switches, watching
 from approvals.actions.contract import Arguments, Facts
 from approvals.audit.events import Actor, record
 from approvals.backing import Backing
@@ -34,7 +34,7 @@ from approvals.payloads import canonical, digest, redact
 from approvals.states import Status, sources
 from approvals.tracing import span
 from policies.usage import Usage
-from policies.verdicts import EXPIRES_IN, AutoApprove, Deny, Require, Verdict, to_json
+from policies.verdicts import AutoApprove, Deny, Verdict
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def _offered(action_name: str, by: Requester) -> actions.AnyAction:
 def withdraw(request_id: UUID, *, by: Requester, trace_id: str) -> ApprovalRequest:
     """Take a request back before anything was done. Raises NotFound or MoveRefused, both on the trail."""
     try:
-        with _scope(by):
+        with scope(by):
             return _withdrawn(request_id, by, trace_id)
     except Refusal as refusal:
         kind = "access.denied" if isinstance(refusal, NotFound) else "request.refused"
@@ -96,7 +96,7 @@ def actor(by: Requester) -> Actor:
     return Actor(by.kind, str(by.id))
 
 
-def _scope(by: Requester, *, together: bool = False) -> AbstractContextManager[None]:
+def scope(by: Requester, *, together: bool = False) -> AbstractContextManager[None]:
     return tenant_scope(by.tenant_id, agent_id=by.agent_id, person_id=by.person_id, together=together)
 
 
@@ -148,7 +148,7 @@ def _repeated(
     """The request that this key already stands for. Raises KeyReused when it asked for something else."""
     if key is None:
         return None
-    with _scope(by):
+    with scope(by):
         request = ApprovalRequest.objects.filed_by(by).filter(idempotency_key=key).first()
         if request is None:
             return None
@@ -168,11 +168,8 @@ def _filed(
     trace_id: str,
 ) -> Filed:
     reader = action.reader(by.tenant_slug)
-    facts = _looked_up(action, arguments, reader)
-    now, asker = timezone.now(), judge.asker_of(by)
-    it = budgets.counted_of(by.tenant_id, action, arguments, facts, asker)
-    usage = _usage(judge.usages_of(version, action.name), it, by, now)
-    verdict = judge.verdict_of(version, action, arguments, facts, asker, now, usage)
+    facts, now = looked_up(action, arguments, reader), timezone.now()
+    verdict, usage = weighed(action, arguments, facts, version, by, now)
     if isinstance(verdict, Deny):
         about = {"resource_id": action.resource_id(arguments), "policy_version": version and version.pk}
         raise Doomed(sentence=verdict.public, rule=verdict.rule, **about)
@@ -189,6 +186,21 @@ def _filed(
         return repeated
 
 
+def weighed(
+    action: actions.AnyAction,
+    arguments: Arguments,
+    facts: Facts,
+    version: PolicyVersion | None,
+    by: Requester,
+    at: datetime,
+) -> tuple[Verdict, dict[str, int]]:
+    """What a version of the policy says to this, and the usage that it was told."""
+    asker = judge.asker_of(by)
+    it = budgets.counted_of(by.tenant_id, action, arguments, facts, asker)
+    usage = _usage(judge.usages_of(version, action.name), it, by, at)
+    return judge.verdict_of(version, action, arguments, facts, asker, at, usage), usage
+
+
 def _usage(usages: Sequence[Usage], it: budgets.Counted, by: Requester, at: datetime) -> dict[str, int]:
     """What was approved already, in one round trip, where the policy asks for it."""
     if not usages:
@@ -200,7 +212,7 @@ def _usage(usages: Sequence[Usage], it: budgets.Counted, by: Requester, at: date
     return budgets.answer(usages, rows)
 
 
-def _looked_up(action: actions.AnyAction, arguments: Arguments, reader: Backing) -> Facts:
+def looked_up(action: actions.AnyAction, arguments: Arguments, reader: Backing) -> Facts:
     """The facts; what the backing API does not have, or refuses to show, reads the same to the agent."""
     try:
         return judge.look_up(action, arguments, reader)
@@ -223,8 +235,6 @@ def _write(
     trace_id: str,
 ) -> ApprovalRequest:
     """Request, event and outbox rows, in one transaction. `now` is when it was judged: it can be judged so again."""
-    money = action.amount(arguments)
-    claimed, computed = canonical(arguments), canonical(facts)
     request = ApprovalRequest(
         tenant_id=by.tenant_id,
         agent_id=by.agent_id,
@@ -235,27 +245,14 @@ def _write(
         requester_name=by.name,
         idempotency_key=key or f"none:{uuid4()}",
         action=action.name,
-        action_version=action.version,
-        arguments=claimed,
-        arguments_sha256=digest(claimed),
         resource_id=action.resource_id(arguments),
-        headline=action.headline(arguments, facts)[:300],
-        risk=action.risk,
-        amount_minor=money.minor if money else None,
-        currency=money.currency if money else "",
-        facts=computed,
-        facts_sha256=digest(computed),
-        facts_read_at=now,
-        verdict=to_json(verdict),
-        policy_version=version,
-        subjects=action.subject_ids(arguments, facts),
-        usage=usage,
         created_at=now,
-        expires_at=now + (verdict.expires_in if isinstance(verdict, Require) else EXPIRES_IN),
-        **urge.times(verdict, now),
+        expires_at=now + content.time_to_decide(verdict),
         trace_id=trace_id,
+        **content.asked(action, arguments),
+        **content.judged(action, arguments, facts, verdict, version, usage, now),
     )
-    with _scope(by, together=True):
+    with scope(by, together=True):
         limits.check_filing(by, action.name, action.tool)
         # Again, after the look-up and the wait for a turn, which may have taken longer than a stop may take.
         switches.check(by, action.tool)
@@ -279,20 +276,29 @@ def _created(
     request: ApprovalRequest, action: actions.AnyAction, arguments: Arguments, version: PolicyVersion | None
 ) -> dict[str, object]:
     """What the trail keeps of a request for ever: digests and identifiers, no sensitive field."""
-    claimed = arguments.model_dump(mode="json")
-    kept = redact(claimed, action.sensitive | {"reason"})  # the reason is personal, and can be erased
     return {
         "action": action.name,
         "action_version": action.version,
+        **judged(request, action, arguments, version),
+        "resource_id": request.resource_id,
+        "owner_id": str(request.owner_id),
+        "on_behalf_of_id": str(request.on_behalf_of_id or ""),
+    }
+
+
+def judged(
+    request: ApprovalRequest, action: actions.AnyAction, arguments: Arguments, version: PolicyVersion | None
+) -> dict[str, object]:
+    """What was asked for in one revision, and what the policy said to it."""
+    claimed = arguments.model_dump(mode="json")
+    kept = redact(claimed, action.sensitive | {"reason"})  # the reason is personal, and can be erased
+    return {
         "arguments": canonical(kept),
         "arguments_sha256": request.arguments_sha256,
         "facts_sha256": request.facts_sha256,
-        "resource_id": request.resource_id,
         "verdict": str(request.verdict["kind"]),
         "rule": str(request.verdict["rule"]),
         "policy_digest": version.digest if version else "",
-        "owner_id": str(request.owner_id),
-        "on_behalf_of_id": str(request.on_behalf_of_id or ""),
     }
 
 
@@ -300,7 +306,7 @@ def _record_refusal(
     refusal: Refusal, action: actions.AnyAction, asked_for: str, by: Requester, trace_id: str
 ) -> None:
     rule = str(refusal.details.get("rule", ""))
-    with _scope(by):
+    with scope(by):
         record(
             "request.refused",
             tenant_id=by.tenant_id,

@@ -1,9 +1,10 @@
 """The tools that file, follow and take back approval requests. None of them decides."""
 
 import base64
+import json
 from datetime import UTC, datetime
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from mcp_types import ToolAnnotations
@@ -17,7 +18,7 @@ from approvals.states import Status
 from mcp_bridge.call import Call
 from mcp_bridge.company import Page
 from mcp_bridge.tool import DoorTool, Strict, door_tool, reads, strictly
-from mcp_bridge.untrusted import FreeText, plain
+from mcp_bridge.untrusted import FreeText, plain, short
 
 WHAT_NEXT = (
     "It answers at once with a request_id; poll get_request_status with it, every minute or slower, and tell your user "
@@ -56,6 +57,15 @@ class Receipt(BaseModel):
     message: str
 
 
+class Changes(BaseModel):
+    """What a reviewer asks you to change: a person's words, for your next revision of this request alone."""
+
+    by: Literal["reviewer"] = "reviewer"
+    message: str
+    fields: Annotated[dict[str, str], Field(description="For an argument, what is wrong with it")]
+    arguments: Annotated[dict[str, Any], Field(description="Your arguments as they are, for revise_request")]
+
+
 class Progress(Receipt):
     """Where a request stands."""
 
@@ -66,6 +76,9 @@ class Progress(Receipt):
     ] = None
     backing_reference: Annotated[str, Field(description="The company's own reference once it is done")]
     created_at: AwareDatetime
+    changes: Annotated[
+        Changes | None, Field(description="While it waits for your revision: what a reviewer asks for")
+    ] = None
 
 
 class Listed(BaseModel):
@@ -116,7 +129,7 @@ def _file(action: actions.AnyAction, arguments: dict[str, Any], call: Call) -> R
     call.line.resource_id, call.line.policy_version = filed.request.resource_id, _version(filed)
     call.line.backing_api_status = filed.backing_status
     before = "This was filed before under the same key; nothing new was filed. " if filed.repeated else ""
-    return _receipt(queries.agent_view(filed.request), call, before)
+    return receipt(queries.agent_view(filed.request), call, before)
 
 
 def get_request_status(asked: RequestId, call: Call) -> Progress:
@@ -126,12 +139,23 @@ def get_request_status(asked: RequestId, call: Call) -> Progress:
 
 def progress(view: queries.AgentView, call: Call) -> Progress:
     return Progress(
-        **_receipt(view, call).model_dump(),
+        **receipt(view, call).model_dump(),
         action=view.action,
-        headline=plain(view.headline, 300),
+        headline=short(view.headline, 300),
         outcome=view.outcome or None,  # type: ignore[arg-type]
         backing_reference=plain(view.backing_reference, 64),
         created_at=view.created_at,
+        changes=_changes(view),
+    )
+
+
+def _changes(view: queries.AgentView) -> Changes | None:
+    if view.changes is None:
+        return None
+    return Changes(
+        message=short(view.changes.message, 1000),
+        fields={name: short(text, 500) for name, text in view.changes.fields.items()},
+        arguments=json.loads(view.arguments),
     )
 
 
@@ -145,7 +169,7 @@ def list_my_requests(asked: Page, call: Call) -> Requests:
                 request_id=one.request_id,
                 action=one.action,
                 status=one.status,
-                headline=plain(one.headline, 200),
+                headline=short(one.headline, 200),
                 created_at=one.created_at,
                 expires_at=one.expires_at,
             )
@@ -159,10 +183,10 @@ def withdraw_request(arguments: dict[str, Any], call: Call) -> Receipt:
     request_id = strictly(RequestId, arguments).request_id
     call.line.resource_id = str(request_id)
     request = submit.withdraw(request_id, by=call.by, trace_id=call.trace_id)
-    return _receipt(queries.agent_view(request), call)
+    return receipt(queries.agent_view(request), call)
 
 
-def _receipt(view: queries.AgentView, call: Call, before: str = "") -> Receipt:
+def receipt(view: queries.AgentView, call: Call, before: str = "") -> Receipt:
     call.line.approval_state = view.status
     sentence = queries.sentence(view.status, is_held=view.is_held, is_refused=view.is_refused).format(
         outcome=_words(view)
@@ -177,10 +201,13 @@ def _receipt(view: queries.AgentView, call: Call, before: str = "") -> Receipt:
 
 
 def _words(view: queries.AgentView) -> str:
-    """A reviewer's or our own; those of the company's API stand in `outcome` only, marked as untrusted."""
+    """A reviewer's or our own; where they are cut they say so.
+
+    Those of the company's API stand in `outcome` only, marked as untrusted.
+    """
     if view.status is Status.FAILED:
         return "see `outcome`."
-    return plain(view.outcome, 500) or "no reason was given."
+    return short(view.outcome, 500) or "no reason was given."
 
 
 def _version(filed: submit.Filed) -> str | None:
@@ -220,7 +247,7 @@ def tools() -> list[DoorTool]:
             takes=RequestId,
             gives=Progress,
             description="Where one of your requests stands, and what came of it. Poll it every minute or slower.",
-            max_bytes=16_000,
+            max_bytes=48_000,
             asks_company=False,
         ),
         reads(

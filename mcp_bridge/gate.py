@@ -8,6 +8,9 @@ from approvals.errors import LimitReached, LimitsUnknown, Refusal, SwitchedOff, 
 from approvals.identity.scopes import BROAD
 from mcp_bridge.call import Call, check_scope
 
+REVISE = "revise_request"
+# Tools that file something, though their scope does not say which action it is about.
+FILES = frozenset({REVISE})
 # All that an agent can reach without calling a tool, and the tool that it stands for: it stops with that tool.
 # What stands for none ("") stops with everything.
 STANDS_FOR = {
@@ -21,7 +24,7 @@ STANDS_FOR = {
     "subscriptions/listen": "get_request_status",
     "tasks/cancel": "withdraw_request",
     "tasks/get": "get_request_status",
-    "tasks/update": "get_request_status",
+    "tasks/update": REVISE,
 }
 # Nothing is wrong with the call: the same one is let in when the limit or the switch does.
 PASSING = (LimitReached, LimitsUnknown, SwitchedOff, SwitchesUnknown)
@@ -35,7 +38,7 @@ def admitted(call: Call, tool: str, scope: str, arguments: Mapping[str, object])
     LimitsUnknown, and what `check` raises.
     """
     same = limits.fingerprint(tool, arguments)
-    count(call, tool=tool, same=same, files=scope not in BROAD)
+    count(call, tool=tool, same=same, files=scope not in BROAD or tool in FILES)
     check(call, scope, tool=tool)
     try:
         yield

@@ -4,7 +4,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST
 
 from approvals.errors import CountersignError, NoAnswer, NotFound, Refusal, TryLater
-from mcp_bridge.untrusted import plain
+from mcp_bridge.untrusted import short
 
 # What an agent may be told. Anything else is a defect: the SDK masks it, and the log has it.
 TOLD = (Refusal, NoAnswer, TryLater)
@@ -14,7 +14,7 @@ _LONGEST = 2000
 
 def said(refusal: CountersignError) -> str:
     """`[not_found] There is no order ord_1 here. ...`; what others wrote in it can hide nothing."""
-    return f"[{refusal.code}] {plain(str(refusal), _LONGEST)}"
+    return f"[{refusal.code}] {short(str(refusal), _LONGEST)}"
 
 
 def error(told: CountersignError, data: object = None) -> MCPError:

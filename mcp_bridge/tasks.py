@@ -1,11 +1,13 @@
 """The tasks extension `io.modelcontextprotocol/tasks` (SEP-2663) for clients that declare it.
 
 A request is a task already: it waits for people, and it is in the database. So a `request_*` call from such a client
-answers with a handle whose id is the request's, `tasks/get` is `get_request_status` and `tasks/cancel` is
-`withdraw_request`, in the extension's words. Nothing is kept for it: it survives restarts, and any process answers.
+answers with a handle whose id is the request's, and in the extension's words `tasks/get` is `get_request_status`,
+`tasks/cancel` is `withdraw_request`, and `tasks/update` is `revise_request`. Nothing is kept for it: it survives
+restarts, and any process answers.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Literal, TypeAlias
 from uuid import UUID
 
@@ -25,12 +27,12 @@ from approvals.errors import MoveRefused, NotFound
 from approvals.identity.scopes import READ, REQUEST
 from approvals.queries import AgentView
 from approvals.states import Status
-from mcp_bridge import filing
+from mcp_bridge import filing, revising
 from mcp_bridge.call import Call, current
 from mcp_bridge.gate import check_other
 from mcp_bridge.lifecycle import Context
 from mcp_bridge.refusals import TOLD, error
-from mcp_bridge.threads import short_hop
+from mcp_bridge.threads import hop, short_hop
 
 EXTENSION = "io.modelcontextprotocol/tasks"
 Wire: TypeAlias = dict[str, Any]
@@ -62,7 +64,7 @@ class TaskParams(RequestParams):
 
 
 class UpdateParams(TaskParams):
-    # Of any shape: what nobody asked for is ignored, not judged.
+    # Of any shape: what nobody asked for is ignored, not judged; `revising.answer` judges the rest.
     input_responses: dict[str, Any]
 
 
@@ -108,7 +110,7 @@ def _handle(request_id: UUID, call: Call) -> Wire:
 
 
 async def _get(ctx: Context, params: TaskParams) -> Wire:
-    return await _answered(ctx, params, _detailed)
+    return await _answered(ctx, params, partial(_detailed, shows_forms=_shows_forms(ctx)))
 
 
 async def _cancel(ctx: Context, params: TaskParams) -> Wire:
@@ -116,17 +118,28 @@ async def _cancel(ctx: Context, params: TaskParams) -> Wire:
 
 
 async def _update(ctx: Context, params: UpdateParams) -> Wire:
-    """Acknowledged, and every response ignored: no request has an outstanding key (Task Update Requests)."""
-    return await _answered(ctx, params, _known)
+    """The answer to a reviewer who asks for changes; one to no outstanding key is ignored (Task Update Requests)."""
+    return await _answered(ctx, params, partial(_updated, params.input_responses), asks_company=True)
 
 
-async def _answered(ctx: Context, params: TaskParams, verb: Callable[[UUID, Call], Wire]) -> Wire:
+def _shows_forms(ctx: Context) -> bool:
+    """A server asks for no input of a kind that the client did not declare (Input Requests)."""
+    capabilities = ctx.session.client_capabilities
+    elicitation = capabilities.elicitation if capabilities else None
+    return elicitation is not None and (elicitation.form is not None or elicitation.url is None)
+
+
+async def _answered(
+    ctx: Context, params: TaskParams, verb: Callable[[UUID, Call], Wire], *, asks_company: bool = False
+) -> Wire:
     """Raises MCPError: -32021 for a client that did not declare the extension, -32602 for an unknown task."""
     require_client_extension(ctx, EXTENSION)
     call = current()
     try:
         request_id = _request_id(params.task_id)
         call.line.resource_id = str(request_id)
+        if asks_company:
+            return {"resultType": "complete", **await hop(call.by.tenant_id, verb, request_id, call)}
         return {"resultType": "complete", **await short_hop(verb, request_id, call)}
     except TOLD as refusal:
         raise error(refusal) from refusal
@@ -139,7 +152,7 @@ def _request_id(task_id: str) -> UUID:
         raise NotFound(thing="request", id=task_id[:64]) from None
 
 
-def _detailed(request_id: UUID, call: Call) -> Wire:
+def _detailed(request_id: UUID, call: Call, *, shows_forms: bool) -> Wire:
     check_other(call, READ, "tasks/get")
     view = queries.request_of_agent(request_id, call.by, trace_id=call.trace_id)
     progress = filing.progress(view, call)
@@ -147,8 +160,8 @@ def _detailed(request_id: UUID, call: Call) -> Wire:
     if task["status"] == "completed":
         task["result"] = _result(progress)
     elif task["status"] == "input_required":
-        # What the reviewer asks for stands in the message. A new revision cannot be sent in here.
-        task["inputRequests"] = {}
+        # Without a form the reviewer's words stand in the message, and `revise_request` takes the answer.
+        task["inputRequests"] = revising.form(view) if shows_forms else {}
     return task
 
 
@@ -163,10 +176,9 @@ def _withdrawn(request_id: UUID, call: Call) -> Wire:
     return {}
 
 
-def _known(request_id: UUID, call: Call) -> Wire:
+def _updated(responses: dict[str, Any], request_id: UUID, call: Call) -> Wire:
     check_other(call, REQUEST, "tasks/update")
-    view = queries.request_of_agent(request_id, call.by, trace_id=call.trace_id)
-    call.line.approval_state = view.status
+    revising.answer(request_id, responses, call)
     return {}
 
 

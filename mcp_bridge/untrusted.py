@@ -9,18 +9,34 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
-from approvals.characters import is_hidden
+from approvals.characters import cut, pieces, with_number
 
 LONGEST = 500
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
 def plain(text: str, longest: int) -> str:
-    """One line of at most `longest` characters, each of them visible; what was hidden shows as U+FFFD."""
+    """One line of at most `longest` characters, each of them visible; what was hidden shows as U+FFFD.
+
+    Behind a letter that passes for another one stands its number, `а[U+0430]`.
+    """  # noqa: RUF002 - the Cyrillic letter is meant
+    return _one_line(text, longest)[:longest]
+
+
+def short(text: str, longest: int) -> str:
+    """`plain`, and where the end is missing the text says so."""
+    return cut(_one_line(text, longest), longest)
+
+
+def _one_line(text: str, longest: int) -> str:
+    """Longer than `longest` where the text is; never all of a text that is far too long."""
     one_line = " ".join(text[: longest * 4].split())
     if one_line.isascii() and one_line.isprintable():  # as nearly all of it is
-        return one_line[:longest]
-    return "".join(_REPLACEMENT if is_hidden(char) else char for char in one_line)[:longest]
+        return one_line
+    return "".join(
+        _REPLACEMENT * piece.times if piece.is_hidden else with_number(piece) if piece.mark else piece.text
+        for piece in pieces(one_line)
+    )
 
 
 class Untrusted(BaseModel):
@@ -35,8 +51,9 @@ def untrusted(value: object, longest: int = LONGEST) -> Any:
     """A string as Untrusted; anything else unchanged, for pydantic to judge."""
     if not isinstance(value, str):
         return value
-    text = plain(value, longest)
-    return Untrusted(text=text, cut=len(text) < len(" ".join(value.split())))
+    line = _one_line(value, longest)
+    is_cut = len(line) > longest or len(" ".join(value.split())) > len(line)
+    return Untrusted(text=line[:longest], cut=is_cut)
 
 
 def _word(value: object) -> object:

@@ -1,14 +1,15 @@
 """Ways through the house: each leads a request to a status, through the verbs of the processes that may."""
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from typing import TypeAlias
 
 from django.utils import timezone
 
-from approvals import clock, execute, rejudge, submit
+from approvals import clock, decide, execute, judge, rejudge, submit
+from approvals import revise as revising
 from approvals.models import ApprovalRequest
-from approvals.states import Status
 from tests.world import TRACE, World
 
 Course: TypeAlias = Callable[[World], ApprovalRequest]
@@ -95,9 +96,21 @@ def stale(world: World) -> ApprovalRequest:
 
 
 def changes_requested(world: World) -> ApprovalRequest:
-    """No verb leads here yet."""
-    request = pending(world)
-    world.force_status(request, Status.CHANGES_REQUESTED)
-    with world.processes.acting_as("migrator"):
-        ApprovalRequest.objects.filter(pk=request.pk).update(outcome=REASON)
-    return request
+    return ask_for_changes(world, pending(world))
+
+
+def ask_for_changes(
+    world: World, request: ApprovalRequest, by: str = "lena", *, message: str = REASON, **fields: str
+) -> ApprovalRequest:
+    with world.processes.acting_as("web"):
+        shown = judge.seen(world.reload(request))
+        return decide.ask_for_changes(
+            request.pk, by=world.reviewer(by), seen=shown, message=message, fields=fields, trace_id=TRACE
+        )
+
+
+def revise(world: World, request: ApprovalRequest, **changes: object) -> submit.Filed:
+    """The agent answers, in the door: the same arguments, changed."""
+    arguments = {**json.loads(request.arguments), **changes}
+    with world.processes.acting_as("door"):
+        return revising.revise(request.pk, arguments, by=world.agent, trace_id=TRACE)

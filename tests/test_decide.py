@@ -136,9 +136,9 @@ def test_a_second_approval_is_refused_in_its_own_words_with_an_event(world: Worl
     [
         ("facts", '{"remaining_minor": 1}', "what was looked up"),
         ("arguments", '{"amount_minor": 99999}', "what is asked for"),
-        ("amount_minor", 1, "the rule"),
+        ("amount_minor", 1, "how it is shown"),
         ("revision", 2, "the revision"),
-        ("headline", "Refund much more", "the rule"),
+        ("headline", "Refund much more", "how it is shown"),
     ],
 )
 def test_a_page_that_no_longer_shows_the_truth_decides_nothing(

@@ -13,6 +13,7 @@ from approvals.states import BORN, FINAL, MOVES, MOVES_OF, Status, can_move, dia
 from tests.world import World, unguarded
 
 ROOT = Path(__file__).resolve().parents[1]
+ANSWERS = {(Status.CHANGES_REQUESTED, Status.PENDING)}
 PAIRS = [(old, new) for old, new in product(Status, Status) if old != new]
 
 
@@ -68,7 +69,11 @@ def test_the_database_allows_each_process_exactly_its_moves(world: World, proces
                 (str(world.tenant.pk), str(world.agent.agent_id)),
             )
             with suppress(psycopg.errors.CheckViolation):
-                shell.execute("UPDATE approval_request SET status = %s WHERE id = %s", (new, request.pk))
+                # What comes back from changes is another revision.
+                next_one = ", revision = revision + 1" if process == "door" and (old, new) in ANSWERS else ""
+                shell.execute(
+                    f"UPDATE approval_request SET status = %s{next_one} WHERE id = %s", (new, request.pk)
+                )
                 assert shell.rowcount == 1
                 allowed.add((old, new))
             shell.execute("ROLLBACK TO SAVEPOINT before")

@@ -172,6 +172,7 @@ OVER = """
             SELECT FROM public.switch s
             WHERE (s.tenant_id IS NULL OR s.tenant_id = OLD.tenant_id)
                 AND (s.agent_id IS NULL OR s.agent_id = OLD.agent_id)
+                AND OLD.agent_id IS NOT NULL
                 AND (s.tool = '' OR s.action = OLD.action)
                 AND s.turned_off_at IS NULL"""
 TIMES = ("escalates_at", "escalated_at", "reminds_at", "reminded_at")

@@ -13,6 +13,7 @@ from approvals.models.messages import Outbox, Receiver
 from approvals.models.policies import PolicyVersion
 from approvals.models.requests import ApprovalRequest
 from approvals.models.reservations import Reservation
+from approvals.models.revisions import Revision
 from approvals.models.switches import Switch
 from approvals.models.troubles import PolicyTrouble
 from approvals.models.votes import Vote
@@ -29,6 +30,7 @@ __all__ = [
     "PolicyVersion",
     "Receiver",
     "Reservation",
+    "Revision",
     "Switch",
     "Vote",
 ]

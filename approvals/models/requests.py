@@ -82,6 +82,8 @@ class ApprovalRequest(models.Model):
     # What the agent is told at the end: the denial's reason, the refusal of the backing system, its reference.
     outcome = models.CharField(max_length=1000, blank=True)
     backing_reference = models.CharField(max_length=200, blank=True)
+    # What a reviewer asks the agent to change, until it has: `message`, `fields` (a sentence for each), `at`.
+    changes = models.JSONField(null=True)
     trace_id = models.CharField(max_length=32)
     # An exercise: made up, to be denied, and never carried out (docs/attention.md); and what there is to see on it,
     # told when it is over.

@@ -11,7 +11,7 @@ from approvals.models.requests import ApprovalRequest
 
 
 class Vote(models.Model):
-    """Approve or deny, by one person, for one revision, bound to the digest of what they saw.
+    """Approve, deny or ask for changes, by one person, for one revision, bound to the digest of what they saw.
 
     `looked_for_seconds` is since their page was made, at most a day; None where it is not known. It stands here and
     not on the trail, which keeps everything for ever.
@@ -19,6 +19,7 @@ class Vote(models.Model):
 
     APPROVE = "approve"
     DENY = "deny"
+    CHANGES = "changes"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE)
@@ -37,7 +38,7 @@ class Vote(models.Model):
         db_table = "vote"
         constraints: ClassVar = [
             models.CheckConstraint(
-                condition=models.Q(decision__in=["approve", "deny"]), name="vote_decision_known"
+                condition=models.Q(decision__in=["approve", "deny", "changes"]), name="vote_decision_known"
             ),
             models.UniqueConstraint(fields=["request", "person", "revision"], name="one_vote_a_person"),
         ]

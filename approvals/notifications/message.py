@@ -19,6 +19,7 @@ EVENTS: Mapping[str, Status] = MappingProxyType(
         "request.created": Status.PENDING,
         "request.reminder": Status.PENDING,
         "request.escalated": Status.PENDING,
+        "request.changes_requested": Status.CHANGES_REQUESTED,
         "request.approved": Status.APPROVED,
         "request.denied": Status.DENIED,
         "request.expired": Status.EXPIRED,

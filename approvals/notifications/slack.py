@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from approvals.actions.money import display
+from approvals.characters import cut
 from approvals.notifications.message import Message
 from approvals.states import Status
 
@@ -18,6 +19,7 @@ LONGEST_HEADER, LONGEST_TEXT, LONGEST_FIELD, LONGEST_FALLBACK = 150, 3000, 2000,
 WORDS: Mapping[Status, str] = MappingProxyType(
     {
         Status.PENDING: "✋ Waiting for a decision",
+        Status.CHANGES_REQUESTED: "✏️ A reviewer asked the agent for changes",
         Status.APPROVED: "👍 Approved, about to be carried out",
         Status.DENIED: "⛔ Denied",
         Status.EXPIRED: "⌛ Expired: nobody decided in time",
@@ -54,7 +56,7 @@ def card(message: Message) -> dict[str, Any]:
     if message.outcome:
         parts.append({"type": "section", "text": _plain(message.outcome, LONGEST_TEXT)})
     parts.append({"type": "actions", "elements": [_button(message)]})
-    fallback = escape(f"{words}: {message.headline}"[: LONGEST_FALLBACK // len("&amp;")])
+    fallback = escape(cut(f"{words}: {message.headline}", LONGEST_FALLBACK // len("&amp;")))
     return {"text": fallback, "blocks": parts, "unfurl_links": False, "unfurl_media": False}
 
 
@@ -78,4 +80,4 @@ def _button(message: Message) -> dict[str, Any]:
 
 
 def _plain(text: str, longest: int) -> dict[str, Any]:
-    return {"type": "plain_text", "text": text[:longest], "emoji": False}
+    return {"type": "plain_text", "text": cut(text, longest), "emoji": False}

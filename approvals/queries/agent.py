@@ -1,7 +1,7 @@
 """What an agent may know: its own requests, in words that give no policy internals away."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -18,7 +18,8 @@ from approvals.states import Status
 # What each status means to the agent that asked. {outcome} is the reviewer's or the backing system's word.
 SENTENCES = {
     Status.PENDING: "Waiting for a decision. Nothing has been done yet; ask again later.",
-    Status.CHANGES_REQUESTED: "The reviewer asks for changes: {outcome}",
+    Status.CHANGES_REQUESTED: "A reviewer asks for changes: {outcome} Answer with revise_request before it expires, or "
+    "withdraw the request. Nothing has been done.",
     Status.APPROVED: "Approved; it will be carried out shortly.",
     Status.STALE: "What was approved has changed meanwhile; the reviewers look at it again. Nothing has been done.",
     Status.EXECUTING: "Approved, and being carried out now.",
@@ -43,7 +44,9 @@ HELD = "An operator has stopped this for now: its deadline is held, and nothing 
 _SHOWN = (
     "id",
     "status",
+    "revision",
     "action",
+    "arguments",
     "headline",
     "facts_read_at",
     "verdict",
@@ -54,11 +57,21 @@ _SHOWN = (
     "finished_at",
     "outcome",
     "backing_reference",
+    "changes",
 )
+_JSON = frozenset({"verdict", "changes"})
 _MINE = {
     kind: f"SELECT {', '.join(_SHOWN)} FROM approval_request WHERE id = %s AND {kind}_id = %s"  # noqa: S608
     for kind in ("agent", "person")
 }
+
+
+@dataclass(frozen=True)
+class AskedFor:
+    """What a reviewer wants changed, in their words: for each field what is wrong with it."""
+
+    message: str
+    fields: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -72,6 +85,9 @@ class AgentView:
     sentence: str
     outcome: str
     backing_reference: str
+    changes: AskedFor | None  # while it waits for the agent's answer
+    revision: int
+    arguments: str
     review_url: str
     created_at: datetime
     expires_at: datetime  # if it is held: were it to go on now
@@ -98,6 +114,8 @@ def agent_view(request: ApprovalRequest) -> AgentView:
     status = Status(request.status)
     # A reviewer's word is for the agent only where it ends the matter, or asks it for something.
     outcome = "" if status in {Status.PENDING, Status.APPROVED, Status.EXECUTING} else request.outcome
+    changes = _asked_for(request) if status is Status.CHANGES_REQUESTED else None
+    outcome = changes.message if changes else outcome
     return AgentView(
         request_id=request.pk,
         action=request.action,
@@ -108,6 +126,9 @@ def agent_view(request: ApprovalRequest) -> AgentView:
         ),
         outcome=outcome,
         backing_reference=request.backing_reference,
+        changes=changes,
+        revision=request.revision,
+        arguments=request.arguments,
         review_url=review_url(request.pk),
         created_at=request.created_at,
         expires_at=switches.deadline(request),
@@ -117,6 +138,11 @@ def agent_view(request: ApprovalRequest) -> AgentView:
     )
 
 
+def _asked_for(request: ApprovalRequest) -> AskedFor | None:
+    asked = request.changes
+    return AskedFor(asked["message"], asked["fields"]) if asked else None
+
+
 def _is_refused(request: ApprovalRequest) -> bool:
     return request.status == Status.PENDING and request.verdict["kind"] == "deny"
 
@@ -124,7 +150,7 @@ def _is_refused(request: ApprovalRequest) -> bool:
 def _from_row(row: Iterable[object]) -> ApprovalRequest:
     """Of the columns in _SHOWN. Outside the ORM a JSON column comes as text."""
     values = [
-        json.loads(str(value)) if name == "verdict" else value
+        json.loads(str(value)) if name in _JSON and value is not None else value
         for name, value in zip(_SHOWN, row, strict=True)
     ]
     return ApprovalRequest.from_db(None, _SHOWN, values)
@@ -132,7 +158,8 @@ def _from_row(row: Iterable[object]) -> ApprovalRequest:
 
 def _changed_at(request: ApprovalRequest) -> datetime:
     """The latest of the times that a request keeps; being carried out, or in doubt, leaves none on it."""
-    kept = (request.created_at, request.facts_read_at, request.decided_at, request.finished_at)
+    asked = datetime.fromisoformat(request.changes["at"]) if request.changes else None
+    kept = (request.created_at, request.facts_read_at, asked, request.decided_at, request.finished_at)
     return max(time for time in kept if time is not None)
 
 

@@ -5,9 +5,9 @@ from datetime import datetime
 from uuid import UUID
 
 from approvals.database import tenant_scope
+from approvals.fields import Amount, amount
 from approvals.identity.requester import Reviewer
 from approvals.models import Vote
-from approvals.queries.fields import Amount, amount
 from approvals.queries.paging import ROWS, Page, mark, page, parsed
 from approvals.states import Status
 

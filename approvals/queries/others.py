@@ -8,8 +8,8 @@ from uuid import UUID
 
 from approvals import actions
 from approvals.errors import NotFound
+from approvals.fields import Amount, amount
 from approvals.models import ApprovalRequest
-from approvals.queries.fields import Amount, amount
 from approvals.states import OPEN, Status
 
 MOST = 500  # for one page of requests; limits keep the number of those that wait far below

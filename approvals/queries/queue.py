@@ -10,9 +10,9 @@ from django.utils import timezone
 from approvals import switches
 from approvals.database import tenant_scope
 from approvals.errors import Refusal
+from approvals.fields import Amount, amount
 from approvals.identity.requester import Reviewer
 from approvals.models import ApprovalRequest
-from approvals.queries.fields import Amount, amount
 from approvals.queries.others import Others, others_of
 from approvals.queries.paging import ROWS, Page, mark, page, parsed
 from approvals.queries.standing import Looking, Places, Standing, looked_at, standings, votes_on
@@ -46,6 +46,11 @@ class QueueRow:
     is_escalated: bool  # others may decide, too
     looking: Looking | None  # who is at it
     others: Others  # that ask for the same
+
+    @property
+    def can_go_together(self) -> bool:
+        """Whether this reviewer may decide it on one page with others: of low risk, and theirs to decide."""
+        return self.risk == "low" and self.refusal is None and not self.is_forbidden
 
 
 def queue(by: Reviewer, *, after: str = "", rows: int = ROWS) -> Page[QueueRow]:

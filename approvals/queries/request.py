@@ -6,24 +6,24 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from approvals import actions, judge, quorum, switches
+from approvals import actions, judge, material, quorum, switches
 from approvals.actions.contract import NotReversible
 from approvals.audit import queries as audit
 from approvals.database import tenant_scope
 from approvals.errors import NotFound, Refusal
+from approvals.fields import Amount, Field, amount
 from approvals.identity.requester import Reviewer
+from approvals.material import REASON
 from approvals.models import ApprovalRequest, Execution
 from approvals.queries import exercises
 from approvals.queries.budgets import Budgets, budgets_for
-from approvals.queries.fields import Amount, Field, amount, compared, fields
 from approvals.queries.others import Others, others_of
 from approvals.queries.policies import PolicyChange, change_asked
+from approvals.queries.revisions import Asked, Step, asked, history
 from approvals.queries.standing import Cast, Looking, Places, looked_at, standings, votes_on
 from approvals.queries.trail import denied
 from approvals.states import Status, sources
 from policies.verdicts import Require, from_json
-
-REASON = "reason"  # shown by itself, as the agent's own words
 
 
 @dataclass(frozen=True)
@@ -119,6 +119,9 @@ class RequestView:
     budgets: Budgets
     is_by_person: bool  # who asked on our pages, about our own records
     change: PolicyChange | None  # of the policy, where that is what is asked for
+    asked: Asked | None  # of the agent, who has not answered yet
+    history: tuple[Step, ...]  # what it was before, the newest step first
+    changeable: tuple[str, ...]  # the arguments that changes can be asked for in
 
     @property
     def cools(self) -> bool:
@@ -150,7 +153,7 @@ def request_view(request_id: UUID, by: Reviewer) -> RequestView:
 
 
 def _view(request: ApprovalRequest, by: Reviewer) -> RequestView:
-    claimed, looked_up = _as_declared(request)
+    claimed = material.claimed(request)
     claims = tuple(claim for claim in claimed if claim.name != REASON)
     votes = exercises.votes_for(by, request, votes_on([request])[request.pk])
     standing = standings(by, [request], {request.pk: votes})[request.pk]
@@ -172,7 +175,7 @@ def _view(request: ApprovalRequest, by: Reviewer) -> RequestView:
         claims=claims,
         arguments=request.arguments,
         arguments_sha256=request.arguments_sha256,
-        facts=compared(looked_up, claims),
+        facts=material.looked_up(request),
         facts_read_at=request.facts_read_at,
         rule=_rule(request, standing.places),
         risks=_risks(request),
@@ -194,17 +197,10 @@ def _view(request: ApprovalRequest, by: Reviewer) -> RequestView:
         budgets=budgets_for(request),
         is_by_person=request.person_id is not None,
         change=change_asked(request),
+        asked=asked(request.changes, request.revision, votes),
+        history=history(request, votes),
+        changeable=tuple(dict.fromkeys(claim.name.partition(".")[0] for claim in claimed)),
     )
-
-
-def _as_declared(request: ApprovalRequest) -> tuple[tuple[Field, ...], tuple[Field, ...]]:
-    """Arguments and facts as their action declares them; as written down, where it is no longer offered."""
-    try:
-        action = actions.get(request.action)
-    except NotFound:
-        return fields(request.arguments), fields(request.facts)
-    declared, looked_up = action.arguments.model_fields, action.facts.model_fields
-    return fields(request.arguments, declared), fields(request.facts, looked_up)
 
 
 def _cools_until(request: ApprovalRequest) -> datetime | None:

@@ -11,6 +11,7 @@ from approvals.states import Status
 # deleted, so what one statement sees always fits.
 LED_THERE: dict[Status, str] = {
     Status.PENDING: "request.created",
+    Status.CHANGES_REQUESTED: "request.changes_requested",
     Status.APPROVED: "request.approved",
     Status.STALE: "request.stale",
     Status.EXECUTING: "execution.claimed",

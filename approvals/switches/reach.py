@@ -28,6 +28,7 @@ OTHER_TOOLS = (
     "list_recent_failed_payments",
     "lookup_customer_invoice",
     "lookup_order",
+    "revise_request",
     "withdraw_request",
 )
 FRESH_SECONDS = 1.0  # how old what this process knows of a tenant's switches may be
@@ -35,6 +36,9 @@ AGAIN_SECONDS = 4.0  # until a worker looks again whether a request may go on
 # Any number: whoever is about to send shares it, whoever turns a switch on holds it alone.
 LOCK = 0x5704
 STILL_ON = Q(turned_off_at=None)
+
+# The database's last question as something is filed, or comes back changed (migrations 0010 and 0012).
+_FILED = frozenset({"approval_request_filed", "approval_request_refiled"})
 
 _known: dict[UUID, tuple[float, tuple[Switch, ...]]] = {}
 
@@ -82,7 +86,7 @@ def check(by: Requester, tool: str) -> None:
 def filed_too_late(error: Exception, by: Requester) -> SwitchedOff | None:
     """The refusal, where the database let nobody commit a filing because a switch was on (migration 0010)."""
     cause = error.__cause__
-    if not isinstance(cause, CheckViolation) or cause.diag.constraint_name != "approval_request_filed":
+    if not isinstance(cause, CheckViolation) or cause.diag.constraint_name not in _FILED:
         return None
     _known.pop(by.tenant_id, None)
     with tenant_scope(by.tenant_id, agent_id=by.agent_id, person_id=by.person_id):

@@ -1,6 +1,6 @@
 """How values are put on a page: hidden characters made visible, statuses as badges, names as words."""
 
-from itertools import groupby
+from collections.abc import Iterable
 from typing import Any
 
 from django import template
@@ -9,7 +9,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from approvals.characters import describe, is_hidden
+from approvals.characters import Piece, describe, in_a_mark, misleads, pieces
 from approvals.states import Status
 
 register = template.Library()
@@ -44,18 +44,14 @@ LABELS = {
 DECISIONS = {
     "approve": ("check", _("Approved"), "good"),
     "deny": ("cross", _("Denied"), "bad"),
+    "changes": ("pen", _("Asked for changes"), "waiting"),
 }
 
 
 @register.filter
 def reveal(text: object) -> SafeString:
-    """Text from outside, escaped, every character that a reader would not see replaced by a mark that names it."""
-    pieces = groupby(str(text), key=lambda character: character if is_hidden(character) else "")
-    shown = (
-        _mark(hidden, sum(1 for _ in run)) if hidden else format_html("{}", "".join(run))
-        for hidden, run in pieces
-    )
-    return format_html_join("", "{}", ((piece,) for piece in shown))
+    """Text from outside, escaped; what a reader would not see, or takes for something else, is marked by its name."""
+    return format_html_join("", "{}", ((_shown(piece),) for piece in pieces(str(text))))
 
 
 @register.filter
@@ -64,13 +60,14 @@ def reveal_line(line: object) -> SafeString:
     text = str(line)
     said = text.rstrip(" ")
     blanks = len(text) - len(said)
-    return format_html("{}{}", reveal(said), _mark(" ", blanks) if blanks else "")
+    last = Piece(" " * blanks, describe(" "), blanks, is_hidden=True) if blanks else Piece("")
+    return format_html("{}{}", reveal(said), _shown(last))
 
 
 @register.filter
 def hides(text: object) -> bool:
     """Whether `reveal` has anything to reveal."""
-    return any(is_hidden(character) for character in str(text))
+    return misleads(str(text))
 
 
 @register.filter
@@ -89,6 +86,12 @@ def words(name: object) -> str:
     if str(name) in LABELS:
         return str(LABELS[str(name)])
     return str(name).removesuffix("_minor").replace("_", " ").replace(".", " ")
+
+
+@register.filter
+def any_together(rows: Iterable[Any]) -> bool:
+    """Whether any row of the queue can be decided together with others."""
+    return any(row.can_go_together for row in rows)
 
 
 @register.inclusion_tag("parts/badge.html")
@@ -110,6 +113,8 @@ def _badge(badge: tuple[str, Any, str]) -> dict[str, Any]:
     return dict(zip(("icon", "word", "tone"), badge, strict=True))
 
 
-def _mark(character: str, times: int) -> SafeString:
-    count = f" ×{times}" if times > 1 else ""  # noqa: RUF001 - the multiplication sign is meant
-    return format_html('<mark class="unseen">{}{}</mark>', describe(character), count)
+def _shown(piece: Piece) -> SafeString:
+    if not piece.mark:
+        return format_html("{}", piece.text)
+    kind = "unseen" if piece.is_hidden else "unseen alike"
+    return format_html('<mark class="{}">{}</mark>', kind, in_a_mark(piece))

@@ -17,9 +17,12 @@ from approvals.errors import (
     BudgetExceeded,
     BudgetsBusy,
     BudgetsUnknown,
+    ChangesMissing,
     CommentMissing,
     CommentTooLong,
     CountedAlready,
+    FieldTooLong,
+    FieldUnknown,
     MoveRefused,
     NotEntitled,
     NotFound,
@@ -55,6 +58,9 @@ STATUS_OF: dict[type[Refusal], int] = {
     CountedAlready: 409,
     CommentMissing: 422,
     CommentTooLong: 422,
+    ChangesMissing: 422,
+    FieldUnknown: 422,
+    FieldTooLong: 422,
 }
 
 
@@ -90,7 +96,7 @@ def decided_page(request: HttpRequest, by: Reviewer) -> HttpResponse:
 @require_safe
 @member
 def request_page(request: HttpRequest, by: Reviewer, request_id: UUID) -> HttpResponse:
-    return _page(request, by, request_id)
+    return page_of(request, by, request_id)
 
 
 @member
@@ -115,7 +121,9 @@ def decide_page(request: HttpRequest, by: Reviewer, request_id: UUID) -> HttpRes
         raise
     except Refusal as refusal:
         status = STATUS_OF[type(refusal)]
-        return _page(request, by, request_id, comment=choice["comment"], problem=str(refusal), status=status)
+        return page_of(
+            request, by, request_id, comment=choice["comment"], problem=str(refusal), status=status
+        )
     messages.success(request, _said(choice["decision"], decided_one))
     return redirect("request", request_id)
 
@@ -126,10 +134,10 @@ def _unreadable(request: HttpRequest, by: Reviewer, request_id: UUID, form: Deci
         raise BadRequest
     typed = request.POST.get("comment", "").replace("\0", "")
     problem = " ".join(map(str, form.errors["comment"]))
-    return _page(request, by, request_id, comment=typed, problem=problem, status=422)
+    return page_of(request, by, request_id, comment=typed, problem=problem, status=422)
 
 
-def _page(
+def page_of(
     request: HttpRequest,
     by: Reviewer,
     request_id: UUID,
@@ -137,7 +145,9 @@ def _page(
     comment: str = "",
     problem: str = "",
     status: int = 200,
+    **more: object,
 ) -> HttpResponse:
+    """A request's page, with what was typed on it and what was wrong with that. Raises NotFound."""
     # WCAG 2.2, 3.3.1: what is wrong with the comment is said at its field too.
     wrong_comment = problem if status == STATUS_OF[CommentMissing] else ""
     it = request_view(request_id, by)
@@ -147,6 +157,7 @@ def _page(
         "comment": comment,
         "problem": problem,
         "wrong_comment": wrong_comment,
+        **more,
     }
     return show(request, "reviewer/request.html", context, status=status)
 

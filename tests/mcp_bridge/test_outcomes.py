@@ -27,7 +27,7 @@ WORDS: dict[Status, tuple[courses.Course, str, str]] = {
     Status.STALE: (courses.stale, "What was approved has changed meanwhile", ""),
     Status.CHANGES_REQUESTED: (
         courses.changes_requested,
-        f"The reviewer asks for changes: {courses.REASON}",
+        f"A reviewer asks for changes: {courses.REASON} Answer with revise_request",
         courses.REASON,
     ),
     Status.APPROVED: (courses.approved, "Approved; it will be carried out shortly.", ""),

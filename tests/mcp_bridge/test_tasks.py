@@ -45,7 +45,7 @@ class Tasks:
     def cancel(self, task_id: object) -> dict[str, Any]:
         return self.ask("tasks/cancel", taskId=str(task_id))
 
-    def ask(self, method: str, **params: object) -> dict[str, Any]:
+    def ask(self, method: str, **params: Any) -> dict[str, Any]:
         return result(sent(self._door, self._token, method, declares=(TASKS,), **params))
 
     def said(self, method: str, task_id: object) -> str | None:
@@ -57,7 +57,10 @@ class Tasks:
         return error(self._sent(method, task_id))
 
     def _sent(self, method: str, task_id: str) -> httpx.Response:
-        params = {"taskId": task_id, **({"inputResponses": {}} if method == "tasks/update" else {})}
+        params: dict[str, Any] = {
+            "taskId": task_id,
+            **({"inputResponses": {}} if method == "tasks/update" else {}),
+        }
         return sent(self._door, self._token, method, declares=(TASKS,), **params)
 
 
@@ -241,7 +244,7 @@ def test_each_call_leaves_its_line(client: Tasks, door: RunningDoor, token: Toke
     ("method", "tool"),
     [
         ("tasks/get", "get_request_status"),
-        ("tasks/update", "get_request_status"),
+        ("tasks/update", "revise_request"),
         ("tasks/cancel", "withdraw_request"),
     ],
 )

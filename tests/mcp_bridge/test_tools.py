@@ -39,6 +39,7 @@ def test_the_list_of_tools_is_complete_and_always_in_the_same_order(host: Host) 
         "request_order_cancellation",
         "request_refund",
         "request_store_credit",
+        "revise_request",
         "withdraw_request",
     ]
 
@@ -47,7 +48,7 @@ def test_every_tool_says_what_it_does_to_the_world(host: Host) -> None:
     for tool in host.tools():
         hints = tool.annotations
         assert tool.title and tool.description and tool.output_schema and hints
-        assert hints.read_only_hint is not tool.name.startswith(("request_", "withdraw_"))
+        assert hints.read_only_hint is not tool.name.startswith(("request_", "revise_", "withdraw_"))
     hints_of = {tool.name: tool.annotations for tool in host.tools()}
     assert hints_of["request_refund"].destructive_hint  # type: ignore[union-attr]
     assert not hints_of["request_address_change"].destructive_hint  # type: ignore[union-attr]

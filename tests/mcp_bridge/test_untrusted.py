@@ -14,7 +14,8 @@ from django.conf import settings
 from approvals.identity.requester import Requester
 from mcp_bridge.lifecycle import Context
 from mcp_bridge.server import create, tools
-from mcp_bridge.untrusted import LONGEST, plain, untrusted
+from mcp_bridge.untrusted import LONGEST, plain, short, untrusted
+from tests import courses
 from tests.mcp_bridge.hosts import ROOT, Host, connected
 from tests.world import REFUND, World
 
@@ -49,6 +50,16 @@ def test_long_text_is_cut_and_says_so() -> None:
     assert untrusted("x" * LONGEST).cut is False
     cut = untrusted("x" * (LONGEST + 1))
     assert (len(cut.text), cut.cut) == (LONGEST, True)
+
+
+def test_a_letter_that_passes_for_another_one_stands_with_its_number() -> None:
+    assert plain("p\u0430ypal", 100) == "p\u0430[U+0430]ypal"
+    assert untrusted("\u0430b" * 400).cut is True
+
+
+def test_a_sentence_that_had_to_be_cut_says_so() -> None:
+    assert short("x" * 31, 30) == "x" * 17 + "… (shortened)"
+    assert short("x" * 30, 30) == "x" * 30
 
 
 # Four bytes in UTF-8, or four in a JSON string inside a JSON string.
@@ -144,6 +155,9 @@ def test_no_answer_about_requests_is_larger_than_its_limit(world: World) -> None
 
     requests = [world.submit() for _ in range(50)]
     world.vote(requests[0], "deny", "lena", comment=WORST[:1000])
+    every = dict.fromkeys(REFUND, QUOTES[:500])
+    courses.ask_for_changes(world, requests[2], message=WORST[:1000], **every)
+    courses.ask_for_changes(world, requests[3])
     with world.processes.cursor("admin") as cursor:
         cursor.execute(
             "UPDATE approval_request SET headline = %s, backing_reference = %s WHERE tenant_id = %s",
@@ -155,7 +169,15 @@ def test_no_answer_about_requests_is_larger_than_its_limit(world: World) -> None
             "get_request_status": size(host, "get_request_status", request_id=str(requests[0].pk)),
             "request_refund": size(host, "request_refund", **REFUND),
             "withdraw_request": size(host, "withdraw_request", request_id=str(requests[1].pk)),
+            "revise_request": size(
+                host,
+                "revise_request",
+                request_id=str(requests[3].pk),
+                arguments={**REFUND, "amount_minor": 1},
+            ),
         }
+        asked = size(host, "get_request_status", request_id=str(requests[2].pk))
+        assert asked <= LIMITS["get_request_status"]
     assert {name: found for name, found in sizes.items() if found > LIMITS[name]} == {}
 
 

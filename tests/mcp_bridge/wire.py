@@ -11,12 +11,22 @@ _NAMED = {"tools/call": "name", "resources/read": "uri"}
 
 
 def sent(
-    door: RunningDoor, token: str, method: str, *, declares: tuple[str, ...] = (), **params: Any
+    door: RunningDoor,
+    token: str,
+    method: str,
+    *,
+    declares: tuple[str, ...] = (),
+    elicits: bool = False,
+    **params: Any,
 ) -> httpx.Response:
-    """The answer to one request by a client that declares these extensions with it."""
+    """The answer to one request by a client that declares these extensions with it, and perhaps that it shows forms."""
+    shows: dict[str, Any] = {"elicitation": {"form": {}}} if elicits else {}
     meta = {
         "io.modelcontextprotocol/protocolVersion": MODERN,
-        "io.modelcontextprotocol/clientCapabilities": {"extensions": {each: {} for each in declares}},
+        "io.modelcontextprotocol/clientCapabilities": {
+            "extensions": {each: {} for each in declares},
+            **shows,
+        },
     }
     headers = {
         "Accept": "application/json, text/event-stream",

@@ -1,5 +1,6 @@
 """The Slack card: its shape and limits, and what a stranger's words cannot do to it."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -154,5 +155,20 @@ def test_what_can_not_be_seen_is_written_out(hidden: str, shown: str) -> None:
 
 
 def test_a_text_that_is_too_long_ends_in_an_ellipsis() -> None:
-    assert visible("x" * 11, 10) == "x" * 9 + "…"
-    assert visible("x" * 10, 10) == "x" * 10
+    assert visible("x" * 31, 30) == "x" * 17 + "… (shortened)"
+    assert visible("x" * 30, 30) == "x" * 30
+
+
+def test_a_look_alike_stands_with_its_number_in_every_message(
+    world: World, post: Post, receiver: Receiving
+) -> None:
+    """What `message` makes visible, a card and a webhook carry."""
+    world.agent = replace(world.agent, name="P\u0430ypal helper")
+    post.add("slack", receiver.url)
+    post.add("webhook", receiver.url)
+    world.submit()
+    post.round()
+    sent = [one.json for one in receiver.received]
+    assert len(sent) == 2
+    for body in sent:
+        assert "P\u0430[U+0430]ypal helper" in json.dumps(body, ensure_ascii=False)

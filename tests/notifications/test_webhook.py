@@ -12,6 +12,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from approvals import clock, notifications, submit
 from approvals.models import ApprovalRequest
+from tests import courses
 from tests.notifications.conftest import SECRET, Post
 from tests.notifications.receiving import Receiving, answer
 from tests.world import TRACE, World
@@ -165,6 +166,20 @@ def test_a_withdrawal_is_told(world: World, post: Post, hook: Receiving) -> None
         submit.withdraw(request.pk, by=world.agent, trace_id=TRACE)
     post.round()
     assert data(hook, "request.withdrawn")["status"] == "withdrawn"
+
+
+def test_that_changes_were_asked_for_is_told_without_the_words(
+    world: World, post: Post, hook: Receiving
+) -> None:
+    request = courses.ask_for_changes(world, world.submit(), message="Words for the agent alone.")
+    post.round()
+    assert data(hook, "request.changes_requested")["status"] == "changes_requested"
+    courses.revise(world, request, amount_minor=900)
+    post.round()
+    assert [
+        one.json["data"]["revision"] for one in hook.received if one.json["type"] == "request.created"
+    ] == [1, 2]
+    assert "Words for the agent" not in b"".join(one.body for one in hook.received).decode()
 
 
 def test_an_expiry_is_told(world: World, post: Post, hook: Receiving) -> None:

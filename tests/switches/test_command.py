@@ -42,6 +42,11 @@ def test_a_tool_of_an_agent_is_stopped_listed_and_goes_on(world: World, operator
     assert told_by == {("system", "migrator")}
 
 
+def test_a_look_alike_in_a_reason_is_shown_in_the_terminal(world: World, operators: Operators) -> None:
+    operators.stop(reason="P\u0430ypal \u202ewas down.")
+    assert "P\u0430[U+0430]ypal [U+202E]was down." in switch(world, "list")
+
+
 def test_everything_is_stopped_for_everybody(world: World, operators: Operators) -> None:
     switch(world, "on", "--all-tenants", "--everything", "--reason", WHY)
     assert "every tenant · every agent · every call" in switch(world, "list")

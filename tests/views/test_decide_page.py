@@ -137,7 +137,7 @@ def test_a_second_approval_of_an_approved_request_is_refused(web: World, sign_in
 def test_a_page_that_is_out_of_date_decides_nothing_and_is_shown_anew(web: World, sign_in: SignIn) -> None:
     request = web.submit()
     old = judge.seen(request).split(":")
-    facts_then = ":".join([*old[:2], "0" * 64, old[3]])
+    facts_then = ":".join([*old[:2], "0" * 64, *old[3:]])
     answer = post(sign_in("lena"), request, seen=facts_then)
     refused(answer, 409, "what was looked up changed")
     assert f'name="seen" value="{judge.seen(request)}"' in answer.content.decode()

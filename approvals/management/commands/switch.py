@@ -7,6 +7,7 @@ from uuid import UUID
 from django.core.management.base import BaseCommand, CommandError
 
 from approvals import switches
+from approvals.characters import written
 from approvals.command_line import command_line
 from approvals.errors import Refusal
 from approvals.management import naming
@@ -89,9 +90,9 @@ def _line(switch: Switch) -> str:
         f"since {switch.turned_on_at:%Y-%m-%d %H:%M:%S} UTC",
         f"by {switch.turned_on_by.email}" if switch.turned_on_by else "by a command",
         switch.tenant.slug if switch.tenant else "every tenant",
-        f"{switch.agent} {switch.agent_id}" if switch.agent else "every agent",
+        f"{written(str(switch.agent))} {switch.agent_id}" if switch.agent else "every agent",
         switch.tool or ("every call" if switch.stops == Switch.EVERYTHING else "every request"),
-        switch.reason,
+        written(switch.reason),
     )
     return " · ".join(parts)
 

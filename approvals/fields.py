@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from approvals.actions.money import display
+from approvals.characters import shown
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,19 @@ class Field:
     @property
     def agrees(self) -> bool:
         return self.claimed == self.value
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """What a page shows of it, piece by piece (reviewer/field.html)."""
+        if self.amount:
+            own: tuple[str, ...] = (self.amount.text, self.value)
+        elif self.is_truth:
+            own = ("yes" if self.value == "true" else "no", self.value)
+        else:
+            own = (shown(self.value) or "empty",)
+        if self.claimed is None:
+            return own
+        return (*own, "as claimed") if self.agrees else (*own, "claimed:", shown(self.claimed))
 
 
 def fields(document: str, order: Iterable[str] = ()) -> tuple[Field, ...]:

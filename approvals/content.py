@@ -1,0 +1,64 @@
+"""What a request says, as its columns: derived from arguments, facts and verdict, and from nothing else.
+
+One place for whoever files a request, changes it, or judges it anew, and for whoever checks that a stored one is sound.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from approvals import actions, urge
+from approvals.actions.contract import Arguments, Facts
+from approvals.characters import cut
+from approvals.models import PolicyVersion
+from approvals.payloads import canonical, digest
+from policies.verdicts import EXPIRES_IN, Require, Verdict, to_json
+
+LONGEST_HEADLINE = 300
+
+
+def headline(action: actions.AnyAction, arguments: Arguments, facts: Facts) -> str:
+    """One sentence. Where it is too long it says that it was cut; the page shows all that it is made of, whole."""
+    return cut(action.headline(arguments, facts), LONGEST_HEADLINE)
+
+
+def asked(action: actions.AnyAction, arguments: Arguments) -> dict[str, Any]:
+    """What the agent asks for."""
+    claimed, money = canonical(arguments), action.amount(arguments)
+    return {
+        "action_version": action.version,
+        "arguments": claimed,
+        "arguments_sha256": digest(claimed),
+        "risk": action.risk,
+        "amount_minor": money.minor if money else None,
+        "currency": money.currency if money else "",
+    }
+
+
+def judged(
+    action: actions.AnyAction,
+    arguments: Arguments,
+    facts: Facts,
+    verdict: Verdict,
+    version: PolicyVersion | None,
+    usage: Mapping[str, int],
+    now: datetime,
+) -> dict[str, Any]:
+    """What was looked up, and what the policy says to it: told this usage, at `now`. It can be judged so again."""
+    computed = canonical(facts)
+    return {
+        "facts": computed,
+        "facts_sha256": digest(computed),
+        "facts_read_at": now,
+        "headline": headline(action, arguments, facts),
+        "verdict": to_json(verdict),
+        "policy_version": version,
+        "subjects": action.subject_ids(arguments, facts),
+        "usage": dict(usage),
+        **urge.times(verdict, now),
+    }
+
+
+def time_to_decide(verdict: Verdict) -> timedelta:
+    """How long people have."""
+    return verdict.expires_in if isinstance(verdict, Require) else EXPIRES_IN

@@ -1,0 +1,127 @@
+"""What you saw is what you signed: every material field is on the page whole, and the vote's digest covers it."""
+
+import json
+import re
+from html import unescape
+from typing import Any
+
+import pytest
+
+from approvals import actions, judge, material
+from approvals.models import ApprovalRequest
+from approvals.payloads import canonical, digest
+from approvals.templatetags.countersign import words
+from tests.views.conftest import SignIn
+from tests.world import REFUND, World
+
+# Every kind of mark, and a word that may be broken nowhere.
+STRANGE = "p\u0430ypal \u202e\u200b\u200b <b>&\"'</b> \uff26ull "
+REASON = (STRANGE + "x" * 500)[:500]
+LINE = (STRANGE + "y" * 100)[:100]
+ADDRESS = {
+    **dict.fromkeys(("name", "line1", "line2", "city", "region"), LINE),
+    "postal_code": "z" * 12,
+    "country": "US",
+}
+FILED: dict[str, dict[str, Any]] = {
+    "refund_payment": REFUND,
+    "cancel_order": {"order_id": "ord_10001"},
+    "change_shipping_address": {"order_id": "ord_10001", "address": {**ADDRESS, "name": "Ada"}},
+    "issue_store_credit": {"customer_id": "cus_1001", "amount_minor": 90000, "currency": "USD"},
+}
+
+
+def text_of(page: str) -> str:
+    """The words of a page's main part, as somebody reads them."""
+    main = page[page.index("<main") : page.index("</main>")]
+    main = re.sub(r"<(script|style|svg|input|option)\b.*?(</\1>|>)", " ", main, flags=re.S)
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", main)).split())
+
+
+def squeezed(text: str) -> str:
+    """Without spaces: where a page puts them between its elements is no part of what it says."""
+    return "".join(text.split())
+
+
+def longest(world: World, name: str) -> ApprovalRequest:
+    """A request of this action whose every text is as long as it may be, and as strange."""
+    request = world.submit(name, **{**FILED[name], "reason": REASON})
+    arguments, facts = json.loads(request.arguments), json.loads(request.facts)
+    if "address" in arguments:
+        arguments["address"] = ADDRESS
+    if "amount_minor" in arguments:
+        arguments["amount_minor"] = 10**12
+    for key, value in facts.items():
+        if isinstance(value, str) and "currency" not in key:
+            facts[key] = STRANGE + "f" * 2000
+    changed = {
+        "arguments": canonical(arguments),
+        "facts": canonical(facts),
+        "headline": (STRANGE + "h" * 300)[:300],
+    }
+    changed |= {f"{part}_sha256": digest(changed[part]) for part in ("arguments", "facts")}
+    with world.processes.acting_as("migrator"):
+        ApprovalRequest.objects.filter(pk=request.pk).update(**changed)
+    return world.reload(request)
+
+
+def test_the_actions_here_are_all_there_are() -> None:
+    assert set(FILED) == {action.name for action in actions.every()}
+
+
+@pytest.mark.parametrize("name", sorted(FILED))
+def test_every_material_field_is_on_the_page_whole(web: World, sign_in: SignIn, name: str) -> None:
+    request = longest(web, name)
+    answer = sign_in("lena").get(f"/requests/{request.pk}/")
+    page = squeezed(text_of(answer.content.decode()))
+    rows = material.rows(request)
+    assert {row.section for row in rows} == {"head", *material.SECTIONS}
+    for row in rows:
+        for piece in row.shown:
+            assert squeezed(piece.replace("[", "").replace("]", "")) in page.replace("[", "").replace(
+                "]", ""
+            ), row
+        if row.section not in ("head", "rule") and row.name != material.REASON:
+            assert squeezed(str(words(row.name))) in page, row
+    assert (
+        f'name="seen" value="{judge.seen(request)}"' in answer.content.decode()
+        or "decide" in answer.content.decode()
+    )
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("headline", "Refund 1.00 USD"),
+        ("amount_minor", 1),
+        ("requester_name", "Another bot"),
+        ("risk", "low"),
+        ("arguments", canonical({**REFUND, "reason": "Another reason."})),
+        ("facts", '{"paid_minor":1}'),
+        ("policy_version_id", None),
+        ("revision", 2),
+    ],
+)
+def test_the_digest_covers_all_that_is_shown(web: World, column: str, value: object) -> None:
+    request = web.submit()
+    before = judge.seen(request)
+    setattr(request, column, value)
+    assert judge.seen(request) != before
+
+
+@pytest.mark.parametrize("reason", ["p\u0430ypal was right.", "paypal \u200bwas right."])
+def test_a_mark_that_appears_is_another_screen(web: World, reason: str) -> None:
+    """The marks are part of what is digested, and not only the letters behind them."""
+    request = web.submit(reason=reason)
+    row = next(row for row in material.rows(request) if row.name == material.REASON)
+    assert "[" in row.shown[0]
+    assert "U+" in row.shown[0]
+
+
+def test_a_headline_that_is_too_long_says_that_it_was_cut(
+    web: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(actions.get("refund_payment")), "headline", lambda *_: "h" * 400)
+    request = web.submit()
+    assert request.headline == "h" * 287 + "… (shortened)"
+    judge.check_sound(request, *judge.stored(request))
