@@ -5,7 +5,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from approvals import judge, moves, outbox, switches
+from approvals import judge, moves, outbox, step_up, switches
 from approvals.audit.decisions import decided
 from approvals.audit.events import Actor, record
 from approvals.database import tenant_scope
@@ -37,8 +37,8 @@ def vote(
     """Approve or deny, bound to what was on the reviewer's screen (`judge.seen`).
 
     A denial ends the request; an approval that completes the quorum sends it to a worker. Raises NotFound,
-    MoveRefused, SelfApproval, NotEntitled, AlreadyVoted, PageOutdated, PolicyForbids,
-    RequestAltered, CommentMissing or CommentTooLong; then nothing was decided, and the refusal is on the trail.
+    MoveRefused, SelfApproval, NotEntitled, AlreadyVoted, PageOutdated, PolicyForbids, RequestAltered,
+    CommentMissing, CommentTooLong or StepUpNeeded; then nothing was decided, and the refusal is on the trail.
     """
     comment, who = comment.strip(), Actor("person", str(by.person_id))
     request: ApprovalRequest | None = None
@@ -72,12 +72,14 @@ def _check(request: ApprovalRequest, decision: str, by: Reviewer, seen: str, com
         raise CommentMissing
     if len(comment) > COMMENT[1]:
         raise CommentTooLong
+    step_up.check(verdict, by)
 
 
 def _cast(
     request: ApprovalRequest, decision: str, by: Reviewer, seen: str, comment: str, trace_id: str
 ) -> None:
     """Vote, event and outbox row together; after commit a worker is told."""
+    proof = step_up.proof_of(by)
     Vote(
         tenant_id=by.tenant_id,
         request=request,
@@ -86,6 +88,7 @@ def _cast(
         decision=decision,
         comment=comment,
         digest=digest(seen),
+        **step_up.on_vote(proof),
     ).save(force_insert=True)
     who = Actor("person", str(by.person_id))
     record(
@@ -94,7 +97,12 @@ def _cast(
         actor=who,
         request_id=request.pk,
         trace_id=trace_id or request.trace_id,
-        data={"decision": decision, "revision": request.revision, "seen_sha256": digest(seen)},
+        data={
+            "decision": decision,
+            "revision": request.revision,
+            "seen_sha256": digest(seen),
+            **step_up.on_trail(proof),
+        },
         personal={"comment": comment, "name": by.name} if comment else {"name": by.name},
     )
     if decision == Vote.DENY:

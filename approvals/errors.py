@@ -154,6 +154,11 @@ class RequestAltered(Refusal):
     Tell an operator."""
 
 
+class StepUpNeeded(Refusal):
+    """This decision needs you to prove once more who you are. Nothing was decided. Prove it, then decide again:
+    what you typed is kept."""
+
+
 class CommentMissing(Refusal):
     """A denial needs a reason of at least 3 characters: the agent is told it."""
 

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from pydantic import ValidationError
 
-from approvals import actions
+from approvals import actions, step_up
 from approvals.actions.contract import Arguments, Facts
 from approvals.backing import Backing
 from approvals.database import tenant_scope
@@ -202,7 +202,11 @@ def missing(request: ApprovalRequest, wanted: Require) -> tuple[Stage, ...]:
     voters = [
         person_id
         for person_id in Vote.objects.filter(
-            request=request, revision=request.revision, decision=Vote.APPROVE, digest=digest(seen(request))
+            step_up.proved_for(wanted),
+            request=request,
+            revision=request.revision,
+            decision=Vote.APPROVE,
+            digest=digest(seen(request)),
         ).values_list("person_id", flat=True)
         if independent(person_id, request)
     ]

@@ -89,6 +89,8 @@ DATABASES = {
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = os.environ.get("REDIS_URL", "")
+# What sign-in counts and remembers for minutes, for all web processes together.
+CACHES = {"default": {"BACKEND": "approvals.shared_cache.SharedCache"}}
 CELERY_BROKER_URL = os.environ.get("CELERY_BROKER_URL", REDIS_URL)
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = False  # true makes a poison message loop
@@ -171,6 +173,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
     "csp",
     "oauth2_provider",
 ]
@@ -231,13 +234,25 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
-ACCOUNT_ADAPTER = "approvals.identity.accounts.AccountAdapter"
+ACCOUNT_ADAPTER = "approvals.views.sign_in.SignIn"
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_SESSION_REMEMBER = False
 ACCOUNT_LOGOUT_ON_GET = False
+ACCOUNT_EMAIL_NOTIFICATIONS = False  # the trail tells
+# How long a proof of who somebody is counts, where a rule or a page asks for one.
+STEP_UP_SECONDS = int(os.environ.get("STEP_UP_SECONDS", "300"))
+ACCOUNT_REAUTHENTICATION_TIMEOUT = STEP_UP_SECONDS
+# Wrong passwords for one account: from one browser or address, and from everywhere that it has not signed in from.
+LIMIT_SIGN_IN_FAILURES = int(os.environ.get("LIMIT_SIGN_IN_FAILURES", "5"))
+SIGN_IN_LOCK_SECONDS = int(os.environ.get("SIGN_IN_LOCK_SECONDS", "300"))
+MFA_ADAPTER = "approvals.identity.factors.FactorAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_RECOVERY_CODES_SHOW_ONCE = True
+MFA_TOTP_ISSUER = "Countersign"
+MFA_ALLOW_UNVERIFIED_EMAIL = True  # whoever adds a person vouches for the address
 # How many of our proxies an address has come past, each of which added one to X-Forwarded-For.
 ALLAUTH_TRUSTED_PROXY_COUNT = int(os.environ.get("TRUSTED_PROXIES", "0"))
 LOGIN_URL = "account_login"
@@ -255,6 +270,8 @@ SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 SERVED_OVER_TLS = PUBLIC_URL.startswith("https://")
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IN_PRODUCTION or SERVED_OVER_TLS
+# The library knows https origins alone; a passkey for http://localhost is for development and tests.
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not (IN_PRODUCTION or SERVED_OVER_TLS)
 SECURE_SSL_REDIRECT = IN_PRODUCTION
 SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
 SECURE_HSTS_SECONDS = 31_536_000 if IN_PRODUCTION else 0

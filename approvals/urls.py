@@ -1,11 +1,12 @@
 """Every address of the pages and of the OAuth server. Sign-up and password reset have none: operators invite."""
 
 from allauth.account import views as allauth
+from allauth.mfa.base import views as mfa
 from django.conf import settings
 from django.urls import include, path
 from oauth2_provider import urls as oauth
 
-from approvals.views import account, agents, auditor, operator, reviewer
+from approvals.views import account, agents, auditor, factors, operator, reviewer
 from approvals.views.oauth.authorize import AuthorizationView
 from approvals.views.oauth.device import BeginView, device_answer_page, device_page
 from approvals.views.oauth.metadata import MetadataView
@@ -17,6 +18,17 @@ accounts = [
     path("logout/", allauth.logout, name="account_logout"),
     path("signup/", allauth.signup, name="account_signup"),  # says that it is closed
     path("inactive/", allauth.account_inactive, name="account_inactive"),
+    path("reauthenticate/", factors.prove_by_password_page, name="account_reauthenticate"),
+    path("security/", factors.factors_page, name="mfa_index"),
+    path("security/sign-in/", mfa.authenticate, name="mfa_authenticate"),
+    path("security/prove/", factors.prove_by_code_page, name="mfa_reauthenticate"),
+    path("security/prove/passkey/", factors.prove_by_passkey_page, name="mfa_reauthenticate_webauthn"),
+    path("security/app/", factors.add_app_page, name="mfa_activate_totp"),
+    path("security/app/remove/", factors.remove_app_page, name="mfa_deactivate_totp"),
+    path("security/passkey/", factors.add_passkey_page, name="mfa_add_webauthn"),
+    path("security/passkey/<int:pk>/remove/", factors.remove_passkey_page, name="mfa_remove_webauthn"),
+    path("security/codes/", factors.codes_page, name="mfa_view_recovery_codes"),
+    path("security/codes/new/", factors.new_codes_page, name="mfa_generate_recovery_codes"),
 ]
 
 # Of the library's many endpoints only those that are used here.

@@ -7,6 +7,7 @@ from django.db import models
 from django.utils import timezone
 
 from approvals.identity.models import Person, Tenant
+from approvals.identity.proof import METHODS
 from approvals.models.requests import ApprovalRequest
 
 
@@ -25,6 +26,9 @@ class Vote(models.Model):
     comment = models.TextField(max_length=1000, blank=True)
     digest = models.CharField(max_length=64)
     created_at = models.DateTimeField(default=timezone.now)
+    # How and when the person last proved who they are (`identity.proof`); neither without a fresh proof.
+    proof = models.CharField(max_length=20, blank=True, default="")
+    proved_at = models.DateTimeField(null=True)
 
     class Meta:
         db_table = "vote"
@@ -33,6 +37,11 @@ class Vote(models.Model):
                 condition=models.Q(decision__in=["approve", "deny"]), name="vote_decision_known"
             ),
             models.UniqueConstraint(fields=["request", "person", "revision"], name="one_vote_a_person"),
+            models.CheckConstraint(
+                condition=models.Q(proof="", proved_at__isnull=True)
+                | models.Q(proof__in=METHODS, proved_at__isnull=False, proved_at__lte=models.F("created_at")),
+                name="vote_proof_before_it",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from approvals import actions, judge, switches
+from approvals import actions, judge, step_up, switches
 from approvals.actions.contract import NotReversible
 from approvals.audit import queries as audit
 from approvals.database import tenant_scope
@@ -31,6 +31,7 @@ class Rule:
     error: str
     policy_version: int | None
     places: tuple[Places, ...]
+    asks_for_proof: bool  # each decision comes with a fresh proof of who decides
 
 
 @dataclass(frozen=True)
@@ -185,6 +186,7 @@ def _rule(request: ApprovalRequest, votes: list[Cast]) -> Rule:
         error=getattr(verdict, "error", None) or "",
         policy_version=request.policy_version.number if request.policy_version else None,
         places=places(request, votes, roles),
+        asks_for_proof=step_up.asks(verdict),
     )
 
 

@@ -54,14 +54,15 @@ def show(
 ) -> HttpResponse:
     """Render a page inside the frame that everybody shares: who is here, and for which tenant."""
     by = reviewer_of(request)
-    return render(request, template, {**_frame(by), **(context or {})}, status=status)
+    return render(request, template, {**frame(by), **(context or {})}, status=status)
 
 
 def not_found(request: HttpRequest, refusal: Refusal) -> HttpResponse:
     return show(request, "404.html", {"sentence": str(refusal)}, status=404)
 
 
-def _frame(by: Reviewer | None) -> dict[str, Any]:
+def frame(by: Reviewer | None) -> dict[str, Any]:
+    """What every page shows around its own words."""
     if by is None:
         return {}
     tenants = tenants_of(by.person_id)

@@ -3,15 +3,17 @@
 from uuid import UUID
 
 from django import forms
+from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
-from approvals import decide, switches
+from approvals import decide, step_up, switches
 from approvals.errors import (
     AlreadyVoted,
     CommentMissing,
@@ -24,12 +26,14 @@ from approvals.errors import (
     Refusal,
     RequestAltered,
     SelfApproval,
+    StepUpNeeded,
 )
 from approvals.identity.requester import Reviewer
 from approvals.models import Vote
 from approvals.queries import decided, queue, request_view
 from approvals.states import Status
 from approvals.views.access import member, show
+from approvals.views.factors import prove
 
 # RFC 9110, section 15.5: 403 for who you are, 409 for what has happened meanwhile, 422 for what you wrote.
 STATUS_OF: dict[type[Refusal], int] = {
@@ -43,6 +47,8 @@ STATUS_OF: dict[type[Refusal], int] = {
     CommentMissing: 422,
     CommentTooLong: 422,
 }
+# In the session: what somebody had typed when they were asked to prove who they are, and for which request.
+KEPT = "kept_comment"
 
 
 class Lines(forms.CharField):
@@ -77,7 +83,9 @@ def decided_page(request: HttpRequest, by: Reviewer) -> HttpResponse:
 @require_safe
 @member
 def request_page(request: HttpRequest, by: Reviewer, request_id: UUID) -> HttpResponse:
-    return _page(request, by, request_id)
+    kept = request.session.get(KEPT, {})
+    comment = kept.get("comment", "") if kept.get("request") == str(request_id) else ""
+    return _page(request, by, request_id, comment=comment)
 
 
 @member
@@ -95,9 +103,13 @@ def decide_page(request: HttpRequest, by: Reviewer, request_id: UUID) -> HttpRes
         )
     except NotFound:
         raise
+    except StepUpNeeded:
+        request.session[KEPT] = {"request": str(request_id), "comment": choice["comment"]}
+        return prove(request, reverse("request", args=[request_id]))
     except Refusal as refusal:
         status = STATUS_OF[type(refusal)]
         return _page(request, by, request_id, comment=choice["comment"], problem=str(refusal), status=status)
+    request.session.pop(KEPT, None)
     is_held = switches.is_held(decided_one)
     messages.success(request, _said(choice["decision"], Status(decided_one.status), is_held=is_held))
     return redirect("request", request_id)
@@ -128,6 +140,8 @@ def _page(
         "comment": comment,
         "problem": problem,
         "wrong_comment": wrong_comment,
+        "proof": step_up.proof_of(by),
+        "proof_minutes": settings.STEP_UP_SECONDS // 60,
     }
     return show(request, "reviewer/request.html", context, status=status)
 
