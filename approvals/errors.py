@@ -167,6 +167,47 @@ class CommentTooLong(Refusal):
     """A comment has at most 1,000 characters. Shorten it, so that nothing of it is cut."""
 
 
+# --- break-glass ------------------------------------------------------------------------------------------
+
+
+class SecondFactorNeeded(Refusal):
+    """This needs your second factor, proved within the last minutes: a password is not enough. Nothing was changed.
+    Prove it, then push again: the reason that you typed is kept."""
+
+
+class GlassReasonMissing(Refusal):
+    """Pushing a request through alone needs a reason of 20 to 500 characters. Everybody who watches will read it."""
+
+
+class NotConfirmed(Refusal):
+    """To confirm, type exactly what this is about: {what}"""
+
+
+class NobodyWatches(Refusal):
+    """Nobody else here has the role security, so nobody would be told. Nothing was changed.
+    Ask whoever runs Countersign to give it to somebody."""
+
+
+class NothingToBreak(Refusal):
+    """This request needs no person's approval: a worker approves it. There is nothing to push through."""
+
+
+class StoppedMeanwhile(Refusal):
+    """An operator has stopped this, and nobody pushes anything past a switch. Let it go on first."""
+
+
+class OwnBreakGlass(Refusal):
+    """You pushed this through yourself. Somebody else has to say whether it was justified."""
+
+
+class ReviewedAlready(Refusal):
+    """Somebody has reviewed this already."""
+
+
+class ReviewMissing(Refusal):
+    """Say whether it was justified, and why, in 3 to 1,000 characters."""
+
+
 # --- operate ----------------------------------------------------------------------------------------------
 
 

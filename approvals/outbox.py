@@ -35,6 +35,7 @@ RECONCILE = "reconcile"
 REOPEN = "reopen"
 ANNOUNCE = "announce"  # find out who is to be told of an event
 DELIVER = "deliver"  # tell one receiver
+MAIL = "mail"  # tell people by mail
 
 LAST_DELIVERY = 20  # attempts; with the backoff below, about nine hours
 LONGEST_WAIT = 3600  # seconds

@@ -63,6 +63,24 @@ BACKING_WRITE_CREDENTIALS = os.environ.get("BACKING_WRITE_CREDENTIALS", "") if P
 # Receivers of messages may be plain http, and at private addresses: for development and tests.
 ALLOW_PRIVATE_RECEIVERS = os.environ.get("ALLOW_PRIVATE_RECEIVERS") == "1"
 
+# --- mail -------------------------------------------------------------------------------------------------
+
+# Sent by workers alone. Without a server, development prints it, and production says on the trail that none is set.
+MAIL_HOST = os.environ.get("MAIL_HOST", "")
+MAIL_IS_SENT = bool(MAIL_HOST) or not IN_PRODUCTION
+_backend = "smtp" if MAIL_HOST else {"development": "console", "test": "locmem"}.get(ENV, "dummy")
+EMAIL_BACKEND = f"django.core.mail.backends.{_backend}.EmailBackend"
+EMAIL_HOST = MAIL_HOST or "localhost"
+MAIL_SECURITY = os.environ.get("MAIL_SECURITY", "starttls")
+EMAIL_USE_TLS, EMAIL_USE_SSL = MAIL_SECURITY == "starttls", MAIL_SECURITY == "tls"
+EMAIL_PORT = int(os.environ.get("MAIL_PORT", "465" if EMAIL_USE_SSL else "587"))
+EMAIL_HOST_USER = os.environ.get("MAIL_USER", "") if PROCESS == "worker" else ""
+EMAIL_HOST_PASSWORD = os.environ.get("MAIL_PASSWORD", "") if PROCESS == "worker" else ""
+EMAIL_TIMEOUT = 10  # seconds, below a task's soft limit
+DEFAULT_FROM_EMAIL = os.environ.get("MAIL_FROM", "Countersign <countersign@localhost>")
+if MAIL_SECURITY not in ("starttls", "tls", "none"):
+    raise SettingMissing(name="MAIL_SECURITY", hint="It is starttls, tls or none.")
+
 # --- database and queue -----------------------------------------------------------------------------------
 
 DATABASE_ROLE_PREFIX = os.environ.get("DATABASE_ROLE_PREFIX", "countersign")
@@ -174,6 +192,8 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "allauth.mfa",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
     "csp",
     "oauth2_provider",
 ]
@@ -255,6 +275,27 @@ MFA_TOTP_ISSUER = "Countersign"
 MFA_ALLOW_UNVERIFIED_EMAIL = True  # whoever adds a person vouches for the address
 # How many of our proxies an address has come past, each of which added one to X-Forwarded-For.
 ALLAUTH_TRUSTED_PROXY_COUNT = int(os.environ.get("TRUSTED_PROXIES", "0"))
+# The company's own sign-in (OpenID Connect), for people whom an operator has added: docs/signing-in.md.
+SSO_ISSUER = os.environ.get("SSO_ISSUER", "").rstrip("/")
+SSO_CLIENT_ID = os.environ.get("SSO_CLIENT_ID", "")
+SSO_CLIENT_SECRET = (
+    secret("SSO_CLIENT_SECRET", "SSO_ISSUER gives it with SSO_CLIENT_ID.", only=("web",))
+    if SSO_ISSUER
+    else ""
+)
+SSO_NAME = os.environ.get("SSO_NAME", "your company's sign-in")
+# Slugs of the tenants whose people it vouches for: an issuer of one company says nothing about those of another.
+SSO_TENANTS = listed("SSO_TENANTS")
+PASSWORD_SIGN_IN = os.environ.get("PASSWORD_SIGN_IN", "1") != "0"
+SOCIALACCOUNT_ADAPTER = "approvals.views.sso.Sso"
+if SSO_ISSUER and not (SSO_CLIENT_ID and SSO_TENANTS):
+    raise SettingMissing(
+        name="SSO_CLIENT_ID or SSO_TENANTS", hint="SSO_ISSUER needs both: docs/signing-in.md."
+    )
+if SSO_ISSUER and not SSO_ISSUER.startswith("https://" if IN_PRODUCTION else ("https://", "http://")):
+    raise SettingMissing(name="SSO_ISSUER", hint="Give its https address.")
+if not (PASSWORD_SIGN_IN or SSO_ISSUER):
+    raise SettingMissing(name="SSO_ISSUER", hint="Without passwords there must be another way to sign in.")
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
 ACCOUNT_LOGOUT_REDIRECT_URL = "/accounts/login/"

@@ -7,6 +7,7 @@ from celery.signals import worker_process_init, worker_process_shutdown
 
 from approvals import bells, execute, notifications, rejudge, tracing
 from approvals.bells import Bell
+from approvals.notifications import mail as letters
 from approvals.outbox import claimed
 
 
@@ -67,3 +68,10 @@ def deliver(row_id: str, tenant_id: str) -> None:
     with claimed(UUID(row_id), UUID(tenant_id)) as row:
         if row:
             notifications.deliver(row)
+
+
+@shared_task(name="approvals.tasks.mail")
+def mail(row_id: str, tenant_id: str) -> None:
+    with claimed(UUID(row_id), UUID(tenant_id)) as row:
+        if row:
+            letters.send(row)

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.urls import include, path
 from oauth2_provider import urls as oauth
 
-from approvals.views import account, agents, auditor, factors, operator, reviewer
+from approvals.views import account, agents, auditor, break_glass, factors, operator, reviewer, sso
 from approvals.views.oauth.authorize import AuthorizationView
 from approvals.views.oauth.device import BeginView, device_answer_page, device_page
 from approvals.views.oauth.metadata import MetadataView
@@ -14,10 +14,13 @@ from approvals.views.oauth.registration import register
 from approvals.views.oauth.tokens import RevokeTokenView, TokenView
 
 accounts = [
-    path("login/", allauth.login, name="account_login"),
+    path("login/", sso.login_page, name="account_login"),
     path("logout/", allauth.logout, name="account_logout"),
     path("signup/", allauth.signup, name="account_signup"),  # says that it is closed
     path("inactive/", allauth.account_inactive, name="account_inactive"),
+    path("sso/", sso.begin_page, name="sso"),
+    path("sso/callback/", sso.callback_page, name="sso_callback"),
+    path("sso/again/", sso.again_page, name="sso_again"),
     path("reauthenticate/", factors.prove_by_password_page, name="account_reauthenticate"),
     path("security/", factors.factors_page, name="mfa_index"),
     path("security/sign-in/", mfa.authenticate, name="mfa_authenticate"),
@@ -45,6 +48,9 @@ urlpatterns = [
     path("requests/<uuid:request_id>/", reviewer.request_page, name="request"),
     path("requests/<uuid:request_id>/decide/", reviewer.decide_page, name="decide"),
     path("requests/<uuid:request_id>/trail/", auditor.request_trail_page, name="request_trail"),
+    path("requests/<uuid:request_id>/break-glass/", break_glass.push_page, name="break_glass"),
+    path("break-glass/", break_glass.uses_page, name="break_glass_uses"),
+    path("break-glass/<uuid:glass_id>/review/", break_glass.review_page, name="break_glass_review"),
     path("decided/", reviewer.decided_page, name="decided"),
     path("trail/", auditor.trail_page, name="trail"),
     path("switches/", operator.switches_page, name="switches"),

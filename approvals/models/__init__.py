@@ -4,6 +4,7 @@ Constraints only: the workflow lives in `submit.py`, `decide.py` and `execute.py
 `status`. Money is in minor units of an ISO 4217 currency; times are UTC.
 """
 
+from approvals.models.break_glass import BreakGlass, BreakGlassReview
 from approvals.models.executions import Execution
 from approvals.models.messages import Outbox, Receiver
 from approvals.models.policies import PolicyVersion
@@ -11,4 +12,14 @@ from approvals.models.requests import ApprovalRequest
 from approvals.models.switches import Switch
 from approvals.models.votes import Vote
 
-__all__ = ["ApprovalRequest", "Execution", "Outbox", "PolicyVersion", "Receiver", "Switch", "Vote"]
+__all__ = [
+    "ApprovalRequest",
+    "BreakGlass",
+    "BreakGlassReview",
+    "Execution",
+    "Outbox",
+    "PolicyVersion",
+    "Receiver",
+    "Switch",
+    "Vote",
+]

@@ -70,7 +70,7 @@ class Outbox(models.Model):
             ),
             models.CheckConstraint(
                 condition=models.Q(
-                    topic__in=["judge", "execute", "reconcile", "reopen", "announce", "deliver"]
+                    topic__in=["judge", "execute", "reconcile", "reopen", "announce", "deliver", "mail"]
                 ),
                 name="outbox_topic_known",
             ),

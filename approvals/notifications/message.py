@@ -17,6 +17,7 @@ EVENTS: Mapping[str, Status] = MappingProxyType(
     {
         "request.created": Status.PENDING,
         "request.approved": Status.APPROVED,
+        "request.break_glass": Status.APPROVED,
         "request.denied": Status.DENIED,
         "request.expired": Status.EXPIRED,
         "request.withdrawn": Status.WITHDRAWN,

@@ -27,11 +27,17 @@ WORDS: Mapping[Status, str] = MappingProxyType(
         Status.UNCERTAIN: "❓ Sent, and no clear answer: the result is being looked up",
     }
 )
+# Of events that their status does not tell.
+KINDS: Mapping[str, str] = MappingProxyType(
+    {"request.break_glass": "🚨 Break-glass: one person pushed this through alone"}
+)
 
 
 def card(message: Message) -> dict[str, Any]:
     """The body for the incoming webhook, as JSON."""
-    words = WORDS[message.status] + (f" (revision {message.revision})" if message.revision > 1 else "")
+    words = KINDS.get(message.kind, WORDS[message.status]) + (
+        f" (revision {message.revision})" if message.revision > 1 else ""
+    )
     parts = [
         {"type": "header", "text": _plain(words, LONGEST_HEADER)},
         {"type": "section", "text": _plain(message.headline, LONGEST_TEXT)},

@@ -13,6 +13,13 @@ from approvals.queries.agent import (
     sentence,
     standings,
 )
+from approvals.queries.break_glass import (
+    GlassUse,
+    glass_uses,
+    may_review,
+    may_watch,
+    unreviewed,
+)
 from approvals.queries.connected import (
     AgentRow,
     AnsweredFor,
@@ -37,6 +44,7 @@ __all__ = [
     "AnsweredFor",
     "Connected",
     "Decided",
+    "GlassUse",
     "Page",
     "QueueRow",
     "RequestView",
@@ -51,6 +59,9 @@ __all__ = [
     "connected_by",
     "decided",
     "denied",
+    "glass_uses",
+    "may_review",
+    "may_watch",
     "queue",
     "request_of_agent",
     "request_trail",
@@ -62,5 +73,6 @@ __all__ = [
     "stopped",
     "tenant_trail",
     "tenants_of",
+    "unreviewed",
     "went_on",
 ]

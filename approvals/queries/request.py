@@ -11,6 +11,7 @@ from approvals.database import tenant_scope
 from approvals.errors import NotFound, Refusal
 from approvals.identity.requester import Reviewer
 from approvals.models import ApprovalRequest, Execution
+from approvals.queries.break_glass import GlassUse, glass_of, may_break
 from approvals.queries.fields import Amount, Field, amount, compared, fields
 from approvals.queries.others import Others, others_of
 from approvals.queries.standing import Cast, Places, places, roles_of, votes_on, why_not
@@ -104,6 +105,9 @@ class RequestView:
     refusal: Refusal | None
     overdue: bool
     others: Others  # that ask for the same
+    thing: str  # what it is about, as the company's system names it
+    glass: GlassUse | None  # somebody pushed this revision through alone
+    may_break_glass: bool
 
     @property
     def decidable(self) -> bool:
@@ -163,6 +167,9 @@ def _view(request: ApprovalRequest, by: Reviewer) -> RequestView:
         refusal=why_not(by, request, votes),
         overdue=switches.time_is_up(request),
         others=others_of([request])[request.pk],
+        thing=request.resource_id,
+        glass=glass_of(request, by),
+        may_break_glass=may_break(by, request),
     )
 
 

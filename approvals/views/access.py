@@ -15,7 +15,7 @@ from approvals.audit.decisions import decided
 from approvals.audit.events import Actor
 from approvals.errors import NotFound, Refusal
 from approvals.identity.requester import Reviewer
-from approvals.queries import stopped, tenants_of
+from approvals.queries import may_watch, stopped, tenants_of, unreviewed
 from approvals.queries.trail import AUDITOR
 
 P = ParamSpec("P")
@@ -73,6 +73,8 @@ def frame(by: Reviewer | None) -> dict[str, Any]:
         "may_audit": AUDITOR in by.roles,
         "may_operate": switches.may_operate(by),
         "stopped": stopped(by),
+        "may_watch": may_watch(by),
+        "unreviewed": unreviewed(by) if may_watch(by) else 0,
     }
 
 

@@ -60,6 +60,16 @@ def locked(email: str, *, times: int) -> None:
     _record(person.pk, "session.locked", WEB, {"email": email}, {"times": times})
 
 
+def sso_refused(person: Person | None, because: str) -> None:
+    logger.info("sign-in through the issuer refused", extra={"because": because})
+    if person is not None:
+        _record(person.pk, "session.sign_in_failed", WEB, {"email": person.email}, {"because": because})
+
+
+def sso_linked(person: Person) -> None:
+    _record(person.pk, "person.sso_linked", Actor("person", str(person.pk)), {"name": person.name})
+
+
 def _record(
     person_id: UUID,
     kind: str,

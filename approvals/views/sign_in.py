@@ -15,8 +15,11 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
 from django.core import signing
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.translation import gettext
 
 from approvals.identity.accounts import AccountAdapter
+from approvals.identity.company import is_linked
 from approvals.identity.factors import has_second_factor
 from approvals.views import sessions
 from approvals.views.oauth import rates
@@ -56,8 +59,13 @@ class SignIn(AccountAdapter):
     def get_reauthentication_methods(self, user: AbstractBaseUser | AnonymousUser) -> list[dict[str, Any]]:
         """Where somebody has a second factor, their password alone proves nothing anew."""
         methods: list[dict[str, Any]] = super().get_reauthentication_methods(user)
-        if user.is_authenticated and has_second_factor(user.pk):
+        if not user.is_authenticated:
+            return methods
+        if has_second_factor(user.pk) or not settings.PASSWORD_SIGN_IN:
             methods = [method for method in methods if method["id"] != "reauthenticate"]
+        if settings.SSO_ISSUER and is_linked(user.pk):
+            words = gettext("Use %(name)s") % {"name": settings.SSO_NAME}
+            methods.append({"id": "sso", "description": words, "url": reverse("sso_again")})
         return methods
 
 

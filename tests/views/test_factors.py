@@ -1,17 +1,20 @@
 """Second factors: enrolled after a proof, sealed at rest, shown once, on the trail or not at all."""
 
 import re
+from io import StringIO
 
 import pytest
 from allauth.mfa.models import Authenticator
+from django.core.management import CommandError, call_command
 from django.test import Client
 
 from approvals.audit.models import Event
 from approvals.database import tenant_scope
+from approvals.management.commands import remove_factors
 from approvals.views import factors
 from tests.proving import add_app, code_of, session_proves
 from tests.views.conftest import SignIn, add_role
-from tests.world import World
+from tests.world import World, break_the_trail
 
 HOME = "/accounts/security/"
 APP = "/accounts/security/app/"
@@ -172,3 +175,23 @@ def test_a_passkey_belongs_to_the_public_address_whatever_name_a_request_comes_u
     assert not re.search(r"<style|\sstyle=|\son[a-z]+=|javascript:", shown)
     for script in re.findall(r"<script[^>]*>", shown):
         assert 'src="/static/' in script or 'type="application/json"' in script
+
+
+def test_an_operator_takes_lost_factors_away(web: World) -> None:
+    add_app(web, "lena")
+    with web.processes.acting_as("migrator"):
+        call_command("remove_factors", email=web.people["lena"].email, stdout=StringIO())
+        with pytest.raises(CommandError):
+            call_command("remove_factors", email="nobody@example.com")
+    assert stored(web, "lena") == {}
+    assert kinds(web) == ["factor.removed", "factor.removed"]
+
+
+def test_taking_factors_away_without_its_event_does_not_happen(
+    web: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_app(web, "lena")
+    break_the_trail(monkeypatch, remove_factors)
+    with web.processes.acting_as("migrator"), pytest.raises(RuntimeError):
+        call_command("remove_factors", email=web.people["lena"].email)
+    assert set(stored(web, "lena")) == {"totp", "recovery_codes"}

@@ -1,4 +1,4 @@
-"""The web process records second factors, proofs and locked sign-ins; the migrator that it took factors away."""
+"""The web process records second factors, proofs, locked sign-ins and break-glass; the migrator took factors away."""
 
 from django.db import migrations
 

@@ -1,0 +1,91 @@
+"""Mail to people, sent by a worker from the outbox: one letter a row, and never inside a transaction.
+
+A new kind of letter is one entry in LETTERS; `outbox.put(request, outbox.MAIL, kind=...)` has it sent. A letter
+carries what an outsider may know, for mail passes through many hands: what more there is stands behind its link.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from django.conf import settings
+from django.core.mail import EmailMessage
+from opentelemetry.trace import SpanKind
+
+from approvals import outbox
+from approvals.audit.events import Actor, record
+from approvals.database import tenant_scope
+from approvals.models import ApprovalRequest, Outbox
+from approvals.notifications import broken_glass
+from approvals.notifications.letters import Letter
+from approvals.notifications.text import visible
+from approvals.tracing import span
+
+logger = logging.getLogger(__name__)
+WORKER = Actor("system", "worker")
+LONGEST_SUBJECT, LONGEST_LINE = 150, 1000  # characters
+
+
+# What is written for each kind of row. Called in a scope of the request's tenant.
+LETTERS: Mapping[str, Callable[[ApprovalRequest], Letter]] = MappingProxyType(
+    {broken_glass.KIND: broken_glass.letter}
+)
+
+
+def send(row: Outbox) -> None:
+    """Send one letter. Raises outbox.Postponed for another attempt, or outbox.GaveUp after the last."""
+    with tenant_scope(row.tenant_id):
+        request = ApprovalRequest.objects.get(pk=row.request_id)
+        letter = LETTERS[row.kind](request)
+    problem = _problem(letter)
+    if not problem:
+        problem = _sent(letter)
+        if not problem:
+            _record("notification.delivered", row, request)
+            return
+        logger.warning("mail not sent", extra={**_about(row), "because": problem})
+        if row.attempts < outbox.LAST_DELIVERY:
+            raise outbox.Postponed(outbox.backoff(row.attempts), problem)
+    _record("notification.failed", row, request, because=problem)
+    raise outbox.GaveUp(problem)
+
+
+def _problem(letter: Letter) -> str:
+    """Why no attempt would help; "" where one may."""
+    if not settings.MAIL_IS_SENT:
+        return "no mail server is set: MAIL_HOST"
+    return "" if letter.to else "nobody has the role that is told"
+
+
+def _sent(letter: Letter) -> str:
+    """One attempt, and why it failed, by the error's class alone: its words may hold an address or a password."""
+    mail = EmailMessage(
+        subject=visible(letter.subject, LONGEST_SUBJECT),
+        body="\n\n".join(visible(each, LONGEST_LINE) for each in letter.paragraphs) + "\n",
+        from_email=settings.DEFAULT_FROM_EMAIL,
+        to=letter.to,
+        # RFC 3834, section 5: nobody's out-of-office note answers it.
+        headers={"Auto-Submitted": "auto-generated"},
+    )
+    try:
+        with span("tell mail", kind=SpanKind.CLIENT):
+            mail.send()
+    except Exception as error:
+        return f"the mail server was not reached, or refused it: {type(error).__name__}"
+    return ""
+
+
+def _record(kind: str, row: Outbox, request: ApprovalRequest, **more: str) -> None:
+    with tenant_scope(row.tenant_id):
+        record(
+            kind,
+            tenant_id=row.tenant_id,
+            actor=WORKER,
+            request_id=row.request_id,
+            trace_id=request.trace_id,
+            data={**_about(row), **more},
+        )
+
+
+def _about(row: Outbox) -> dict[str, object]:
+    return {"receiver_id": "mail", "kind": row.kind, "attempt": row.attempts}
