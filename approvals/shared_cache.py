@@ -41,7 +41,7 @@ class SharedCache(BaseCache):
             found = ask(lambda redis: redis.get(self._name(key, version)))
         except Unreachable:
             return self._here.get(key, default, version)
-        return default if found is None else json.loads(found)  # type: ignore[arg-type]
+        return default if found is None else json.loads(found)
 
     def delete(self, key: Any, version: int | None = None) -> bool:
         self._here.delete(key, version)

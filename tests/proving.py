@@ -74,4 +74,4 @@ def add_app(world: World, name: str) -> Callable[[], str]:
 
 
 def code_of(secret: str) -> str:
-    return format_hotp_value(hotp_value(secret, int(time.time()) // 30))
+    return str(format_hotp_value(hotp_value(secret, int(time.time()) // 30)))

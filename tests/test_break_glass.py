@@ -10,6 +10,7 @@ import pytest
 from django.conf import settings
 from django.core import mail
 from django.utils import timezone
+from psycopg.types.json import Jsonb
 
 from approvals import break_glass, decide, judge, tasks
 from approvals.database import tenant_scope
@@ -161,7 +162,7 @@ def test_what_a_rule_refuses_is_not_pushed_through(company: World) -> None:
     with company.processes.cursor("admin") as shell:
         shell.execute(
             "UPDATE approval_request SET verdict = %s WHERE id = %s",
-            (psycopg.types.json.Jsonb(verdict), request.pk),
+            (Jsonb(verdict), request.pk),
         )
     with pytest.raises(PolicyForbids):
         push(company, request)
@@ -321,7 +322,7 @@ def test_nobody_else_reviews_it_and_nothing_less_is_a_review(
     give(company, "gus", "security")
     request = push(company, company.submit(**BIG))
     with pytest.raises(refusal):
-        review(company, request, **change)  # type: ignore[arg-type]
+        review(company, request, **change)
     assert "break_glass.reviewed" not in company.events(request)
 
 
