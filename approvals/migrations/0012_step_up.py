@@ -8,7 +8,9 @@ METHODS = ("password", "sso", "recovery_codes", "totp", "webauthn")
 class Migration(migrations.Migration):
     dependencies = [("approvals", "0011_requests_on_one_thing"), ("identity", "0008_second_factors")]
     operations = [
-        migrations.AddField("vote", "proof", models.CharField(blank=True, default="", max_length=20)),
+        migrations.AddField(
+            "vote", "proof", models.CharField(blank=True, db_default="", default="", max_length=20)
+        ),
         migrations.AddField("vote", "proved_at", models.DateTimeField(null=True)),
         migrations.AddConstraint(
             "vote",

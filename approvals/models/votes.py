@@ -27,7 +27,7 @@ class Vote(models.Model):
     digest = models.CharField(max_length=64)
     created_at = models.DateTimeField(default=timezone.now)
     # How and when the person last proved who they are (`identity.proof`); neither without a fresh proof.
-    proof = models.CharField(max_length=20, blank=True, default="")
+    proof = models.CharField(max_length=20, blank=True, default="", db_default="")
     proved_at = models.DateTimeField(null=True)
 
     class Meta:

@@ -79,7 +79,7 @@ def test_a_passkey_that_says_no_is_said_on_the_page(site: Site) -> None:
     with site.signed_in("mara") as page:
         page.goto("/accounts/security/passkey/")
         # No authenticator is there, so the browser refuses at once or the person goes away.
-        page.evaluate("navigator.credentials.create = () => Promise.reject(new Error('no'))")
+        page.evaluate("() => { navigator.credentials.create = () => Promise.reject(new Error('no')) }")
         page.get_by_role("button", name="Add the passkey").click()
         expect(page.get_by_role("alert")).to_contain_text("That did not work, and nothing was changed.")
 

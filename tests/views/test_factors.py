@@ -177,6 +177,16 @@ def test_a_passkey_belongs_to_the_public_address_whatever_name_a_request_comes_u
         assert 'src="/static/' in script or 'type="application/json"' in script
 
 
+def test_having_just_signed_in_is_a_proof_for_the_library_as_for_us(web: World) -> None:
+    with web.processes.acting_as("migrator"):
+        web.people["lena"].set_password("demo-orchard-tandem")
+        web.people["lena"].save()
+    client = Client()
+    client.post("/accounts/login/", {"login": web.people["lena"].email, "password": "demo-orchard-tandem"})
+    assert client.get("/accounts/security/passkey/").status_code == 200
+    enrol(client)
+
+
 def test_an_operator_takes_lost_factors_away(web: World) -> None:
     add_app(web, "lena")
     with web.processes.acting_as("migrator"):
