@@ -392,6 +392,7 @@ def test_a_row_in_order_lets_it_through(company: World) -> None:
         {"proved": "20 minutes"},
         {"proved": "-1 minute"},
         {"at": "2 hours"},
+        {"at": "2 hours", "proved": "-2 hours"},  # a box that opens later
         {"at": "-2 hours", "proved": "121 minutes"},
         {"box": "16 minutes"},
         {"box": "-1 minute"},
