@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from approvals import actions, budgets, canaries, claims, judge, moves, outbox, quorum, switches
+from approvals import actions, budgets, canaries, claims, judge, moves, outbox, quorum, step_up, switches
 from approvals.audit.decisions import decided
 from approvals.audit.events import NOTHING, Actor, record
 from approvals.database import tenant_scope
@@ -57,8 +57,8 @@ def vote(
 
     A denial ends the request; an approval that completes the quorum sends it to a worker. Raises NotFound,
     MoveRefused, SelfApproval, NotEntitled, AlreadyVoted, NotYourTurn, PlacesTaken, CountedAlready, PageOutdated,
-    PolicyForbids, RequestAltered, BudgetExceeded, BudgetsBusy, BudgetsUnknown, CommentMissing or CommentTooLong; then
-    nothing was decided, and the refusal is on the trail.
+    PolicyForbids, RequestAltered, BudgetExceeded, BudgetsBusy, BudgetsUnknown, CommentMissing, CommentTooLong or
+    StepUpNeeded; then nothing was decided, and the refusal is on the trail.
     """
     return _decided(request_id, decision, by, seen, comment, {}, looked_for_seconds, trace_id)
 
@@ -132,6 +132,7 @@ def _check(request: ApprovalRequest, decision: str, by: Reviewer, seen: str, com
         raise ChangesMissing
     if len(comment) > COMMENT[1]:
         raise CommentTooLong
+    step_up.check(verdict, by)
     return ballot
 
 
@@ -157,6 +158,7 @@ def _cast(
     trace_id: str,
 ) -> None:
     """Vote, event and outbox row together; after commit a worker is told."""
+    proof = step_up.proof_of(by)
     Vote(
         tenant_id=by.tenant_id,
         request=request,
@@ -168,6 +170,7 @@ def _cast(
         digest=digest(seen),
         looked_for_seconds=looked_for_seconds,
         created_at=ballot.at,
+        **step_up.on_vote(proof, ballot.at),
     ).save(force_insert=True)
     who = Actor("person", str(by.person_id))
     record(
@@ -181,6 +184,7 @@ def _cast(
             "revision": request.revision,
             "seen_sha256": digest(seen),
             "instead_of": str(ballot.instead_of or ""),
+            **step_up.on_trail(proof),
         },
         personal={"comment": comment, "name": by.name} if comment else {"name": by.name},
     )

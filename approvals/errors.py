@@ -199,6 +199,11 @@ class RequestAltered(Refusal):
     Tell an operator."""
 
 
+class StepUpNeeded(Refusal):
+    """This decision needs you to prove once more who you are. Nothing was decided. Prove it, then decide again:
+    what you typed is kept."""
+
+
 class CommentMissing(Refusal):
     """A denial needs a reason of at least 3 characters: whoever asked is told it."""
 
@@ -278,6 +283,56 @@ class NotLowRisk(Refusal):
 class NotShown(Refusal):
     """These requests were not shown to you on one page within the last hour, so nothing was decided.
     Look at them again."""
+
+
+# --- break-glass ------------------------------------------------------------------------------------------
+
+
+class SecondFactorNeeded(Refusal):
+    """This needs your second factor, proved within the last minutes: a password is not enough. Nothing was changed.
+    Prove it, then push again: the reason that you typed is kept."""
+
+
+class GlassReasonMissing(Refusal):
+    """Pushing a request through alone needs a reason of 20 to 500 characters. Everybody who watches will read it."""
+
+
+class NotConfirmed(Refusal):
+    """To confirm, type exactly what this is about: {what}"""
+
+
+class NobodyWatches(Refusal):
+    """Nobody else here has the role security, so nobody would be told. Nothing was changed.
+    Ask whoever runs Countersign to give it to somebody."""
+
+
+class FourEyesAlways(Refusal):
+    """What people ask for here, such as another policy, takes those who have to agree. Nobody pushes it through
+    alone."""
+
+
+class CoolsTooLong(Refusal):
+    """The rule lets an approval cool off for longer than a break-glass lasts, so nothing would come of it."""
+
+
+class NothingToBreak(Refusal):
+    """This request needs no person's approval: a worker approves it. There is nothing to push through."""
+
+
+class StoppedMeanwhile(Refusal):
+    """An operator has stopped this, and nobody pushes anything past a switch. Let it go on first."""
+
+
+class OwnBreakGlass(Refusal):
+    """You pushed this through yourself. Somebody else has to say whether it was justified."""
+
+
+class ReviewedAlready(Refusal):
+    """Somebody has reviewed this already."""
+
+
+class ReviewMissing(Refusal):
+    """Say whether it was justified, and why, in 3 to 1,000 characters."""
 
 
 # --- operate ----------------------------------------------------------------------------------------------

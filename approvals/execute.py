@@ -15,7 +15,7 @@ from django.contrib.postgres.functions import TransactionNow
 from django.db.models import Max
 from django.utils import timezone
 
-from approvals import actions, attempts, budgets, judge, moves, outbox, quorum, switches
+from approvals import actions, attempts, budgets, glass, judge, moves, outbox, quorum, switches
 from approvals.actions.contract import Arguments, Facts, Receipt
 from approvals.audit.decisions import decided
 from approvals.audit.events import Actor, record
@@ -248,7 +248,8 @@ def _forbidden(request: ApprovalRequest, wanted: Verdict) -> tuple[str, str]:
     """A code for the log and words for the reviewers; two empty ones when the verdict is satisfied."""
     if isinstance(wanted, Deny):
         return "policy_denies", f"the policy refuses it now: {wanted.because}"
-    if isinstance(wanted, Require) and (open_places := quorum.missing(request, wanted)):
+    open_places = quorum.missing(request, wanted) if isinstance(wanted, Require) else ()
+    if open_places and not glass.in_force(request):
         roles = ", ".join(f"{stage.count} {stage.role}" for stage in open_places)
         return "approvals_missing", f"the approvals no longer satisfy the rule: {roles} missing"
     if isinstance(wanted, Require) and _cools(request, wanted) > 0:

@@ -15,7 +15,7 @@ from django.db.models import Max, Q
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from approvals import judge
+from approvals import judge, step_up
 from approvals.errors import (
     AlreadyVoted,
     CountedAlready,
@@ -30,7 +30,7 @@ from approvals.identity.requester import Reviewer
 from approvals.models import ApprovalRequest, Delegation, Vote
 from approvals.payloads import digest
 from approvals.stages import Tally, tally
-from policies.verdicts import Require, Stage, from_json
+from policies.verdicts import Require, Stage, Verdict, from_json
 
 # Roles of an office, not of a reviewer: nobody holds them in the place of somebody else, even where a rule asks them.
 OFFICES = frozenset({"auditor", "operator", "platform_operator"})
@@ -119,9 +119,10 @@ def began(request: ApprovalRequest) -> datetime:
     return request.facts_read_at
 
 
-def ballots_on(request: ApprovalRequest) -> list[Ballot]:
-    """The approvals of exactly what is stored now (`judge.seen`), in order of time."""
+def ballots_on(request: ApprovalRequest, wanted: Verdict) -> list[Ballot]:
+    """The approvals of exactly what is stored now (`judge.seen`), in order of time; with a proof where it is asked."""
     approvals = Vote.objects.filter(
+        step_up.proved_for(wanted),
         request=request,
         revision=request.revision,
         decision=Vote.APPROVE,
@@ -153,7 +154,7 @@ def counted(
 
 def missing(request: ApprovalRequest, wanted: Require) -> tuple[Stage, ...]:
     """The stages not yet filled, with how many people each still needs; () is a quorum."""
-    ballots = ballots_on(request)
+    ballots = ballots_on(request, wanted)
     people = {person for ballot in ballots for person in ballot.people}
     return counted(request, wanted, ballots, known(request.tenant_id, people, began(request))).open
 
@@ -164,13 +165,13 @@ def check_entitled(by: Reviewer, request: ApprovalRequest, *, approves: bool) ->
     Roles are read now, not when the page was asked for. Raises SelfApproval, NotEntitled or AlreadyVoted; and to
     approve NotYourTurn, PlacesTaken or CountedAlready. Needs the request locked.
     """
-    ballots, at = ballots_on(request), _moment(request)
+    wanted, at = from_json(request.verdict), _moment(request)
+    ballots = ballots_on(request, wanted)
     people = {by.person_id, *(person for ballot in ballots for person in ballot.people)}
     found = known(request.tenant_id, people, began(request))
     mine = ways(by.person_id, request, found, at)
     if Vote.objects.filter(request=request, person_id=by.person_id, revision=request.revision).exists():
         raise AlreadyVoted
-    wanted = from_json(request.verdict)
     if approves and isinstance(wanted, Require):
         return approving(request, wanted, ballots, mine, found)
     return mine[0]

@@ -107,6 +107,8 @@ DATABASES = {
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = os.environ.get("REDIS_URL", "")
+# What sign-in counts and remembers for minutes, for all web processes together.
+CACHES = {"default": {"BACKEND": "approvals.shared_cache.SharedCache"}}
 CELERY_BROKER_URL = os.environ.get("CELERY_BROKER_URL", REDIS_URL)
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = False  # true makes a poison message loop
@@ -189,6 +191,9 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
     "csp",
     "oauth2_provider",
 ]
@@ -249,15 +254,48 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
-ACCOUNT_ADAPTER = "approvals.identity.accounts.AccountAdapter"
+ACCOUNT_ADAPTER = "approvals.views.sign_in.SignIn"
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_SESSION_REMEMBER = False
 ACCOUNT_LOGOUT_ON_GET = False
+ACCOUNT_EMAIL_NOTIFICATIONS = False  # the trail tells
+# How long a proof of who somebody is counts, where a rule or a page asks for one.
+STEP_UP_SECONDS = min(int(os.environ.get("STEP_UP_SECONDS", "300")), 300)  # as the database counts
+ACCOUNT_REAUTHENTICATION_TIMEOUT = STEP_UP_SECONDS
+# Wrong passwords for one account: from one browser or address, and from everywhere that it has not signed in from.
+LIMIT_SIGN_IN_FAILURES = int(os.environ.get("LIMIT_SIGN_IN_FAILURES", "5"))
+SIGN_IN_LOCK_SECONDS = int(os.environ.get("SIGN_IN_LOCK_SECONDS", "300"))
+MFA_ADAPTER = "approvals.identity.factors.FactorAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_RECOVERY_CODES_SHOW_ONCE = True
+MFA_TOTP_ISSUER = "Countersign"
+MFA_ALLOW_UNVERIFIED_EMAIL = True  # whoever adds a person vouches for the address
 # How many of our proxies an address has come past, each of which added one to X-Forwarded-For.
 ALLAUTH_TRUSTED_PROXY_COUNT = int(os.environ.get("TRUSTED_PROXIES", "0"))
+# The company's own sign-in (OpenID Connect), for people whom an operator has added: docs/signing-in.md.
+SSO_ISSUER = os.environ.get("SSO_ISSUER", "").rstrip("/")
+SSO_CLIENT_ID = os.environ.get("SSO_CLIENT_ID", "")
+SSO_CLIENT_SECRET = (
+    secret("SSO_CLIENT_SECRET", "SSO_ISSUER gives it with SSO_CLIENT_ID.", only=("web",))
+    if SSO_ISSUER
+    else ""
+)
+SSO_NAME = os.environ.get("SSO_NAME", "your company's sign-in")
+# Slugs of the tenants whose people it vouches for: an issuer of one company says nothing about those of another.
+SSO_TENANTS = listed("SSO_TENANTS")
+PASSWORD_SIGN_IN = os.environ.get("PASSWORD_SIGN_IN", "1") != "0"
+SOCIALACCOUNT_ADAPTER = "approvals.views.sso.Sso"
+if SSO_ISSUER and not (SSO_CLIENT_ID and SSO_TENANTS):
+    raise SettingMissing(
+        name="SSO_CLIENT_ID or SSO_TENANTS", hint="SSO_ISSUER needs both: docs/signing-in.md."
+    )
+if SSO_ISSUER and not SSO_ISSUER.startswith("https://" if IN_PRODUCTION else ("https://", "http://")):
+    raise SettingMissing(name="SSO_ISSUER", hint="Give its https address.")
+if not (PASSWORD_SIGN_IN or SSO_ISSUER):
+    raise SettingMissing(name="SSO_ISSUER", hint="Without passwords there must be another way to sign in.")
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
 ACCOUNT_LOGOUT_REDIRECT_URL = "/accounts/login/"
@@ -273,6 +311,8 @@ SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 SERVED_OVER_TLS = PUBLIC_URL.startswith("https://")
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IN_PRODUCTION or SERVED_OVER_TLS
+# The library knows https origins alone; a passkey for http://localhost is for development and tests.
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not (IN_PRODUCTION or SERVED_OVER_TLS)
 SECURE_SSL_REDIRECT = IN_PRODUCTION
 SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
 SECURE_HSTS_SECONDS = 31_536_000 if IN_PRODUCTION else 0

@@ -59,6 +59,7 @@ CONSENT = Lane("consent", 2, 16)  # fetches a program's document from its own ad
 TOKENS = Lane("tokens", 2, 32)
 SIGN_IN = Lane("sign-in", 2, 16)
 HEALTH = Lane("health", 2, 8)
+PASSWORDS = ("/accounts/login/", "/accounts/reauthenticate/")
 LANES = (PAGES, CONSENT, TOKENS, SIGN_IN, HEALTH)
 
 
@@ -68,7 +69,7 @@ def lane_of(request: HttpRequest) -> Lane:
         return HEALTH
     if path.startswith("/o/"):
         return CONSENT if path == "/o/authorize/" else TOKENS
-    if path == "/accounts/login/" and request.method == "POST":
+    if path in PASSWORDS and request.method == "POST":
         return SIGN_IN
     return PAGES
 

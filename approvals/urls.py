@@ -1,6 +1,7 @@
 """Every address of the pages and of the OAuth server. Sign-up and password reset have none: operators invite."""
 
 from allauth.account import views as allauth
+from allauth.mfa.base import views as mfa
 from django.conf import settings
 from django.urls import include, path
 from oauth2_provider import urls as oauth
@@ -11,14 +12,17 @@ from approvals.views import (
     attention,
     auditor,
     away,
+    break_glass,
     budgets,
     bulk,
     changes,
     claims,
+    factors,
     operator,
     policy,
     reviewer,
     simulation,
+    sso,
 )
 from approvals.views.oauth.authorize import AuthorizationView
 from approvals.views.oauth.device import BeginView, device_answer_page, device_page
@@ -27,10 +31,24 @@ from approvals.views.oauth.registration import register
 from approvals.views.oauth.tokens import RevokeTokenView, TokenView
 
 accounts = [
-    path("login/", allauth.login, name="account_login"),
+    path("login/", sso.login_page, name="account_login"),
     path("logout/", allauth.logout, name="account_logout"),
     path("signup/", allauth.signup, name="account_signup"),  # says that it is closed
     path("inactive/", allauth.account_inactive, name="account_inactive"),
+    path("sso/", sso.begin_page, name="sso"),
+    path("sso/callback/", sso.callback_page, name="sso_callback"),
+    path("sso/again/", sso.again_page, name="sso_again"),
+    path("reauthenticate/", factors.prove_by_password_page, name="account_reauthenticate"),
+    path("security/", factors.factors_page, name="mfa_index"),
+    path("security/sign-in/", mfa.authenticate, name="mfa_authenticate"),
+    path("security/prove/", factors.prove_by_code_page, name="mfa_reauthenticate"),
+    path("security/prove/passkey/", factors.prove_by_passkey_page, name="mfa_reauthenticate_webauthn"),
+    path("security/app/", factors.add_app_page, name="mfa_activate_totp"),
+    path("security/app/remove/", factors.remove_app_page, name="mfa_deactivate_totp"),
+    path("security/passkey/", factors.add_passkey_page, name="mfa_add_webauthn"),
+    path("security/passkey/<int:pk>/remove/", factors.remove_passkey_page, name="mfa_remove_webauthn"),
+    path("security/codes/", factors.codes_page, name="mfa_view_recovery_codes"),
+    path("security/codes/new/", factors.new_codes_page, name="mfa_generate_recovery_codes"),
 ]
 
 # Of the library's many endpoints only those that are used here.
@@ -54,6 +72,9 @@ urlpatterns = [
     path("requests/<uuid:request_id>/trail/", auditor.request_trail_page, name="request_trail"),
     path("together/", bulk.bulk_page, name="bulk"),
     path("together/decide/", bulk.bulk_decide_page, name="bulk_decide"),
+    path("requests/<uuid:request_id>/break-glass/", break_glass.push_page, name="break_glass"),
+    path("break-glass/", break_glass.uses_page, name="break_glass_uses"),
+    path("break-glass/<uuid:glass_id>/review/", break_glass.review_page, name="break_glass_review"),
     path("decided/", reviewer.decided_page, name="decided"),
     path("how-we-decide/", attention.attention_page, name="attention"),
     path("trail/", auditor.trail_page, name="trail"),

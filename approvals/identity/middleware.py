@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse
 
 from approvals.database import tenant_scope
 from approvals.identity.models import Membership, Person
+from approvals.identity.proof import proofs_of
 from approvals.identity.requester import Reviewer, reviewer
 
 
@@ -31,7 +32,7 @@ class TenantMiddleware:
         if tenant_id is None:
             return None
         with tenant_scope(tenant_id, person_id=person.pk):
-            return reviewer(person, tenant_id)
+            return reviewer(person, tenant_id, proofs_of(request))
 
     def tenant_id(self, person: Person, wanted: str | None) -> UUID | None:
         with tenant_scope(None, person_id=person.pk):

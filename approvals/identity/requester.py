@@ -5,6 +5,7 @@ from typing import Literal
 from uuid import UUID
 
 from approvals.identity.models import Membership, Person
+from approvals.identity.proof import Proof
 
 
 @dataclass(frozen=True)
@@ -33,17 +34,18 @@ class Requester:
 
 @dataclass(frozen=True)
 class Reviewer:
-    """A signed-in person in one tenant, with the roles they hold there now."""
+    """A signed-in person in one tenant, with the roles they hold there now, and what their session proved of them."""
 
     person_id: UUID
     tenant_id: UUID
     name: str
     roles: frozenset[str]
+    proofs: tuple[Proof, ...] = ()
 
 
-def reviewer(person: Person, tenant_id: UUID) -> Reviewer:
+def reviewer(person: Person, tenant_id: UUID, proofs: tuple[Proof, ...] = ()) -> Reviewer:
     """The person with their current roles in a tenant; needs a scope of that tenant."""
     roles = Membership.objects.filter(person=person, tenant_id=tenant_id, person__is_active=True).values_list(
         "role", flat=True
     )
-    return Reviewer(person.pk, tenant_id, person.name, frozenset(roles))
+    return Reviewer(person.pk, tenant_id, person.name, frozenset(roles), proofs)

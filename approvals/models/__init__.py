@@ -5,6 +5,7 @@ Constraints only: the workflow lives in `submit.py`, `decide.py` and `execute.py
 """
 
 from approvals.models.activations import PolicyActivation
+from approvals.models.break_glass import BreakGlass, BreakGlassReview
 from approvals.models.canaries import CanarySetting
 from approvals.models.claims import Claim
 from approvals.models.delegations import Delegation
@@ -20,6 +21,8 @@ from approvals.models.votes import Vote
 
 __all__ = [
     "ApprovalRequest",
+    "BreakGlass",
+    "BreakGlassReview",
     "CanarySetting",
     "Claim",
     "Delegation",

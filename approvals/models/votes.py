@@ -7,6 +7,7 @@ from django.db import models
 from django.utils import timezone
 
 from approvals.identity.models import Person, Tenant
+from approvals.identity.proof import METHODS
 from approvals.models.requests import ApprovalRequest
 
 
@@ -33,6 +34,9 @@ class Vote(models.Model):
     digest = models.CharField(max_length=64)
     looked_for_seconds = models.PositiveIntegerField(null=True)
     created_at = models.DateTimeField(default=timezone.now)
+    # How and when the person last proved who they are (`identity.proof`); neither without a fresh proof.
+    proof = models.CharField(max_length=20, blank=True, default="", db_default="")
+    proved_at = models.DateTimeField(null=True)
 
     class Meta:
         db_table = "vote"
@@ -41,6 +45,11 @@ class Vote(models.Model):
                 condition=models.Q(decision__in=["approve", "deny", "changes"]), name="vote_decision_known"
             ),
             models.UniqueConstraint(fields=["request", "person", "revision"], name="one_vote_a_person"),
+            models.CheckConstraint(
+                condition=models.Q(proof="", proved_at__isnull=True)
+                | models.Q(proof__in=METHODS, proved_at__isnull=False, proved_at__lte=models.F("created_at")),
+                name="vote_proof_before_it",
+            ),
         ]
         # What "How we decide" counts.
         indexes: ClassVar = [models.Index(fields=["tenant", "created_at"], name="vote_by_day")]

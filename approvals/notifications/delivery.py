@@ -14,7 +14,7 @@ from approvals import outbox
 from approvals.audit.events import Actor, record
 from approvals.database import tenant_scope
 from approvals.models import ApprovalRequest, Outbox, Receiver
-from approvals.notifications import slack, trouble, webhook
+from approvals.notifications import broken_glass, slack, trouble, webhook
 from approvals.notifications.message import Message, message
 from approvals.notifications.post import Answer, post
 from approvals.payloads import unseal
@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 WORKER = Actor("system", "worker")
 # Attempts for a receiver that says no: about four minutes, in which somebody may be deploying it.
 LAST_REFUSAL = 8
+TO_ALL = frozenset({trouble.KIND, broken_glass.KIND})  # whatever channels a rule names
 
 
 def announce(row: Outbox) -> None:
@@ -43,7 +44,7 @@ def _listening(row: Outbox, request: ApprovalRequest) -> QuerySet[Receiver]:
     """The active receivers of the tenant; where the rule names channels, these, if one of them is left."""
     active = Receiver.objects.filter(tenant_id=row.tenant_id, is_active=True)
     found = from_json(request.verdict)
-    if row.kind == trouble.KIND or not isinstance(found, Require) or not found.channels:
+    if row.kind in TO_ALL or not isinstance(found, Require) or not found.channels:
         return active
     named = active.filter(name__in=found.channels)
     return named if named.exists() else active

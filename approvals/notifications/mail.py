@@ -6,20 +6,18 @@ carries what an outsider may know, for mail passes through many hands: what more
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
-from uuid import UUID
 
 from django.conf import settings
 from django.core.mail import EmailMessage
-from django.db import connection
 from opentelemetry.trace import SpanKind
 
 from approvals import outbox
 from approvals.audit.events import Actor, record
 from approvals.database import tenant_scope
 from approvals.models import ApprovalRequest, Outbox
-from approvals.notifications import trouble
+from approvals.notifications import broken_glass, trouble
+from approvals.notifications.letters import Letter, addresses_of
 from approvals.notifications.text import visible
 from approvals.queries import review_url
 from approvals.tracing import span
@@ -28,15 +26,6 @@ logger = logging.getLogger(__name__)
 WORKER = Actor("system", "worker")
 OPERATOR = "operator"
 LONGEST_SUBJECT, LONGEST_LINE = 150, 1000  # characters
-
-
-@dataclass(frozen=True)
-class Letter:
-    """One mail: to whom, about what, and its paragraphs. Each address sees the others."""
-
-    to: tuple[str, ...]
-    subject: str
-    paragraphs: tuple[str, ...]
 
 
 def _policy_error(request: ApprovalRequest) -> Letter:
@@ -51,14 +40,9 @@ def _policy_error(request: ApprovalRequest) -> Letter:
 
 
 # What is written for each kind of row. Called in a scope of the request's tenant.
-LETTERS: Mapping[str, Callable[[ApprovalRequest], Letter]] = MappingProxyType({trouble.KIND: _policy_error})
-
-
-def addresses_of(tenant_id: UUID, role: str) -> tuple[str, ...]:
-    """The mail addresses of the active people of a tenant who hold a role. A worker cannot read others."""
-    with tenant_scope(tenant_id), connection.cursor() as cursor:
-        cursor.execute("SELECT address FROM addresses_of(%s)", [role])
-        return tuple(address for (address,) in cursor.fetchall())
+LETTERS: Mapping[str, Callable[[ApprovalRequest], Letter]] = MappingProxyType(
+    {trouble.KIND: _policy_error, broken_glass.KIND: broken_glass.letter}
+)
 
 
 def send(row: Outbox) -> None:

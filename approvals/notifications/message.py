@@ -21,6 +21,7 @@ EVENTS: Mapping[str, Status] = MappingProxyType(
         "request.escalated": Status.PENDING,
         "request.changes_requested": Status.CHANGES_REQUESTED,
         "request.approved": Status.APPROVED,
+        "request.break_glass": Status.APPROVED,
         "request.denied": Status.DENIED,
         "request.expired": Status.EXPIRED,
         "request.withdrawn": Status.WITHDRAWN,

@@ -14,6 +14,13 @@ from approvals.queries.agent import (
     standings,
 )
 from approvals.queries.attention import How, how_we_decide
+from approvals.queries.break_glass import (
+    GlassUse,
+    glass_uses,
+    may_review,
+    may_watch,
+    unreviewed,
+)
 from approvals.queries.connected import (
     AgentRow,
     AnsweredFor,
@@ -47,6 +54,7 @@ __all__ = [
     "AnsweredFor",
     "Connected",
     "Decided",
+    "GlassUse",
     "How",
     "Page",
     "PolicyChange",
@@ -66,7 +74,10 @@ __all__ = [
     "connected_by",
     "decided",
     "denied",
+    "glass_uses",
     "how_we_decide",
+    "may_review",
+    "may_watch",
     "policies",
     "policy_in_force",
     "policy_view",
@@ -82,5 +93,6 @@ __all__ = [
     "stopped",
     "tenant_trail",
     "tenants_of",
+    "unreviewed",
     "went_on",
 ]

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from approvals import actions, judge, material, quorum, switches
+from approvals import actions, judge, material, quorum, step_up, switches
 from approvals.actions.contract import NotReversible
 from approvals.audit import queries as audit
 from approvals.database import tenant_scope
@@ -16,6 +16,7 @@ from approvals.identity.requester import Reviewer
 from approvals.material import REASON
 from approvals.models import ApprovalRequest, Execution
 from approvals.queries import exercises
+from approvals.queries.break_glass import GlassUse, glass_of, may_break
 from approvals.queries.budgets import Budgets, budgets_for
 from approvals.queries.others import Others, others_of
 from approvals.queries.policies import PolicyChange, change_asked
@@ -37,6 +38,7 @@ class Rule:
     error: str
     policy_version: int | None
     places: tuple[Places, ...]
+    asks_for_proof: bool  # each decision comes with a fresh proof of who decides
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,9 @@ class RequestView:
     asked: Asked | None  # of the agent, who has not answered yet
     history: tuple[Step, ...]  # what it was before, the newest step first
     changeable: tuple[str, ...]  # the arguments that changes can be asked for in
+    thing: str  # what it is about, as the company's system names it
+    glass: GlassUse | None  # somebody pushed this revision through alone
+    may_break_glass: bool
 
     @property
     def cools(self) -> bool:
@@ -200,6 +205,9 @@ def _view(request: ApprovalRequest, by: Reviewer) -> RequestView:
         asked=asked(request.changes, request.revision, votes),
         history=history(request, votes),
         changeable=tuple(dict.fromkeys(claim.name.partition(".")[0] for claim in claimed)),
+        thing=request.resource_id,
+        glass=glass_of(request, by),
+        may_break_glass=may_break(by, request),
     )
 
 
@@ -227,6 +235,7 @@ def _rule(request: ApprovalRequest, places: tuple[Places, ...]) -> Rule:
         error=getattr(verdict, "error", None) or "",
         policy_version=request.policy_version.number if request.policy_version else None,
         places=places,
+        asks_for_proof=step_up.asks(verdict),
     )
 
 

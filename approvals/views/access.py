@@ -15,7 +15,7 @@ from approvals.audit.decisions import decided
 from approvals.audit.events import Actor
 from approvals.errors import NotFound, Refusal
 from approvals.identity.requester import Reviewer
-from approvals.queries import stopped, tenants_of
+from approvals.queries import may_watch, stopped, tenants_of, unreviewed
 from approvals.queries.trail import AUDITOR
 
 P = ParamSpec("P")
@@ -54,14 +54,15 @@ def show(
 ) -> HttpResponse:
     """Render a page inside the frame that everybody shares: who is here, and for which tenant."""
     by = reviewer_of(request)
-    return render(request, template, {**_frame(by), **(context or {})}, status=status)
+    return render(request, template, {**frame(by), **(context or {})}, status=status)
 
 
 def not_found(request: HttpRequest, refusal: Refusal) -> HttpResponse:
     return show(request, "404.html", {"sentence": str(refusal)}, status=404)
 
 
-def _frame(by: Reviewer | None) -> dict[str, Any]:
+def frame(by: Reviewer | None) -> dict[str, Any]:
+    """What every page shows around its own words."""
     if by is None:
         return {}
     tenants = tenants_of(by.person_id)
@@ -73,6 +74,8 @@ def _frame(by: Reviewer | None) -> dict[str, Any]:
         "may_operate": switches.may_operate(by),
         "may_read_policy": policy_versions.may_author(by) or AUDITOR in by.roles,
         "stopped": stopped(by),
+        "may_watch": may_watch(by),
+        "unreviewed": unreviewed(by) if may_watch(by) else 0,
     }
 
 

@@ -10,10 +10,10 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 
 from approvals import decide
-from approvals.errors import NotFound, Refusal
+from approvals.errors import NotFound, Refusal, StepUpNeeded
 from approvals.identity.requester import Reviewer
 from approvals.views.access import member
-from approvals.views.reviewer import STATUS_OF, Lines, page_of
+from approvals.views.reviewer import KEPT, STATUS_OF, Lines, page_of, prove_first
 
 FIELD = "field-"  # what the name of an input begins with; behind it stands that of the argument
 MOST_FIELDS = 50
@@ -38,6 +38,9 @@ def ask_for_changes_page(request: HttpRequest, by: Reviewer, request_id: UUID) -
         decide.ask_for_changes(request_id, by=by, seen=said["seen"], message=said["message"], fields=fields)
     except NotFound:
         raise
+    except StepUpNeeded:
+        asking = {"message": said["message"], "fields": sorted(fields.items()), "problem": ""}
+        return prove_first(request, request_id, asking=asking)
     except Refusal as refusal:
         status = STATUS_OF[type(refusal)]
         asking = {
@@ -47,6 +50,7 @@ def ask_for_changes_page(request: HttpRequest, by: Reviewer, request_id: UUID) -
             "problem": str(refusal) if status == 422 else "",
         }
         return page_of(request, by, request_id, problem=str(refusal), status=status, asking=asking)
+    request.session.pop(KEPT, None)
     messages.success(
         request, _("You asked the agent for changes. Nothing is done until people agree to its answer.")
     )

@@ -3,15 +3,17 @@
 from uuid import UUID
 
 from django import forms
+from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
-from approvals import decide, switches
+from approvals import decide, step_up, switches
 from approvals.errors import (
     AlreadyVoted,
     BudgetExceeded,
@@ -33,6 +35,7 @@ from approvals.errors import (
     Refusal,
     RequestAltered,
     SelfApproval,
+    StepUpNeeded,
 )
 from approvals.identity.requester import Reviewer
 from approvals.models import ApprovalRequest, Vote
@@ -40,6 +43,7 @@ from approvals.queries import RequestView, decided, queue, request_view
 from approvals.states import Status
 from approvals.views import looking
 from approvals.views.access import member, show
+from approvals.views.factors import prove
 
 # RFC 9110, section 15.5: 403 for who you are, 409 for what has happened meanwhile, 422 for what you wrote.
 STATUS_OF: dict[type[Refusal], int] = {
@@ -62,6 +66,8 @@ STATUS_OF: dict[type[Refusal], int] = {
     FieldUnknown: 422,
     FieldTooLong: 422,
 }
+# In the session: what somebody had typed when they were asked to prove who they are, and for which request.
+KEPT = "kept_comment"
 
 
 class Lines(forms.CharField):
@@ -96,7 +102,9 @@ def decided_page(request: HttpRequest, by: Reviewer) -> HttpResponse:
 @require_safe
 @member
 def request_page(request: HttpRequest, by: Reviewer, request_id: UUID) -> HttpResponse:
-    return page_of(request, by, request_id)
+    kept = request.session.get(KEPT, {})
+    said = kept.get("said", {}) if kept.get("request") == str(request_id) else {}
+    return page_of(request, by, request_id, **said)
 
 
 @member
@@ -119,13 +127,22 @@ def decide_page(request: HttpRequest, by: Reviewer, request_id: UUID) -> HttpRes
         )
     except NotFound:
         raise
+    except StepUpNeeded:
+        return prove_first(request, request_id, comment=choice["comment"])
     except Refusal as refusal:
         status = STATUS_OF[type(refusal)]
         return page_of(
             request, by, request_id, comment=choice["comment"], problem=str(refusal), status=status
         )
+    request.session.pop(KEPT, None)
     messages.success(request, _said(choice["decision"], decided_one))
     return redirect("request", request_id)
+
+
+def prove_first(request: HttpRequest, request_id: UUID, **said: object) -> HttpResponse:
+    """To the page where this person proves who they are, and back to the request with what they had typed."""
+    request.session[KEPT] = {"request": str(request_id), "said": said}
+    return prove(request, reverse("request", args=[request_id]))
 
 
 def _unreadable(request: HttpRequest, by: Reviewer, request_id: UUID, form: DecisionForm) -> HttpResponse:
@@ -157,6 +174,8 @@ def page_of(
         "comment": comment,
         "problem": problem,
         "wrong_comment": wrong_comment,
+        "proof": step_up.proof_of(by),
+        "proof_minutes": settings.STEP_UP_SECONDS // 60,
         **more,
     }
     return show(request, "reviewer/request.html", context, status=status)

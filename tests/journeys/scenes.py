@@ -103,6 +103,8 @@ class Scene:
             "programs": ("lena", "/agents/"),
             "programs-none": ("felix", "/agents/"),
             "programs-operator": ("opal", "/agents/"),
+            "security": ("lena", "/accounts/security/"),
+            "prove": ("lena", "/accounts/reauthenticate/"),
             "device": ("lena", "/device/?user_code=WDJB-MJHT"),
             "consent": ("lena", self.asks),
             "consent-two-companies": ("mara", self.asks_hostile),

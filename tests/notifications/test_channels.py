@@ -24,7 +24,8 @@ def named(world: World, post: Post, *names: str) -> dict[str, Receiver]:
 
 
 @pytest.mark.parametrize(
-    ("channels", "told"), [(("books",), {"books"}), ((), {"books", "support"}), (("nobody",), set())]
+    ("channels", "told"),
+    [(("books",), {"books"}), ((), {"books", "support"}), (("nobody",), {"books", "support"})],
 )
 def test_only_the_receivers_that_the_rule_names_are_told(
     world: World, post: Post, channels: tuple[str, ...], told: set[str]

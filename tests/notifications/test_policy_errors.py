@@ -13,8 +13,7 @@ from django.utils import timezone
 from approvals.database import tenant_scope
 from approvals.identity.models import Person
 from approvals.models import PolicyTrouble
-from approvals.notifications import mail as letters
-from approvals.notifications import trouble
+from approvals.notifications import letters, trouble
 from tests.notifications.conftest import Post
 from tests.notifications.receiving import Receiving
 from tests.world import World, break_the_trail

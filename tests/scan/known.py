@@ -13,7 +13,13 @@ from tests.scan.output import folder
 
 SHORTEST = 8
 # Settings that are secrets, and those whose URLs hold a password.
-SETTINGS = ("SECRET_KEY", "ENCRYPTION_KEYS", "AUDIT_SIGNING_KEY", "COUNTERSIGN_CLIENT_SECRET")
+SETTINGS = (
+    "SECRET_KEY",
+    "ENCRYPTION_KEYS",
+    "AUDIT_SIGNING_KEY",
+    "COUNTERSIGN_CLIENT_SECRET",
+    "SSO_CLIENT_SECRET",
+)
 URLS = ("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL")
 INTERNAL = (
     "internal_risk_band",

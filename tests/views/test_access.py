@@ -22,6 +22,8 @@ OPEN = {
     "/accounts/login/",
     "/accounts/signup/",
     "/accounts/inactive/",
+    "/accounts/sso/",
+    "/accounts/sso/callback/",
     "/healthz",
     "/o/device-authorization/",
     "/o/register/",

@@ -1,0 +1,252 @@
+"""Break-glass: one person pushes one request through alone. Those who watch know at once, and must look at it later.
+
+It stands in for the people whom a rule asks for, for a quarter of an hour, and for nothing else: what a rule refuses,
+an operator has stopped, or somebody has altered stays where it is.
+"""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from approvals import canaries, decide, judge, moves, outbox, switches
+from approvals.audit.decisions import decided
+from approvals.audit.events import Actor, record
+from approvals.database import tenant_scope
+from approvals.errors import (
+    CoolsTooLong,
+    FourEyesAlways,
+    GlassReasonMissing,
+    MoveRefused,
+    NobodyWatches,
+    NotConfirmed,
+    NotEntitled,
+    NotFound,
+    NothingToBreak,
+    OwnBreakGlass,
+    PageOutdated,
+    PolicyForbids,
+    Refusal,
+    ReviewedAlready,
+    ReviewMissing,
+    SecondFactorNeeded,
+    SelfApproval,
+    StoppedMeanwhile,
+)
+from approvals.glass import AUDITOR, BREAKER, SECURITY
+from approvals.identity.models import Membership
+from approvals.identity.proof import Proof, newest_by_second_factor
+from approvals.identity.requester import Reviewer
+from approvals.models import ApprovalRequest, BreakGlass, BreakGlassReview, Vote
+from approvals.models.break_glass import BOX, REASON
+from approvals.payloads import digest
+from approvals.states import Status
+from approvals.tracing import span
+from policies.verdicts import AutoApprove, Deny, Require, from_json
+
+KIND = "request.break_glass"
+COMMENT = (3, 1000)  # characters
+# The approval ends this much before the glass does: its clock is read a moment later, and the database compares.
+EARLIER = timedelta(seconds=10)
+
+
+@span("break glass")
+def push(
+    request_id: UUID, *, by: Reviewer, reason: str, typed: str, seen: str, trace_id: str = ""
+) -> ApprovalRequest:
+    """Approve a pending request alone, for BOX. `typed` is the thing it is about, as a confirmation.
+
+    Raises NotFound, MoveRefused, SelfApproval, NotEntitled, PageOutdated, PolicyForbids, NothingToBreak,
+    FourEyesAlways, CoolsTooLong,
+    StoppedMeanwhile, RequestAltered, GlassReasonMissing, NotConfirmed, NobodyWatches or SecondFactorNeeded; then
+    nothing was changed, and the refusal is on the trail.
+    """
+    request: ApprovalRequest | None = None
+    try:
+        with tenant_scope(by.tenant_id):
+            request = moves.locked(request_id)
+            proof = _checked(request, by, reason := reason.strip(), typed.strip(), seen)
+            _break(request, by, reason, proof, seen, trace_id)
+    except Refusal as refusal:
+        _record_refusal(refusal, request_id, by, trace_id)
+        _log("break_glass", request_id, request, by, because=refusal.code)
+        raise
+    _log("break_glass", request_id, request, by)
+    return request
+
+
+def _checked(request: ApprovalRequest, by: Reviewer, reason: str, typed: str, seen: str) -> Proof:
+    """Everything that can stand against it, in the order in which a person should hear of it."""
+    if BREAKER not in by.roles:
+        raise NotEntitled(roles=BREAKER.replace("_", " "))
+    if why := judge.dependent_because(by.person_id, request):
+        raise SelfApproval(why=why)
+    if switches.is_held(request) or switches.over(request):
+        raise StoppedMeanwhile
+    if request.status != Status.PENDING or switches.time_is_up(request):
+        raise MoveRefused(status=request.status.replace("_", " "), wanted="pushed through")
+    if changed := judge.changed(seen, request):
+        raise PageOutdated(changed=changed)
+    verdict = from_json(request.verdict)
+    if isinstance(verdict, Deny):
+        raise PolicyForbids(because=verdict.because)
+    if isinstance(verdict, AutoApprove):
+        raise NothingToBreak
+    if request.agent_id is None:
+        raise FourEyesAlways
+    if verdict.cooling_off and verdict.cooling_off >= BOX - EARLIER:
+        raise CoolsTooLong
+    judge.check_sound(request, *judge.stored(request))
+    if not REASON[0] <= len(reason) <= REASON[1]:
+        raise GlassReasonMissing
+    if typed != request.resource_id:
+        raise NotConfirmed(what=request.resource_id)
+    if not _watchers(by).exists():
+        raise NobodyWatches
+    if (proof := newest_by_second_factor(by.proofs)) is None:
+        raise SecondFactorNeeded
+    return proof
+
+
+def _watchers(by: Reviewer) -> QuerySet[Membership]:
+    """Whoever is told of it, and is somebody else."""
+    held = Membership.objects.filter(tenant_id=by.tenant_id, role=SECURITY, person__is_active=True)
+    return held.exclude(person_id=by.person_id)
+
+
+def _break(
+    request: ApprovalRequest, by: Reviewer, reason: str, proof: Proof, seen: str, trace_id: str
+) -> None:
+    """The row, its event, the approval and everybody's alert, or none of it."""
+    now, who = timezone.now(), Actor("person", str(by.person_id))
+    if request.is_canary:
+        canaries.end(request, Vote.APPROVE, who, trace_id)
+        return
+    glass = _row(request, by, reason, proof, seen, now)
+    record(
+        KIND,
+        tenant_id=by.tenant_id,
+        actor=who,
+        request_id=request.pk,
+        trace_id=trace_id or request.trace_id,
+        data={
+            "break_glass": str(glass.pk),
+            "revision": request.revision,
+            "seen_sha256": glass.digest,
+            "proof": proof.method,
+            "valid_until": glass.valid_until.isoformat(timespec="seconds"),
+        },
+        personal={"name": by.name, "reason": reason},
+    )
+    outbox.announce(request, KIND)
+    outbox.put(request, outbox.MAIL, kind=KIND)
+    about = {"revision": request.revision, "break_glass": str(glass.pk)}
+    verdict = from_json(request.verdict)
+    cooling_off = verdict.cooling_off if isinstance(verdict, Require) else None
+    decide.approve(request, BOX - EARLIER, who, trace_id, about, cooling_off=cooling_off)
+
+
+def _row(
+    request: ApprovalRequest, by: Reviewer, reason: str, proof: Proof, seen: str, now: datetime
+) -> BreakGlass:
+    glass = BreakGlass(
+        tenant_id=by.tenant_id,
+        request=request,
+        person_id=by.person_id,
+        revision=request.revision,
+        reason=reason,
+        digest=digest(seen),
+        proof=proof.method,
+        proved_at=min(proof.at, now),
+        created_at=now,
+        valid_until=now + BOX,
+    )
+    glass.save(force_insert=True)
+    return glass
+
+
+@span("review break glass")
+def review(glass_id: UUID, *, by: Reviewer, verdict: str, comment: str) -> BreakGlassReview:
+    """Say whether it was justified; until then it stays red.
+
+    Raises NotEntitled, NotFound, OwnBreakGlass, ReviewedAlready or ReviewMissing.
+    """
+    comment = comment.strip()
+    try:
+        with tenant_scope(by.tenant_id):
+            glass = _reviewable(glass_id, by, verdict, comment)
+            said = _say(glass, by, verdict, comment)
+    except Refusal as refusal:
+        _log("review_break_glass", None, None, by, because=refusal.code)
+        raise
+    _log("review_break_glass", glass.request_id, glass.request, by)
+    return said
+
+
+def _reviewable(glass_id: UUID, by: Reviewer, verdict: str, comment: str) -> BreakGlass:
+    if not {SECURITY, AUDITOR} & by.roles:
+        raise NotEntitled(roles=f"{SECURITY} or {AUDITOR}")
+    # Its request's row is what two reviewers at once wait for; the glass itself nobody may change, nor lock.
+    glass = BreakGlass.objects.select_related("request").filter(pk=glass_id).first()
+    if glass is None:
+        raise NotFound(thing="break-glass", id=glass_id)
+    moves.locked(glass.request_id)
+    if glass.person_id == by.person_id:
+        raise OwnBreakGlass
+    if BreakGlassReview.objects.filter(break_glass=glass).exists():
+        raise ReviewedAlready
+    known = verdict in (BreakGlassReview.JUSTIFIED, BreakGlassReview.NOT_JUSTIFIED)
+    if not known or not COMMENT[0] <= len(comment) <= COMMENT[1]:
+        raise ReviewMissing
+    return glass
+
+
+def _say(glass: BreakGlass, by: Reviewer, verdict: str, comment: str) -> BreakGlassReview:
+    said = BreakGlassReview(
+        tenant_id=by.tenant_id, break_glass=glass, person_id=by.person_id, verdict=verdict, comment=comment
+    )
+    said.save(force_insert=True)
+    record(
+        "break_glass.reviewed",
+        tenant_id=by.tenant_id,
+        actor=Actor("person", str(by.person_id)),
+        request_id=glass.request_id,
+        data={"break_glass": str(glass.pk), "verdict": verdict},
+        personal={"name": by.name, "comment": comment},
+    )
+    return said
+
+
+def _record_refusal(refusal: Refusal, request_id: UUID, by: Reviewer, trace_id: str) -> None:
+    unseen = isinstance(refusal, NotFound)
+    with tenant_scope(by.tenant_id):
+        record(
+            "access.denied" if unseen else "break_glass.refused",
+            tenant_id=by.tenant_id,
+            actor=Actor("person", str(by.person_id)),
+            request_id=None if unseen else request_id,
+            trace_id=trace_id,
+            data={"code": refusal.code, "wanted": "break_glass", "id": str(request_id)},
+        )
+
+
+def _log(
+    verb: str,
+    request_id: UUID | None,
+    request: ApprovalRequest | None,
+    by: Reviewer,
+    *,
+    because: str | None = None,
+) -> None:
+    decided(
+        verb,
+        is_allowed=because is None,
+        by=Actor("person", str(by.person_id)),
+        tenant_id=by.tenant_id,
+        request_id=request_id,
+        resource_id=request.resource_id if request else None,
+        action=request.action if request else None,
+        policy_version=request.policy_version_id if request else None,
+        because=because,
+    )

@@ -1,0 +1,137 @@
+"""Pushing through alone in the pages, and how it stays red until somebody else has looked at it."""
+
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from approvals import judge
+from approvals.identity.models import Membership
+from approvals.models import ApprovalRequest, BreakGlass
+from tests.proving import add_app, session_proves
+from tests.test_break_glass import REASON, give, push, review
+from tests.test_decide import BIG
+from tests.views.conftest import SignIn
+from tests.world import World
+
+USES = "/break-glass/"
+BANNER = "was pushed through by one person alone, and nobody has reviewed it"
+
+
+@pytest.fixture
+def company(web: World) -> World:
+    give(web, "opal", "break_glass")
+    give(web, "mara", "security")
+    return web
+
+
+def post(client: Client, request: ApprovalRequest, **changes: str) -> Any:
+    body = {"reason": REASON, "typed": request.resource_id, "seen": judge.seen(request), **changes}
+    return client.post(f"/requests/{request.pk}/break-glass/", body)
+
+
+def test_the_second_factor_is_asked_for_and_the_reason_is_kept(company: World, sign_in: SignIn) -> None:
+    request, opal = company.submit(**BIG), sign_in("opal")
+    page = f"/requests/{request.pk}/break-glass/"
+    session_proves(opal, company, "opal", "password")
+    assert "you have none" in opal.get(page).content.decode()
+    refused = post(opal, request)
+    assert refused.status_code == 403
+    assert "a password is not enough" in refused.content.decode()
+    code = add_app(company, "opal")
+    led = post(opal, request)
+    assert led["Location"].startswith("/accounts/security/prove/?next=")
+    assert opal.post(led["Location"], {"code": code()})["Location"] == page
+    assert REASON.replace("'", "&#x27;") in opal.get(page).content.decode()
+    assert company.status(request) == "pending"  # nothing happened by itself
+    assert post(opal, request)["Location"] == f"/requests/{request.pk}/"
+    assert company.status(request) == "approved"
+    shown = opal.get(f"/requests/{request.pk}/").content.decode()
+    assert "pushed this through alone" in shown
+    assert "Nobody has reviewed it yet." in shown
+
+
+def test_what_refuses_it_is_said_with_the_reason_kept(company: World, sign_in: SignIn) -> None:
+    request, opal = company.submit(**BIG), sign_in("opal")
+    session_proves(opal, company, "opal", "totp")
+    answer = post(opal, request, typed="something else")
+    assert answer.status_code == 422
+    assert "type exactly what this is about" in answer.content.decode()
+    assert REASON.replace("'", "&#x27;") in answer.content.decode()
+    assert company.status(request) == "pending"
+
+
+def test_it_is_offered_to_the_role_alone(company: World, sign_in: SignIn) -> None:
+    request = company.submit(**BIG)
+    page = f"/requests/{request.pk}/break-glass/"
+    assert page in sign_in("opal").get(f"/requests/{request.pk}/").content.decode()
+    lena = sign_in("lena")
+    assert page not in lena.get(f"/requests/{request.pk}/").content.decode()
+    for method in ("get", "post"):
+        assert getattr(lena, method)(page).status_code == 403
+
+
+def test_another_companys_request_reads_like_a_missing_one(company: World, sign_in: SignIn) -> None:
+    give(company, "gus", "break_glass")
+    gus, request = sign_in("gus"), company.submit(**BIG)
+    session_proves(gus, company, "gus", "totp")
+    assert gus.get(f"/requests/{request.pk}/break-glass/").status_code == 404
+    assert post(gus, request).status_code == 404
+    assert company.status(request) == "pending"
+
+
+@pytest.mark.parametrize("name", ["mara", "ada", "opal"])
+def test_it_stays_red_on_every_page_of_those_who_watch_until_it_is_reviewed(
+    company: World, sign_in: SignIn, name: str
+) -> None:
+    watching, lena = sign_in(name), sign_in("lena")
+    assert BANNER not in watching.get("/").content.decode()
+    request = push(company, company.submit(**BIG))
+    for path in ("/", "/decided/", USES, f"/requests/{request.pk}/"):
+        assert BANNER in watching.get(path).content.decode()
+        if path != USES:
+            assert BANNER not in lena.get(path).content.decode()
+    assert "Not reviewed" in watching.get(USES).content.decode()
+    review(company, request, "ada")
+    assert BANNER not in watching.get("/").content.decode()
+    assert "Justified" in watching.get(USES).content.decode()
+
+
+def test_a_review_is_recorded_and_what_refuses_one_keeps_what_was_typed(
+    company: World, sign_in: SignIn
+) -> None:
+    push(company, company.submit(**BIG))
+    mara = sign_in("mara")
+    glass = company_glass(company)
+    where = f"{USES}{glass.pk}/review/"
+    answer = mara.post(where, {"verdict": "", "comment": "The flight was real."})
+    assert answer.status_code == 422
+    assert "The flight was real." in answer.content.decode()
+    done = mara.post(where, {"verdict": "not_justified", "comment": "The flight was real."})
+    assert done["Location"] == USES
+    assert "Not justified" in mara.get(USES).content.decode()
+    assert mara.post(where, {"verdict": "justified", "comment": "It was."}).status_code == 409
+
+
+def company_glass(world: World) -> BreakGlass:
+    from approvals.database import tenant_scope
+
+    with tenant_scope(world.tenant.pk):
+        return BreakGlass.objects.get()
+
+
+def test_another_companys_break_glass_reads_like_a_missing_one(company: World, sign_in: SignIn) -> None:
+    give(company, "gus", "security")
+    push(company, company.submit(**BIG))
+    gus = sign_in("gus")
+    assert BANNER not in gus.get("/").content.decode()
+    assert "Nothing waits for a review." in gus.get(USES).content.decode()
+    body = {"verdict": "justified", "comment": "It was."}
+    assert gus.post(f"{USES}{company_glass(company).pk}/review/", body).status_code == 404
+
+
+def test_the_page_is_for_those_who_watch(company: World, sign_in: SignIn) -> None:
+    lena = sign_in("lena")
+    assert lena.get(USES).status_code == 403
+    with company.processes.acting_as("migrator"):
+        assert not Membership.objects.filter(person=company.people["lena"], role="security").exists()
