@@ -260,6 +260,11 @@ class ChangesMissing(Refusal):
     """To ask for changes, say in at least 3 characters what should change: the agent is told it."""
 
 
+class OnlyAgentsRevise(Refusal):
+    """Changes are asked for of agents alone. Whoever asked for this files another request: deny this
+    one, and say why."""
+
+
 class FieldUnknown(Refusal):
     """This request has no field {name} that could be changed. Read the request again."""
 

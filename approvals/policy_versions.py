@@ -10,7 +10,7 @@ from django.db import connection
 from django.db.models import Max
 
 from approvals import submit
-from approvals.actions.activate_policy import APPROVER, NAME, readable, roles_held
+from approvals.actions.activate_policy import APPROVER, NAME, company, readable
 from approvals.audit.decisions import deciding
 from approvals.audit.events import Actor, record
 from approvals.database import tenant_scope
@@ -49,7 +49,7 @@ def propose(
     with _deciding("propose_policy", by), tenant_scope(by.tenant_id, person_id=by.person_id):
         _check_author(by, because)
         try:
-            document = readable(text, roles_held(by.tenant_id))
+            document = readable(text, company(by.tenant_id))
         except PolicyError as error:
             raise PolicyUnreadable(line=error.line, column=error.column, problem=error.message) from error
         _one_at_a_time(by)

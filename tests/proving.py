@@ -27,10 +27,9 @@ USUAL = """because: "Every refund is agreed to by a support lead."
 def rule_asks_for_proof(world: World) -> None:
     """From here on a small refund needs a support lead who proves once more who they are."""
     with world.processes.acting_as("migrator"):
-        version = PolicyVersion.objects.get(tenant=world.tenant, is_active=True)
-        assert USUAL in version.source
-        version.source = version.source.replace(USUAL, f"{USUAL}          step_up: true\n")
-        version.save()
+        source = PolicyVersion.objects.get(tenant=world.tenant, is_active=True).source
+    assert USUAL in source
+    world.put_in_force(source.replace(USUAL, f"{USUAL}          step_up: true\n"))
 
 
 def proof(method: str = "password", *, ago: float = 0) -> Proof:

@@ -15,6 +15,8 @@ from psycopg.types.json import Jsonb
 from approvals import break_glass, decide, judge, tasks
 from approvals.database import tenant_scope
 from approvals.errors import (
+    CoolsTooLong,
+    FourEyesAlways,
     GlassReasonMissing,
     MoveRefused,
     NobodyWatches,
@@ -34,9 +36,12 @@ from approvals.errors import (
     StoppedMeanwhile,
 )
 from approvals.identity.models import Membership
-from approvals.models import ApprovalRequest, BreakGlass, BreakGlassReview, Outbox, PolicyVersion, Switch
-from tests import courses
+from approvals.models import ApprovalRequest, BreakGlass, BreakGlassReview, Outbox, Switch
+from policies.documents import shipped
+from tests import courses, versions
 from tests.attacks.test_roles import scoped
+from tests.exercising import exercise, turn_on
+from tests.people.asking import HOUR, LEAD, asking
 from tests.proving import proof, who_proved
 from tests.test_decide import BIG, CREDIT
 from tests.world import TRACE, World, break_the_trail
@@ -148,12 +153,8 @@ def stop(world: World) -> None:
 
 
 def refuse_now(world: World) -> None:
-    with world.processes.acting_as("migrator"):
-        version = PolicyVersion.objects.get(tenant=world.tenant, is_active=True)
-        version.source = version.source.replace(
-            "args.amount_minor > facts.remaining_minor", "args.amount_minor > 1"
-        )
-        version.save()
+    refuses = shipped().replace("args.amount_minor > facts.remaining_minor", "args.amount_minor > 1")
+    world.put_in_force(refuses)
 
 
 def test_what_a_rule_refuses_is_not_pushed_through(company: World) -> None:
@@ -462,3 +463,27 @@ def test_the_database_takes_no_review_by_whoever_pushed_or_does_not_watch(compan
                 " VALUES (%s, %s, %s, %s, 'justified', 'Fine.', now())",
                 (uuid4(), company.tenant.pk, glass.pk, company.people[by].pk),
             )
+
+
+def test_nobody_pushes_a_policy_through_alone(company: World) -> None:
+    """Four eyes, whatever the hurry: neither by the verb, nor by the database."""
+    request = versions.asked(company)
+    with pytest.raises(FourEyesAlways):
+        push(company, request)
+    assert untouched(company, request)
+    with pytest.raises(psycopg.errors.CheckViolation, match="the glass is broken"):
+        broken_past_the_verb(company, request)
+
+
+def test_nobody_pushes_through_what_cools_off_for_longer_than_the_glass_lasts(company: World) -> None:
+    request = asking(company, LEAD, cooling_off=HOUR)
+    with pytest.raises(CoolsTooLong):
+        push(company, request)
+    assert untouched(company, request)
+
+
+def test_an_exercise_that_is_pushed_through_is_a_miss_and_nobody_is_alarmed(company: World) -> None:
+    turn_on(company, owner=company.people["otto"])
+    request = exercise(company)
+    assert push(company, request).status == "denied"
+    assert company.events(request)[-1] == "canary.missed"

@@ -7,7 +7,7 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
-from approvals import actions, execute, outbox, policy_versions, submit
+from approvals import actions, decide, execute, judge, outbox, policy_versions, submit
 from approvals.actions import activate_policy
 from approvals.audit.models import Event
 from approvals.database import tenant_scope
@@ -19,6 +19,7 @@ from approvals.errors import (
     LimitReached,
     NotEntitled,
     NotFound,
+    OnlyAgentsRevise,
     PageOutdated,
     PolicyAuthorsOnly,
     PolicyUnreadable,
@@ -515,3 +516,19 @@ def test_a_rule_that_asked_nobody_asks_again_after_an_activation(world: World) -
     with world.processes.acting_as("worker"):
         rejudge.approve_by_rule(credit.pk, credit.tenant_id)
     assert world.status(credit) == "pending"
+
+
+def test_no_changes_are_asked_for_of_people(world: World) -> None:
+    """They have no way to answer: another version is proposed, and asked for."""
+    request = ask(world, propose(world).number)
+    with world.processes.acting_as("web"), pytest.raises(OnlyAgentsRevise):
+        decide.ask_for_changes(
+            request.pk, by=world.reviewer("opal"), seen=judge.seen(world.reload(request)), message="Not so."
+        )
+    assert world.status(request) == "pending"
+
+
+def test_a_stage_that_nobody_here_can_fill_is_refused_at_its_place(world: World) -> None:
+    text = shipped().replace("{ role: finance, count: 1 }", "{ role: finance, count: 9 }", 1)
+    with pytest.raises(PolicyUnreadable, match="Line 46, .*9 different people"):
+        propose(world, text)

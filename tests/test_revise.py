@@ -33,7 +33,7 @@ from approvals.errors import (
     SelfApproval,
     SwitchedOff,
 )
-from approvals.models import ApprovalRequest, PolicyVersion, Revision, Vote
+from approvals.models import ApprovalRequest, Revision, Vote
 from tests import courses
 from tests.switches.conftest import fresh, operators
 from tests.switches.stops import Operators
@@ -342,8 +342,7 @@ def test_a_reopened_request_keeps_what_it_was_too(world: World) -> None:
 
 def test_what_is_judged_anew_keeps_what_it_was_too(world: World) -> None:
     request = world.submit("issue_store_credit", **CREDIT)
-    with world.processes.acting_as("migrator"):
-        PolicyVersion.objects.filter(tenant=world.tenant).update(is_active=False)
+    world.no_policy()
     with world.processes.acting_as("worker"):
         rejudge.approve_by_rule(request.pk, request.tenant_id)
     (before,) = kept(world, request)

@@ -115,6 +115,7 @@ class World:
         }.items():
             world.people[name] = _person(name, tenant, *held)
         world.people["gus"] = _person("gus", other, "support_lead", "finance")
+        _person("gail", other, "finance")  # so that its policy has somebody for each stage
         world.agent = _agent(tenant, world.people["otto"])
         world.other_agent = _agent(other, world.people["gus"])
         for each in (tenant, other):

@@ -4,6 +4,8 @@ No agent is offered it. Whatever a policy says, an operator decides who neither 
 database holds the same (migration 0015).
 """
 
+from collections.abc import Mapping, Set
+from dataclasses import dataclass
 from typing import Annotated
 from uuid import UUID
 
@@ -19,7 +21,7 @@ from approvals.backing import Backing
 from approvals.database import tenant_scope
 from approvals.errors import ActivatedMeanwhile, NothingFound
 from approvals.identity.models import Membership
-from approvals.models import PolicyActivation, PolicyVersion
+from approvals.models import PolicyActivation, PolicyVersion, Receiver
 from policies.changes import changes, counted, lines
 from policies.documents import Document, PolicyError, load
 from policies.rules import Denial
@@ -103,7 +105,7 @@ class ActivatePolicy(Action[ActivateArguments, ActivateFacts]):
             active = PolicyVersion.objects.filter(is_active=True).first()
             if version is None:
                 raise NothingFound(message="there is no such policy version")
-            problem = _problem(version.source, roles_held(tenant_id))
+            problem = _problem(version.source, company(tenant_id))
         added, removed = counted(changes(active.source if active else "", version.source))
         return ActivateFacts(
             active_number=active.number if active else None,
@@ -136,31 +138,45 @@ class ActivatePolicy(Action[ActivateArguments, ActivateFacts]):
             return _done(reference)
 
 
-def readable(text: str, roles: frozenset[str]) -> Document:
-    """The document, as it could be put in force where these roles are held. Raises PolicyError."""
+@dataclass(frozen=True)
+class Company:
+    """What a policy leans on in a tenant: who holds each role now, and what the receivers of messages are called."""
+
+    staff: Mapping[str, Set[str]]
+    receivers: frozenset[str]
+
+
+def company(tenant_id: UUID) -> Company:
+    """In the tenant's scope."""
+    staff: dict[str, set[str]] = {}
+    held = Membership.objects.filter(tenant_id=tenant_id, person__is_active=True)
+    for role, person_id in held.values_list("role", "person_id"):
+        staff.setdefault(role, set()).add(str(person_id))
+    names = Receiver.objects.filter(tenant_id=tenant_id, is_active=True).values_list("name", flat=True)
+    return Company(staff, frozenset(names))
+
+
+def readable(text: str, at: Company, source: str = "policy") -> Document:
+    """The document, as it could be put in force in this company: each stage can be filled. Raises PolicyError."""
     if len(lines(text)) > MOST_LINES:
         message = f"A policy has at most {MOST_LINES:,} lines, so that people can read what changed."
-        raise PolicyError(message, MOST_LINES + 1, 1)
-    document = load(text, actions.signatures(), roles)
+        raise PolicyError(message, MOST_LINES + 1, 1, source)
+    document = load(
+        text, actions.signatures(), frozenset(at.staff), source, staff=at.staff, receivers=at.receivers
+    )
     rules = document.actions[NAME].rules if NAME in document.actions else ()
     for index, rule in enumerate(rules):
         if isinstance(rule.then, Denial):
             path = ("actions", NAME, "rules", index, "then")
             message = "An activation may be made harder and not impossible: nobody could repair the policy any more."
-            raise Source(text, "policy").error_at(path, message)
+            raise Source(text, source).error_at(path, message)
     return document
 
 
-def roles_held(tenant_id: UUID) -> frozenset[str]:
-    """The roles that somebody holds in the tenant; in its scope."""
-    held = Membership.objects.filter(tenant_id=tenant_id, person__is_active=True)
-    return frozenset(held.values_list("role", flat=True))
-
-
-def _problem(text: str, roles: frozenset[str]) -> str:
+def _problem(text: str, at: Company) -> str:
     """Why it could not be put in force now; "" when it could."""
     try:
-        readable(text, roles)
+        readable(text, at)
     except PolicyError as error:
         return f"line {error.line}, column {error.column}: {error.message}"[:500]
     return ""

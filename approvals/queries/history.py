@@ -13,8 +13,7 @@ from pydantic import ValidationError
 from approvals import judge
 from approvals.database import tenant_scope
 from approvals.errors import NotFound
-from approvals.identity.models import Membership
-from approvals.models import ApprovalRequest, PolicyVersion, Receiver
+from approvals.models import ApprovalRequest, PolicyVersion
 from approvals.states import Status
 from policies.context import Context
 from policies.simulation import Decided, Unreadable
@@ -32,24 +31,6 @@ _READ = (
 def in_force(tenant_id: UUID) -> PolicyVersion | None:
     with tenant_scope(tenant_id):
         return PolicyVersion.objects.filter(tenant_id=tenant_id, is_active=True).first()
-
-
-def staff(tenant_id: UUID) -> dict[str, set[str]]:
-    """Who holds each role in a tenant now: ids of people who can sign in."""
-    held: dict[str, set[str]] = {}
-    with tenant_scope(tenant_id):
-        rows = Membership.objects.filter(tenant_id=tenant_id, person__is_active=True)
-        for role, person_id in rows.values_list("role", "person_id"):
-            held.setdefault(role, set()).add(str(person_id))
-    return held
-
-
-def receivers(tenant_id: UUID) -> frozenset[str]:
-    """What the receivers of messages are called that a rule may name as channels."""
-    with tenant_scope(tenant_id):
-        return frozenset(
-            Receiver.objects.filter(tenant_id=tenant_id, is_active=True).values_list("name", flat=True)
-        )
 
 
 def decided_since(tenant_id: UUID, since: datetime) -> int:

@@ -29,6 +29,7 @@ from approvals.errors import (
     NotEntitled,
     NotFound,
     NotYourTurn,
+    OnlyAgentsRevise,
     PageOutdated,
     PlacesTaken,
     PolicyForbids,
@@ -65,6 +66,8 @@ STATUS_OF: dict[type[Refusal], int] = {
     ChangesMissing: 422,
     FieldUnknown: 422,
     FieldTooLong: 422,
+    OnlyAgentsRevise: 409,
+    StepUpNeeded: 403,
 }
 # In the session: what somebody had typed when they were asked to prove who they are, and for which request.
 KEPT = "kept_comment"

@@ -26,13 +26,15 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from approvals import judge, switches
+from approvals.actions.activate_policy import company, readable
 from approvals.actions.money import display
+from approvals.database import tenant_scope
 from approvals.identity.requester import Reviewer
 from approvals.models import PolicyVersion
 from approvals.queries import allowed, denied, history
 from approvals.queries.trail import AUDITOR
 from approvals.views.access import member, show
-from policies.documents import Document, load
+from policies.documents import Document
 from policies.errors import PolicyError
 from policies.simulation import (
     WORDS,
@@ -104,8 +106,8 @@ def simulation_page(request: HttpRequest, by: Reviewer) -> HttpResponse:
 
 
 def _draft(text: str, by: Reviewer) -> Document:
-    staff, receivers = history.staff(by.tenant_id), history.receivers(by.tenant_id)
-    return load(text, judge.signatures(), source="draft", staff=staff, receivers=receivers)
+    with tenant_scope(by.tenant_id):
+        return readable(text, company(by.tenant_id), source="draft")
 
 
 def _page(

@@ -17,8 +17,10 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from approvals import judge
+from approvals.actions.activate_policy import company, readable
 from approvals.actions.money import display
 from approvals.characters import is_hidden
+from approvals.database import tenant_scope
 from approvals.identity.models import Tenant
 from approvals.management import naming
 from approvals.management.progress import Bar
@@ -146,10 +148,8 @@ class Command(BaseCommand):
 
     def _draft(self, file: Path, of: Tenant) -> Document:
         """Checked against the people and receivers that the tenant has."""
-        staff = history.staff(of.pk)
-        return documents.load(
-            _text(file), judge.signatures(), source=str(file), staff=staff, receivers=history.receivers(of.pk)
-        )
+        with tenant_scope(of.pk):
+            return readable(_text(file), company(of.pk), source=str(file))
 
     def _summary(self, summary: Summary, current: PolicyVersion | None) -> None:
         self._say(f"{summary.done:,} requests judged, {summary.changed:,} would have been judged otherwise.")
