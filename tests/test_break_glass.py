@@ -153,7 +153,7 @@ def stop(world: World) -> None:
 
 
 def refuse_now(world: World) -> None:
-    refuses = shipped().replace("args.amount_minor > facts.remaining_minor", "args.amount_minor > 1")
+    refuses = shipped().replace("args.amount_minor > facts.remaining_minor", "args.amount_minor > 50001")
     world.put_in_force(refuses)
 
 
@@ -483,7 +483,7 @@ def test_nobody_pushes_through_what_cools_off_for_longer_than_the_glass_lasts(co
 
 
 def test_an_exercise_that_is_pushed_through_is_a_miss_and_nobody_is_alarmed(company: World) -> None:
-    turn_on(company, owner=company.people["otto"])
+    turn_on(company, owner=company.people["olga"])
     request = exercise(company)
     assert push(company, request).status == "denied"
     assert company.events(request)[-1] == "canary.missed"

@@ -530,5 +530,5 @@ def test_no_changes_are_asked_for_of_people(world: World) -> None:
 
 def test_a_stage_that_nobody_here_can_fill_is_refused_at_its_place(world: World) -> None:
     text = shipped().replace("{ role: finance, count: 1 }", "{ role: finance, count: 9 }", 1)
-    with pytest.raises(PolicyUnreadable, match="Line 46, .*9 different people"):
+    with pytest.raises(PolicyUnreadable, match=r"Line 46, .*9 different people"):
         propose(world, text)
