@@ -244,6 +244,7 @@ EXEMPT = {
     "tests/policies/test_purity.py",  # imports a module
     "tests/shop/test_process.py",  # imports a module
     "tests/test_command_line.py",  # asks for a command's help
+    "tests/test_policy_command.py",  # needs no service and no setting, so knows no secret
     "tests/guarantees/guards.py",  # starts runs of pytest, which scan themselves
     "tests/conformance/official.py",  # somebody else's program, in Node, which is told no secret
     "tests/bench/__main__.py",  # measures, outside of a test run
