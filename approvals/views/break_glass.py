@@ -14,6 +14,9 @@ from django.views.decorators.http import require_safe
 
 from approvals import break_glass
 from approvals.errors import (
+    BudgetExceeded,
+    BudgetsBusy,
+    BudgetsUnknown,
     CoolsTooLong,
     FourEyesAlways,
     GlassReasonMissing,
@@ -45,6 +48,9 @@ from approvals.views.reviewer import Lines
 
 # RFC 9110, section 15.5: 403 for who you are, 409 for what has happened meanwhile, 422 for what you wrote.
 STATUS_OF: dict[type[Refusal], int] = {
+    BudgetExceeded: 409,
+    BudgetsBusy: 409,
+    BudgetsUnknown: 409,
     FourEyesAlways: 403,
     CoolsTooLong: 409,
     NotEntitled: 403,
