@@ -1,13 +1,15 @@
 """Exercises: filed by an operator, ended by one vote, and never approved."""
 
 import json
+from datetime import timedelta
 from io import StringIO
 
 import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
-from approvals import actions, canaries, exercises, judge, switches
+from approvals import actions, canaries, clock, exercises, judge, switches
 from approvals.audit.models import Event
 from approvals.database import tenant_scope
 from approvals.errors import (
@@ -34,12 +36,13 @@ from approvals.payloads import canonical, digest
 from approvals.queries.unfounded import unfounded
 from policies.documents import shipped
 from tests import courses
+from tests.budgets.conftest import SetPolicy, set_policy, usage
 from tests.exercising import exercise, turn_off, turn_on
 from tests.switches.conftest import fresh, operators
 from tests.switches.stops import Operators
 from tests.world import World, break_the_trail
 
-__all__ = ["fresh", "operators"]
+__all__ = ["fresh", "operators", "set_policy"]
 
 
 def said(*words: str) -> str:
@@ -168,6 +171,30 @@ def test_a_row_of_one_says_what_the_row_of_any_request_says(world: World) -> Non
     judge.check_sound(request, action, arguments, facts)
     assert request.verdict["kind"] == "require"
     assert request.arguments_sha256 == digest(canonical(arguments))
+
+
+def test_it_is_brought_to_mind_and_to_others_as_any_request_is(world: World) -> None:
+    """Or whoever hears nothing of it for long would know what it is."""
+    escalates = "then:\n          escalate_after: 1h\n          escalate_to: finance\n"
+    world.put_in_force(shipped().replace("then:\n", escalates))
+    made_up, real = exercise(world), world.submit()
+    for one in (made_up, real):
+        assert one.escalates_at is not None
+        assert one.reminds_at is not None
+        assert one.escalates_at - one.created_at == timedelta(hours=1)
+    with world.processes.acting_as("migrator"):
+        past = timezone.now() - timedelta(minutes=1)
+        ApprovalRequest.objects.filter(pk=made_up.pk).update(escalates_at=past, reminds_at=past)
+    with world.processes.acting_as("sweeper"):
+        assert clock.escalate(made_up.pk, world.tenant.pk)
+        assert clock.remind(made_up.pk, world.tenant.pk)
+    assert world.vote(made_up, "deny", "felix", comment="Not ours.").status == "denied"
+
+
+def test_it_is_told_what_was_approved_before_as_any_request_is(world: World, set_policy: SetPolicy) -> None:
+    set_policy(usage("all_of_it", per="tenant", cap="{ USD: 9000000 }"))
+    courses.approved(world)
+    assert exercise(world).usage == world.submit(amount_minor=100).usage == {"all_of_it": 5000}
 
 
 def test_its_event_keeps_what_that_of_any_request_keeps(world: World) -> None:
