@@ -69,7 +69,7 @@ Cap = Annotated[
 
 
 class Usage(BaseModel):
-    """One sum. `of` names actions, None stands for every one (for money: every one that moves some)."""
+    """One sum. `of` names actions, None stands for every one that counts (for money: every one that moves some)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -85,7 +85,7 @@ class Usage(BaseModel):
     def covers(self, action: str, signature: Signature) -> bool:
         if self.of is not None:
             return action in self.of
-        return self.sums == "requests" or signature.moves_money
+        return signature.counted and (self.sums == "requests" or signature.moves_money)
 
     def cap_in(self, currency: str) -> int | None:
         """The cap of a request in this currency; 0 for a currency that a cap does not name, None without a cap."""
@@ -180,6 +180,9 @@ def _check_actions(origin: Source, path: Path, usage: Usage, signatures: Mapping
         if action not in signatures:
             known = ", ".join(sorted(signatures))
             raise origin.error_at(where, f"There is no action '{action}'. Known here: {known}.")
+        if not signatures[action].counted:
+            message = f"'{action}' is in no budget: a full one would keep people from mending the policy."
+            raise origin.error_at(where, message)
         if usage.sums == "money" and not signatures[action].moves_money:
             message = f"'{action}' moves no money; count its requests with `sums: requests`."
             raise origin.error_at(where, message)
