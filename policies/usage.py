@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
@@ -21,6 +21,7 @@ from .source import Path, Source
 from .verdicts import Duration
 
 Dimension: TypeAlias = Literal["tenant", "agent", "principal", "customer", "order", "action"]
+DIMENSIONS: tuple[Dimension, ...] = get_args(Dimension)
 # What a request has only where its action says which one it is about.
 SUBJECTS = frozenset({"customer", "order"})
 LONGEST = timedelta(days=366)

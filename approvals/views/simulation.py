@@ -170,8 +170,9 @@ def _found(asked: Asked) -> Iterator[str]:
     changed: list[Changed] = []
     others: list[NotReproduced | Unreadable] = []
     began = told_at = monotonic()
-    requests = history.requests_decided_since(tenant_id, asked.since)
-    for finding in backtest(asked.draft, judge.document_of(asked.current), requests):
+    current = judge.document_of(asked.current)
+    requests = history.requests_decided_since(tenant_id, asked.since, asked.draft, current)
+    for finding in backtest(asked.draft, current, requests):
         summary.add(finding, number)
         _keep(finding, changed, others)
         if isinstance(finding, Progress) and monotonic() - told_at >= TOLD_EVERY:

@@ -131,8 +131,9 @@ class Command(BaseCommand):
                 f"No request of {tenant} that was filed since {_moment(since)} has been decided."
             )
         summary, bar = Summary(), Bar(total, self.stderr, "requests judged")
-        requests = history.requests_decided_since(of.pk, since)
-        for finding in backtest(wanted, judge.document_of(current), requests):
+        now = judge.document_of(current)
+        requests = history.requests_decided_since(of.pk, since, wanted, now)
+        for finding in backtest(wanted, now, requests):
             summary.add(finding, current.number if current else None)
             match finding:
                 case Progress(done):
