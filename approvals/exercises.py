@@ -142,7 +142,8 @@ def _chosen(tenant: Tenant, by: Requester, now: datetime) -> _Exercise:
         it = budgets.counted_of(tenant.pk, action, canary.arguments, canary.facts, asker)
         usage = budgets.use(judge.usages_of(version, action.name), it, now)
         verdict = judge.verdict_of(version, action, canary.arguments, canary.facts, asker, now, usage)
-        if isinstance(verdict, Require):
+        # A rule that cannot be worked out is told to operators with the request that it was about: none of ours.
+        if isinstance(verdict, Require) and not verdict.error:
             return _Exercise(action, canary, verdict, version, usage)
     raise NoExercise(tenant=tenant.slug)
 

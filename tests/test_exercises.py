@@ -32,6 +32,7 @@ from approvals.identity.agents import renew_secret
 from approvals.identity.credentials import requester_of_secret
 from approvals.identity.models import Agent
 from approvals.models import ApprovalRequest, CanarySetting, Outbox, Vote
+from approvals.notifications import delivery
 from approvals.payloads import canonical, digest
 from approvals.queries.unfounded import unfounded
 from policies.documents import shipped
@@ -226,6 +227,27 @@ def test_what_the_policy_would_not_bring_before_people_is_not_filed(world: World
     with world.processes.acting_as("migrator"), pytest.raises(NoExercise):
         exercises.file(world.tenant)
     assert filed(world) == 0
+
+
+def test_none_is_filed_where_a_rule_cannot_be_worked_out(world: World) -> None:
+    """No letter can be written about one, so its announcement would fail, again and again."""
+    turn_on(world)
+    rule = 'facts.payment_status == "failed"'
+    world.put_in_force(shipped().replace(rule, "1 / (facts.paid_minor - facts.paid_minor) > 0"))
+    with world.processes.acting_as("migrator"), pytest.raises(NoExercise):
+        exercises.file(world.tenant)
+    assert filed(world) == 0
+
+
+def test_one_that_was_filed_with_an_error_is_announced_all_the_same(world: World) -> None:
+    request = exercise(world)
+    with world.processes.acting_as("migrator"):
+        broken = request.verdict | {"error": "Rule 'usual': division by zero"}
+        ApprovalRequest.objects.filter(pk=request.pk).update(verdict=broken)
+        row = Outbox.objects.get(request=request)
+    with world.processes.acting_as("worker"):
+        delivery.announce(row)
+    assert "policy.error" not in world.events()
 
 
 def test_none_is_filed_under_a_switch_of_its_tenant(world: World, operators: Operators) -> None:

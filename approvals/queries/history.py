@@ -15,6 +15,7 @@ from approvals import budgets, judge
 from approvals.database import tenant_scope
 from approvals.errors import NotFound
 from approvals.models import ApprovalRequest, PolicyVersion, Reservation
+from approvals.models.requests import READABLE
 from approvals.states import Status
 from policies.context import Context
 from policies.ledger import Approval, Ledger, same_sum
@@ -70,7 +71,7 @@ class _Recount:
     recorded."""
 
     def __init__(self, tenant_id: UUID, since: datetime, documents: list[Document]) -> None:
-        self._tenant_id, self._since = tenant_id, since
+        self._tenant_id, self._since = tenant_id, max(since, READABLE[0])
         self._documents = {document.digest: document for document in documents if document.usage}
         self._recorded: dict[UUID, Mapping[str, Usage]] = {}
         self._ledger: Ledger | None = None

@@ -142,6 +142,14 @@ def test_another_tenants_approvals_are_not_counted(world: World) -> None:
     assert counted(document, requests) == [{"all_of_it": 0}]
 
 
+def test_a_day_before_all_days_is_one_too(world: World) -> None:
+    document = draft(CUSTOMER, when="usage.of_a_customer > 100")
+    refund(world, 300)
+    with world.processes.acting_as("web"):
+        since = datetime(1, 1, 1, tzinfo=UTC)
+        assert len(list(history.requests_decided_since(world.tenant.pk, since, document))) == 1
+
+
 def test_an_exercise_is_no_history(world: World) -> None:
     world.vote(exercise(world), "deny", "lena")
     refund(world, 300)
