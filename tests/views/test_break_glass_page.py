@@ -9,6 +9,7 @@ from approvals import judge
 from approvals.identity.models import Membership
 from approvals.models import ApprovalRequest, BreakGlass
 from tests.budgets.conftest import SetPolicy, set_policy, usage
+from tests.exercising import exercise, turn_on
 from tests.proving import add_app, session_proves
 from tests.test_break_glass import REASON, give, push, review
 from tests.test_decide import BIG
@@ -149,3 +150,13 @@ def test_a_budget_without_room_is_said_and_nothing_is_pushed_through(
     assert answer.status_code == 409
     assert "The budget “small” has" in answer.content.decode()
     assert company.status(request) == "pending"
+
+
+def test_who_pushes_an_exercise_through_is_told_what_it_was(company: World, sign_in: SignIn) -> None:
+    turn_on(company, owner=company.people["olga"])
+    request, opal = exercise(company), sign_in("opal")
+    session_proves(opal, company, "opal", "totp")
+    assert post(opal, request).status_code == 302
+    page = opal.get(f"/requests/{request.pk}/").content.decode()
+    assert "This was an exercise" in page
+    assert "Everybody who watches is told" not in page
