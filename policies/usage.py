@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Dis
 
 from .currencies import DECIMALS, display
 from .durations import in_words, written
+from .expressions import names
 from .signature import Signature, Variable
 from .source import Path, Source
 from .verdicts import Duration
@@ -152,8 +153,8 @@ def rooms(
 
 def declared(signature: Signature, usages: Iterable[Usage], action: str) -> Signature:
     """The action's types, with a name for each usage that covers it."""
-    names = {usage.name: Variable("int") for usage in usages if usage.covers(action, signature)}
-    return replace(signature, usage=names)
+    counts = {usage.name: Variable("int") for usage in usages if usage.covers(action, signature)}
+    return replace(signature, usage=counts)
 
 
 def check(
@@ -163,13 +164,13 @@ def check(
     conditions: Mapping[str, Iterable[str]],
 ) -> None:
     """Raises PolicyError for what cannot be meant. `conditions` are the texts of each action's rules."""
-    names: set[str] = set()
+    seen: set[str] = set()
     for index, usage in enumerate(usages):
         path: Path = ("usage", index)
-        if usage.name in names:
+        if usage.name in seen:
             message = f"There are two usages named '{usage.name}'; rename one."
             raise origin.error_at((*path, "name"), message)
-        names.add(usage.name)
+        seen.add(usage.name)
         _check_actions(origin, path, usage, signatures)
         _check_cap(origin, path, usage)
         _check_used(origin, path, usage, signatures, conditions)
@@ -223,13 +224,13 @@ def _check_used(
     conditions: Mapping[str, Iterable[str]],
 ) -> None:
     """A sum that nothing asks for and nothing caps is a budget that somebody believes in, and that is not there."""
-    asked = re.compile(rf"\busage\.{usage.name}\b")
+    asked = f"usage.{usage.name}"
     texts = (
         text
         for action, written_for in conditions.items()
         if action in signatures and usage.covers(action, signatures[action])
         for text in written_for
     )
-    if usage.cap is None and not any(asked.search(text) for text in texts):
+    if usage.cap is None and not any(asked in names(text, {asked: Variable("int")}) for text in texts):
         message = f"Nothing uses '{usage.name}': give it a cap, or write usage.{usage.name} in a condition."
         raise origin.error_at((*path, "name"), message)

@@ -129,7 +129,11 @@ def test_who_is_no_author_proposes_nothing_and_asks_for_nothing(world: World, na
         (STRICTER.replace("facts.remaining_minor", "facts.left"), "facts.left", "facts.left"),
         (STRICTER.replace("role: finance", "role: fnance"), "role: fnance", "There is no role 'fnance'"),
         (STRICTER.replace("refund", "re\u202efund"), "\u202e", "Hidden character U+202E"),
-        (STRICTER.replace("  # A changed", "  # A changed one\r  # is"), "A changed one", "Hidden character U+000D"),
+        (
+            STRICTER.replace("  # A changed", "  # A changed one\r  # is"),
+            "A changed one",
+            "Hidden character U+000D",
+        ),
         ("policy: 1\n" + "#\n" * 4999 + "# too long", "# too long", "at most 5,000 lines"),
         (STRICTER + NEVER, "name: never", "harder and not impossible"),
     ],

@@ -135,6 +135,12 @@ def test_a_sum_that_nothing_caps_and_nothing_asks_for_is_refused() -> None:
     assert (caught.value.line, caught.value.column) == (10, 11)
 
 
+def test_a_text_that_names_a_sum_asks_for_nothing() -> None:
+    unused = WHOLE.replace("usage.asked < 10", "args.reason != 'usage.asked'").replace("    cap: 20\n", "")
+    with pytest.raises(PolicyError, match="Nothing uses 'asked'"):
+        load(unused, SIGNATURES)
+
+
 def test_a_condition_speaks_only_of_what_covers_its_action() -> None:
     other = WHOLE.replace('when: "true"', "when: usage.refunds_of_an_agent > 5")
     with pytest.raises(
