@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from approvals import budgets, judge
 from approvals.database import tenant_scope
-from approvals.errors import NotFound
+from approvals.errors import NotFound, TooMuchToCount
 from approvals.models import ApprovalRequest, PolicyVersion, Reservation
 from approvals.models.requests import READABLE
 from approvals.states import Status
@@ -47,14 +47,15 @@ def decided_since(tenant_id: UUID, since: datetime) -> int:
 
 
 def requests_decided_since(
-    tenant_id: UUID, since: datetime, *documents: Document | None
+    tenant_id: UUID, since: datetime, *documents: Document | None, most: int | None = None
 ) -> Iterator[Decided | Unreadable]:
     """These requests, in the order in which they were filed; a short transaction for each thousand of them.
 
-    They carry what each of the `documents` counts, where that was not counted when they were judged.
+    They carry what each of the `documents` counts, where that was not counted when they were judged. Raises
+    TooMuchToCount where `most` approvals are not enough for that: each takes a kilobyte or two while it goes on.
     """
     after: tuple[datetime, UUID] | None = None
-    recount = _Recount(tenant_id, since, [document for document in documents if document])
+    recount = _Recount(tenant_id, since, [document for document in documents if document], most)
     while True:
         with tenant_scope(tenant_id):
             rows = list(_page(tenant_id, since, after))
@@ -70,7 +71,8 @@ class _Recount:
     """What documents count of requests of the past. The account is read when the first of them asks for more than was
     recorded."""
 
-    def __init__(self, tenant_id: UUID, since: datetime, documents: list[Document]) -> None:
+    def __init__(self, tenant_id: UUID, since: datetime, documents: list[Document], most: int | None) -> None:
+        self._most = most
         self._tenant_id, self._since = tenant_id, max(since, READABLE[0])
         self._documents = {document.digest: document for document in documents if document.usage}
         self._recorded: dict[UUID, Mapping[str, Usage]] = {}
@@ -109,18 +111,26 @@ class _Recount:
         if self._ledger is None:
             usages = [each for document in self._documents.values() for each in document.usage]
             longest = max(each.window for each in usages)
-            self._ledger = Ledger(usages, _approvals(self._tenant_id, self._since, longest))
+            found = _counting(self._tenant_id, self._since, longest)
+            with tenant_scope(self._tenant_id):
+                if self._most and found[self._most : self._most + 1].exists():
+                    raise TooMuchToCount(most=f"{self._most:,}")
+            self._ledger = Ledger(usages, _approvals(self._tenant_id, found))
         it = budgets.counted(request)
         return self._ledger.used(usage, it.values, it.currency, request.facts_read_at, str(request.pk))
 
 
-def _approvals(tenant_id: UUID, since: datetime, window: timedelta) -> Iterator[Approval]:
-    """All that can have counted since then; a short transaction for each so many."""
-    found = Reservation.objects.filter(
+def _counting(tenant_id: UUID, since: datetime, window: timedelta) -> QuerySet[Reservation]:
+    """All that can have counted since then."""
+    return Reservation.objects.filter(
         Q(released_at=None) | Q(released_at__gt=since),
         Q(committed_at=None) | Q(committed_at__gt=since - window),
         tenant_id=tenant_id,
     ).order_by("id")
+
+
+def _approvals(tenant_id: UUID, found: QuerySet[Reservation]) -> Iterator[Approval]:
+    """A short transaction for each so many."""
     last, most = 0, 10 * BATCH
     while True:
         with tenant_scope(tenant_id):

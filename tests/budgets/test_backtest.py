@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from approvals import judge
+from approvals.errors import TooMuchToCount
 from approvals.models import ApprovalRequest
 from approvals.queries import history
 from policies.documents import Document, load, shipped
@@ -140,6 +141,18 @@ def test_another_tenants_approvals_are_not_counted(world: World) -> None:
         assert list(history.requests_decided_since(world.other.pk, SINCE, document)) == []
     _, requests = tried(world, document)
     assert counted(document, requests) == [{"all_of_it": 0}]
+
+
+def test_a_page_does_not_read_more_approvals_than_it_can_keep(world: World) -> None:
+    document = draft(CUSTOMER, when="usage.of_a_customer > 100")
+    for _ in range(2):
+        refund(world, 300)
+    with world.processes.acting_as("web"):
+        assert len(list(history.requests_decided_since(world.tenant.pk, SINCE, document, most=2))) == 2
+        with pytest.raises(TooMuchToCount, match="more than 1 approvals"):
+            list(history.requests_decided_since(world.tenant.pk, SINCE, document, most=1))
+        # What was counted before needs none.
+        assert len(list(history.requests_decided_since(world.tenant.pk, SINCE, most=1))) == 2
 
 
 def test_a_day_before_all_days_is_one_too(world: World) -> None:
