@@ -18,7 +18,7 @@ from approvals.actions.contract import AnyAction, Arguments, Facts
 from approvals.errors import BudgetExceeded, BudgetsBusy
 from approvals.models import ApprovalRequest
 from policies.context import Requester as Asker
-from policies.usage import Dimension, Room, Usage, rooms
+from policies.usage import DIMENSIONS, Dimension, Room, Usage, rooms
 
 USE = "SELECT money, requests FROM reservation_use(%s, %s, %s)"
 
@@ -39,6 +39,10 @@ class Counted:
 
     def value(self, dimension: Dimension) -> str:
         return str(self.tenant_id) if dimension == "tenant" else str(getattr(self, dimension))
+
+    @property
+    def values(self) -> dict[Dimension, str]:
+        return {dimension: self.value(dimension) for dimension in DIMENSIONS}
 
 
 def counted_of(

@@ -236,6 +236,11 @@ class BecauseMissing(Refusal):
     """Say why, in 10 to 500 characters: whoever decides reads it."""
 
 
+class TooMuchToCount(Refusal):
+    """This draft counts what was not counted before, and more than {most} approvals would have to be read for it here.
+    Choose a later day, or use the command "policy backtest", which has no such limit."""
+
+
 class ReasonNeeded(Refusal):
     """Taking an approval back needs a reason of 3 to 1,000 characters: the agent is told it."""
 

@@ -13,7 +13,7 @@ from uuid import uuid4
 from django.db import IntegrityError
 from django.utils import timezone
 
-from approvals import actions, judge, outbox, switches
+from approvals import actions, budgets, content, judge, outbox, switches
 from approvals.actions.contract import Canary
 from approvals.audit.events import Actor, record
 from approvals.command_line import command_line
@@ -23,9 +23,9 @@ from approvals.identity import programs
 from approvals.identity.models import Agent, Application, Membership, Person, Tenant
 from approvals.identity.requester import Requester
 from approvals.models import ApprovalRequest, CanarySetting, PolicyVersion
-from approvals.payloads import canonical, digest, redact
+from approvals.payloads import canonical, redact
 from approvals.tracing import trace_id
-from policies.verdicts import Require, to_json
+from policies.verdicts import Require
 
 BY_COMMAND = Actor("system", "migrator")  # a command knows its database role, not who typed it
 CURRENCY = "EUR"  # where nobody has asked for money yet
@@ -138,11 +138,12 @@ def _chosen(tenant: Tenant, by: Requester, now: datetime) -> _Exercise:
     version = PolicyVersion.objects.filter(tenant=tenant, is_active=True).first()
     offered = [(action, canary) for action in actions.every() for canary in action.canaries(currency)]
     for action, canary in _dice.sample(offered, len(offered)):
-        # Nothing was ever approved for the made-up names in it.
-        usage = {usage.name: 0 for usage in judge.usages_of(version, action.name)}
         asker = judge.asker_of(by)
+        it = budgets.counted_of(tenant.pk, action, canary.arguments, canary.facts, asker)
+        usage = budgets.use(judge.usages_of(version, action.name), it, now)
         verdict = judge.verdict_of(version, action, canary.arguments, canary.facts, asker, now, usage)
-        if isinstance(verdict, Require):
+        # A rule that cannot be worked out is told to operators with the request that it was about: none of ours.
+        if isinstance(verdict, Require) and not verdict.error:
             return _Exercise(action, canary, verdict, version, usage)
     raise NoExercise(tenant=tenant.slug)
 
@@ -150,7 +151,7 @@ def _chosen(tenant: Tenant, by: Requester, now: datetime) -> _Exercise:
 def _write(exercise: _Exercise, by: Requester, now: datetime) -> ApprovalRequest:
     """Request, event and outbox row, in the caller's transaction; all that pages show as `submit` would write it."""
     action, arguments, facts = exercise.action, exercise.canary.arguments, exercise.canary.facts
-    money, claimed, computed = action.amount(arguments), canonical(arguments), canonical(facts)
+    verdict, version, usage = exercise.verdict, exercise.version, exercise.usage
     request = ApprovalRequest(
         tenant_id=by.tenant_id,
         agent_id=by.agent_id,
@@ -158,26 +159,14 @@ def _write(exercise: _Exercise, by: Requester, now: datetime) -> ApprovalRequest
         requester_name=by.name,
         idempotency_key=f"none:{uuid4()}",
         action=action.name,
-        action_version=action.version,
-        arguments=claimed,
-        arguments_sha256=digest(claimed),
         resource_id=action.resource_id(arguments),
-        headline=action.headline(arguments, facts)[:300],
-        risk=action.risk,
-        amount_minor=money.minor if money else None,
-        currency=money.currency if money else "",
-        subjects=action.subject_ids(arguments, facts),
-        usage=exercise.usage,
-        facts=computed,
-        facts_sha256=digest(computed),
-        facts_read_at=now,
-        verdict=to_json(exercise.verdict),
-        policy_version=exercise.version,
         created_at=now,
-        expires_at=now + exercise.verdict.expires_in,
+        expires_at=now + content.time_to_decide(verdict),
         trace_id=trace_id() or uuid4().hex,
         is_canary=True,
         clue=exercise.canary.clue,
+        **content.asked(action, arguments),
+        **content.judged(action, arguments, facts, verdict, version, usage, now),
     )
     request.save(force_insert=True)
     # Kept as of any request: to a reviewer it reads as one until it is over.
@@ -195,9 +184,9 @@ def _write(exercise: _Exercise, by: Requester, now: datetime) -> ApprovalRequest
             "arguments_sha256": request.arguments_sha256,
             "facts_sha256": request.facts_sha256,
             "resource_id": request.resource_id,
-            "verdict": exercise.verdict.kind,
-            "rule": exercise.verdict.rule,
-            "policy_digest": exercise.version.digest if exercise.version else "",
+            "verdict": verdict.kind,
+            "rule": verdict.rule,
+            "policy_digest": version.digest if version else "",
             "owner_id": str(request.owner_id),
             "on_behalf_of_id": "",
         },

@@ -29,6 +29,7 @@ from policies.errors import PolicyError
 from policies.judge import broken, judge
 from policies.rules import Document
 from policies.signature import Signature
+from policies.source import Source
 from policies.usage import Usage
 from policies.verdicts import Require, Verdict, from_json, stricter
 
@@ -148,7 +149,12 @@ def usages_of(version: PolicyVersion | None, action_name: str) -> tuple[Usage, .
 
 
 def budgets_of(version: PolicyVersion | None, action_name: str) -> tuple[Usage, ...]:
-    """The same, to be kept. Raises BudgetsUnknown for a version with budgets that cannot be read."""
+    """The same, to be kept. Raises BudgetsUnknown for a version with budgets that cannot be read.
+
+    What people ask for is in none: they mend the policy that cannot be read, or whose budgets are full.
+    """
+    if actions.get(action_name).asked_by == "person":
+        return ()
     _check_readable(version)
     return usages_of(version, action_name)
 
@@ -161,8 +167,17 @@ def every_usage(version: PolicyVersion | None) -> tuple[Usage, ...]:
 
 
 def _check_readable(version: PolicyVersion | None) -> None:
-    if version and readable(version) is None and re.search(r"^usage\b", version.source, re.MULTILINE):
+    if version and readable(version) is None and _may_count(version.source):
         raise BudgetsUnknown
+
+
+def _may_count(source: str) -> bool:
+    """Whether a document that cannot be read says `usage:`, however it is written."""
+    try:
+        tree = Source(source, "policy").tree
+    except PolicyError:
+        return re.search(r"\busage\b", source) is not None
+    return isinstance(tree, dict) and "usage" in tree
 
 
 def judged_again(

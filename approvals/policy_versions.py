@@ -10,7 +10,7 @@ from django.db import connection
 from django.db.models import Max
 
 from approvals import submit
-from approvals.actions.activate_policy import APPROVER, NAME, company, readable
+from approvals.actions.activate_policy import AUTHORS, NAME, company, readable
 from approvals.audit.decisions import deciding
 from approvals.audit.events import Actor, record
 from approvals.database import tenant_scope
@@ -28,8 +28,6 @@ from approvals.models import ApprovalRequest, PolicyVersion
 from approvals.payloads import digest
 from policies.errors import PolicyError
 
-POLICY_AUTHOR = "policy_author"
-AUTHORS = frozenset({POLICY_AUTHOR, APPROVER})
 BECAUSE = (10, 500)  # characters
 
 

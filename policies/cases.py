@@ -5,8 +5,8 @@ what no request could. The format stands in docs/policies.md.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import resources
 from typing import Any, Literal, cast, get_args
@@ -21,7 +21,9 @@ from .verdicts import Require, Verdict
 Kind = Literal["deny", "auto_approve", "require"]
 
 _KINDS = get_args(Kind)
-_ASKED = ("args", "facts", "requester", "now")
+_ASKED = ("args", "facts", "usage", "requester", "now")
+# What an action with these arguments moves: minor units and currency; (None, "") for nothing.
+Moves = Callable[[str, Mapping[str, object]], tuple[int | None, str]]
 _EXPECTED = ("verdict", "rule", "people")
 _SOMEBODY = {"kind": "agent", "id": "agent-1", "owner_id": "person-1", "on_behalf_of": ""}
 
@@ -53,8 +55,18 @@ def shipped_cases(name: str = "demo") -> str:
     return resources.files(__package__).joinpath(f"{name}.cases.yaml").read_text(encoding="utf-8")
 
 
-def load_cases(text: str, signatures: Mapping[str, Signature], source: str = "cases") -> tuple[Case, ...]:
-    """Read a file of cases. Raises PolicyError, with line and column, for anything that is not one."""
+def _nothing(_action: str, _arguments: Mapping[str, object]) -> tuple[int | None, str]:
+    return None, ""
+
+
+def load_cases(
+    text: str, signatures: Mapping[str, Signature], source: str = "cases", *, moves: Moves = _nothing
+) -> tuple[Case, ...]:
+    """Read a file of cases. Raises PolicyError, with line and column, for anything that is not one.
+
+    The signatures are those of the document that will be asked (`usage.declared`), so that its usages are known; of
+    one that a case does not speak of, nothing was approved before.
+    """
     origin = Source(text, source)
     tree = origin.tree
     if not isinstance(tree, dict) or not isinstance(tree.get("cases"), list):
@@ -62,7 +74,8 @@ def load_cases(text: str, signatures: Mapping[str, Signature], source: str = "ca
     _only(origin, (), tree, ("given", "cases"))
     given = _mapping(origin, ("given",), tree.get("given", {}))
     cases = [
-        _case(origin, ("cases", number), each, given, signatures) for number, each in enumerate(tree["cases"])
+        _case(origin, ("cases", number), each, given, signatures, moves)
+        for number, each in enumerate(tree["cases"])
     ]
     names: set[str] = set()
     for number, case in enumerate(cases):
@@ -100,7 +113,12 @@ def _counted(people: Mapping[str, int]) -> str:
 
 
 def _case(
-    origin: Source, path: Path, tree: Any, given: Mapping[str, Any], signatures: Mapping[str, Signature]
+    origin: Source,
+    path: Path,
+    tree: Any,
+    given: Mapping[str, Any],
+    signatures: Mapping[str, Signature],
+    moves: Moves,
 ) -> Case:
     entry = _mapping(origin, path, tree)
     _only(origin, path, entry, ("name", "action", *_ASKED, "expect"))
@@ -119,6 +137,8 @@ def _case(
         values_for(signatures[action], context)
     except ContextError as error:
         raise origin.error_at(path, f"{error}; write it here or in `given`.") from error
+    amount_minor, currency = moves(action, context.args)
+    context = replace(context, amount_minor=amount_minor, currency=currency)
     line = origin.error_at(path, "").line
     return Case(_text(origin, (*path, "name"), entry["name"]), action, context, *expected, line)
 
@@ -142,15 +162,17 @@ class _Asked:
     def context(self) -> Context:
         args: dict[str, Any] = {}
         facts: dict[str, Any] = {}
+        usage: dict[str, Any] = dict.fromkeys(self._signature.usage, 0)
         requester: dict[str, str] = dict(_SOMEBODY)
         now = datetime(2026, 1, 1, 12, tzinfo=UTC)
         for path, layer in self._layers:
             _merge(args, self._typed((*path, "args"), layer.get("args", {}), self._signature.args))
             _merge(facts, self._typed((*path, "facts"), layer.get("facts", {}), self._signature.facts))
+            usage |= self._typed((*path, "usage"), layer.get("usage", {}), self._signature.usage)
             requester |= self._requester((*path, "requester"), layer.get("requester", {}))
             if "now" in layer:
                 now = cast("datetime", self._scalar((*path, "now"), layer["now"], Variable("timestamp")))
-        return Context(args, facts, Requester(**requester), now)  # type: ignore[arg-type] # checked below
+        return Context(args, facts, Requester(**requester), now, usage)  # type: ignore[arg-type] # checked below
 
     def _requester(self, path: Path, tree: Any) -> dict[str, str]:
         written = _mapping(self._origin, path, tree)

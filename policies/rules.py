@@ -5,6 +5,7 @@ Only `documents.load` makes a document that can be judged: it also checks condit
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -31,6 +32,8 @@ from .verdicts import EXPIRES_IN, VALID_FOR, AutoApprove, Deny, Duration, Escala
 
 FORMAT = 1
 LONGEST_SENTENCE = 500
+# The database tries every set of them when it counts votes (migration 0017).
+MOST_SIDE_BY_SIDE = 10
 # The names of the verdicts that no rule gave; see judge.py.
 RESERVED_NAMES = frozenset({"budget", "default", "error"})
 
@@ -150,6 +153,10 @@ class Requirement(_Part):
             raise ValueError("An escalation has `escalate_after` and `escalate_to`: write both, or none.")
         if self.escalate_after and self.escalate_after >= self.expires_in:
             raise ValueError("This escalates only when the request has expired: shorten `escalate_after`.")
+        if max(Counter(stage.step for stage in self.stages).values()) > MOST_SIDE_BY_SIDE:
+            raise ValueError(
+                f"More than {MOST_SIDE_BY_SIDE} roles are asked side by side: ask fewer, or some of them `in_order`."
+            )
         if self.cooling_off and self.cooling_off >= self.valid_for:
             raise ValueError("The approval would run out while it cools off: shorten `cooling_off`.")
         return self

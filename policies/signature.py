@@ -50,13 +50,14 @@ class Signature:
     """One action's types. Keys are dotted paths inside the model, without the leading `args.` or `facts.`.
 
     `subjects` are whom or what the action says it is about (`customer`, `order`); `usage` is what the document that
-    is being read counts of it (usage.py).
+    is being read counts of it (usage.py). No usage may cover one that is not `counted`.
     """
 
     args: Mapping[str, Variable]
     facts: Mapping[str, Variable]
     subjects: frozenset[str] = frozenset()
     moves_money: bool = False
+    counted: bool = True
     usage: Mapping[str, Variable] = field(default_factory=dict)
 
     def variables(self) -> dict[str, Variable]:
@@ -82,6 +83,7 @@ def signature_of(
     *,
     subjects: Mapping[str, str] | None = None,
     moves_money: bool = False,
+    counted: bool = True,
 ) -> Signature:
     """Derive the types of an action from its two models.
 
@@ -91,7 +93,7 @@ def signature_of(
     condition could not be checked.
     """
     args, looked_up = dict(_fields(arguments, ())), dict(_fields(facts, ()))
-    signature = Signature(args, looked_up, frozenset(subjects or ()), moves_money)
+    signature = Signature(args, looked_up, frozenset(subjects or ()), moves_money, counted)
     known = signature.variables()
     for subject, path in (subjects or {}).items():
         if known.get(path) != Variable("str"):

@@ -1,12 +1,13 @@
 """A draft against history: which requests that were decided would have been judged otherwise, and how.
 
 Nothing is looked up again: each request is judged with the arguments, facts, requester and time that it was judged
-with. A finding a request that there is something to say of, and progress between them.
+with, and with what the document counts as it stood at that time. One finding a request that there is something to say
+of, and progress between them.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from .context import Context
@@ -47,7 +48,8 @@ WORDS = {
 class Decided:
     """A request as it was judged. Money is in minor units; `version` is that of the policy, None for none.
 
-    `at_least` is what holds for its action whatever a document says.
+    `at_least` is what holds for its action whatever a document says. `usage` has, by a document's digest, what that
+    document counts, where it is not what was recorded.
     """
 
     id: str
@@ -60,10 +62,14 @@ class Decided:
     amount_minor: int | None = None
     currency: str = ""
     at_least: Verdict | None = None
+    usage: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     def judged_by(self, document: Document | None) -> Verdict:
         """What a document says to it."""
-        said = judge(document, self.action, self.context, fallback_role=self.fallback_role)
+        context = self.context
+        if self.usage and document and document.digest in self.usage:
+            context = replace(context, usage=self.usage[document.digest])
+        said = judge(document, self.action, context, fallback_role=self.fallback_role)
         return stricter(self.at_least, said) if self.at_least else said
 
 

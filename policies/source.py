@@ -28,8 +28,9 @@ class Source:
         self._keys: dict[Path, yaml.Node] = {}
         if len(text.encode(errors="surrogatepass")) > MAX_BYTES:
             raise self.error(f"A policy has at most {MAX_BYTES // 1024} KiB; split it.", 1, 1)
-        # Some editors put a byte order mark in front, and two characters at the end of a line.
-        self.text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+        # Some editors put a byte order mark in front, and two characters at the end of a line. Alone, the first of them
+        # ends a line for YAML and for no reader: what stands behind it would pass for the end of a comment.
+        self.text = text.removeprefix("\ufeff").replace("\r\n", "\n")
         self._refuse_hidden(self.text, None)
         self.tree = self._parsed()
 

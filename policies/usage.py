@@ -10,17 +10,19 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
 from .currencies import DECIMALS, display
 from .durations import in_words, written
+from .expressions import names
 from .signature import Signature, Variable
 from .source import Path, Source
 from .verdicts import Duration
 
 Dimension: TypeAlias = Literal["tenant", "agent", "principal", "customer", "order", "action"]
+DIMENSIONS: tuple[Dimension, ...] = get_args(Dimension)
 # What a request has only where its action says which one it is about.
 SUBJECTS = frozenset({"customer", "order"})
 LONGEST = timedelta(days=366)
@@ -69,7 +71,7 @@ Cap = Annotated[
 
 
 class Usage(BaseModel):
-    """One sum. `of` names actions, None stands for every one (for money: every one that moves some)."""
+    """One sum. `of` names actions, None stands for every one that counts (for money: every one that moves some)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -85,7 +87,7 @@ class Usage(BaseModel):
     def covers(self, action: str, signature: Signature) -> bool:
         if self.of is not None:
             return action in self.of
-        return self.sums == "requests" or signature.moves_money
+        return signature.counted and (self.sums == "requests" or signature.moves_money)
 
     def cap_in(self, currency: str) -> int | None:
         """The cap of a request in this currency; 0 for a currency that a cap does not name, None without a cap."""
@@ -151,8 +153,8 @@ def rooms(
 
 def declared(signature: Signature, usages: Iterable[Usage], action: str) -> Signature:
     """The action's types, with a name for each usage that covers it."""
-    names = {usage.name: Variable("int") for usage in usages if usage.covers(action, signature)}
-    return replace(signature, usage=names)
+    counts = {usage.name: Variable("int") for usage in usages if usage.covers(action, signature)}
+    return replace(signature, usage=counts)
 
 
 def check(
@@ -162,13 +164,13 @@ def check(
     conditions: Mapping[str, Iterable[str]],
 ) -> None:
     """Raises PolicyError for what cannot be meant. `conditions` are the texts of each action's rules."""
-    names: set[str] = set()
+    seen: set[str] = set()
     for index, usage in enumerate(usages):
         path: Path = ("usage", index)
-        if usage.name in names:
+        if usage.name in seen:
             message = f"There are two usages named '{usage.name}'; rename one."
             raise origin.error_at((*path, "name"), message)
-        names.add(usage.name)
+        seen.add(usage.name)
         _check_actions(origin, path, usage, signatures)
         _check_cap(origin, path, usage)
         _check_used(origin, path, usage, signatures, conditions)
@@ -180,6 +182,9 @@ def _check_actions(origin: Source, path: Path, usage: Usage, signatures: Mapping
         if action not in signatures:
             known = ", ".join(sorted(signatures))
             raise origin.error_at(where, f"There is no action '{action}'. Known here: {known}.")
+        if not signatures[action].counted:
+            message = f"'{action}' is in no budget: a full one would keep people from mending the policy."
+            raise origin.error_at(where, message)
         if usage.sums == "money" and not signatures[action].moves_money:
             message = f"'{action}' moves no money; count its requests with `sums: requests`."
             raise origin.error_at(where, message)
@@ -219,13 +224,13 @@ def _check_used(
     conditions: Mapping[str, Iterable[str]],
 ) -> None:
     """A sum that nothing asks for and nothing caps is a budget that somebody believes in, and that is not there."""
-    asked = re.compile(rf"\busage\.{usage.name}\b")
+    asked = f"usage.{usage.name}"
     texts = (
         text
         for action, written_for in conditions.items()
         if action in signatures and usage.covers(action, signatures[action])
         for text in written_for
     )
-    if usage.cap is None and not any(asked.search(text) for text in texts):
+    if usage.cap is None and not any(asked in names(text, {asked: Variable("int")}) for text in texts):
         message = f"Nothing uses '{usage.name}': give it a cap, or write usage.{usage.name} in a condition."
         raise origin.error_at((*path, "name"), message)

@@ -1,13 +1,15 @@
 """Exercises: filed by an operator, ended by one vote, and never approved."""
 
 import json
+from datetime import timedelta
 from io import StringIO
 
 import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
-from approvals import actions, canaries, exercises, judge, switches
+from approvals import actions, canaries, clock, exercises, judge, switches
 from approvals.audit.models import Event
 from approvals.database import tenant_scope
 from approvals.errors import (
@@ -30,16 +32,18 @@ from approvals.identity.agents import renew_secret
 from approvals.identity.credentials import requester_of_secret
 from approvals.identity.models import Agent
 from approvals.models import ApprovalRequest, CanarySetting, Outbox, Vote
+from approvals.notifications import delivery
 from approvals.payloads import canonical, digest
 from approvals.queries.unfounded import unfounded
 from policies.documents import shipped
 from tests import courses
+from tests.budgets.conftest import SetPolicy, set_policy, usage
 from tests.exercising import exercise, turn_off, turn_on
 from tests.switches.conftest import fresh, operators
 from tests.switches.stops import Operators
 from tests.world import World, break_the_trail
 
-__all__ = ["fresh", "operators"]
+__all__ = ["fresh", "operators", "set_policy"]
 
 
 def said(*words: str) -> str:
@@ -170,6 +174,30 @@ def test_a_row_of_one_says_what_the_row_of_any_request_says(world: World) -> Non
     assert request.arguments_sha256 == digest(canonical(arguments))
 
 
+def test_it_is_brought_to_mind_and_to_others_as_any_request_is(world: World) -> None:
+    """Or whoever hears nothing of it for long would know what it is."""
+    escalates = "then:\n          escalate_after: 1h\n          escalate_to: finance\n"
+    world.put_in_force(shipped().replace("then:\n", escalates))
+    made_up, real = exercise(world), world.submit()
+    for one in (made_up, real):
+        assert one.escalates_at is not None
+        assert one.reminds_at is not None
+        assert one.escalates_at - one.created_at == timedelta(hours=1)
+    with world.processes.acting_as("migrator"):
+        past = timezone.now() - timedelta(minutes=1)
+        ApprovalRequest.objects.filter(pk=made_up.pk).update(escalates_at=past, reminds_at=past)
+    with world.processes.acting_as("sweeper"):
+        assert clock.escalate(made_up.pk, world.tenant.pk)
+        assert clock.remind(made_up.pk, world.tenant.pk)
+    assert world.vote(made_up, "deny", "felix", comment="Not ours.").status == "denied"
+
+
+def test_it_is_told_what_was_approved_before_as_any_request_is(world: World, set_policy: SetPolicy) -> None:
+    set_policy(usage("all_of_it", per="tenant", cap="{ USD: 9000000 }"))
+    courses.approved(world)
+    assert exercise(world).usage == world.submit(amount_minor=100).usage == {"all_of_it": 5000}
+
+
 def test_its_event_keeps_what_that_of_any_request_keeps(world: World) -> None:
     made_up, real = exercise(world), world.submit()
     with world.processes.acting_as("web"), tenant_scope(world.tenant.pk):
@@ -199,6 +227,27 @@ def test_what_the_policy_would_not_bring_before_people_is_not_filed(world: World
     with world.processes.acting_as("migrator"), pytest.raises(NoExercise):
         exercises.file(world.tenant)
     assert filed(world) == 0
+
+
+def test_none_is_filed_where_a_rule_cannot_be_worked_out(world: World) -> None:
+    """No letter can be written about one, so its announcement would fail, again and again."""
+    turn_on(world)
+    rule = 'facts.payment_status == "failed"'
+    world.put_in_force(shipped().replace(rule, "1 / (facts.paid_minor - facts.paid_minor) > 0"))
+    with world.processes.acting_as("migrator"), pytest.raises(NoExercise):
+        exercises.file(world.tenant)
+    assert filed(world) == 0
+
+
+def test_one_that_was_filed_with_an_error_is_announced_all_the_same(world: World) -> None:
+    request = exercise(world)
+    with world.processes.acting_as("migrator"):
+        broken = request.verdict | {"error": "Rule 'usual': division by zero"}
+        ApprovalRequest.objects.filter(pk=request.pk).update(verdict=broken)
+        row = Outbox.objects.get(request=request)
+    with world.processes.acting_as("worker"):
+        delivery.announce(row)
+    assert "policy.error" not in world.events()
 
 
 def test_none_is_filed_under_a_switch_of_its_tenant(world: World, operators: Operators) -> None:

@@ -13,8 +13,10 @@ from django.core.management import CommandError, call_command
 
 from approvals.models import ApprovalRequest
 from approvals.queries import history
+from policies.cases import shipped_cases
 from policies.documents import shipped
 from policies.simulation import Decided
+from tests.budgets.test_documented import example
 from tests.world import World
 
 TODAY = f"{datetime.now(UTC):%Y-%m-%d}"
@@ -154,6 +156,35 @@ def test_files_that_are_not_there_or_no_policy_are_refused_with_another_code(
     assert told.startswith(f"{file}:") and "undeclared reference to 'args.amuont'" in told
     file.write_bytes(b"\xff")
     assert policy(world, "test", file) == (2, f"{file} is not in UTF-8.")
+
+
+def test_a_case_says_what_was_approved_before(world: World, tmp_path: Path) -> None:
+    document, cases = tmp_path / "adds.yaml", tmp_path / "adds.cases.yaml"
+    document.write_text(example())
+    given = shipped_cases().partition("cases:\n")[0]
+    cases.write_text(
+        f"""{given}cases:
+  - name: the first of the day
+    action: refund_payment
+    expect: {{ verdict: require, rule: usual }}
+  - name: it adds up
+    action: refund_payment
+    usage: {{ paid_to_a_customer: 46001 }}
+    expect: {{ verdict: require, rule: adds-up }}
+  - name: a gesture
+    action: issue_store_credit
+    expect: {{ verdict: auto_approve, rule: small-gesture }}
+  - name: a gesture too many for the agent
+    action: issue_store_credit
+    usage: {{ paid_by_an_agent: 179601 }}
+    expect: {{ verdict: require, rule: budget }}
+"""
+    )
+    assert policy(world, "test", document) == (0, "4 of 4 cases are answered as they should be.\n")
+    cases.write_text(cases.read_text().replace("paid_by_an_agent", "refunds_of_an_order"))
+    code, told = policy(world, "test", document)
+    assert code == 2
+    assert "'refunds_of_an_order' is no field here." in told
 
 
 # --- backtest ---------------------------------------------------------------------------------------------

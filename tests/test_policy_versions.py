@@ -14,6 +14,8 @@ from approvals.database import tenant_scope
 from approvals.errors import (
     ActivatedMeanwhile,
     BecauseMissing,
+    BudgetExceeded,
+    BudgetsUnknown,
     Doomed,
     InForceAlready,
     LimitReached,
@@ -31,6 +33,7 @@ from approvals.identity.requester import Requester
 from approvals.models import ApprovalRequest, PolicyActivation, PolicyVersion
 from approvals.payloads import digest
 from policies.documents import shipped
+from tests import courses
 from tests.test_decide import CREDIT
 from tests.versions import (
     LAXER,
@@ -126,6 +129,11 @@ def test_who_is_no_author_proposes_nothing_and_asks_for_nothing(world: World, na
         (STRICTER.replace("facts.remaining_minor", "facts.left"), "facts.left", "facts.left"),
         (STRICTER.replace("role: finance", "role: fnance"), "role: fnance", "There is no role 'fnance'"),
         (STRICTER.replace("refund", "re\u202efund"), "\u202e", "Hidden character U+202E"),
+        (
+            STRICTER.replace("  # A changed", "  # A changed one\r  # is"),
+            "A changed one",
+            "Hidden character U+000D",
+        ),
         ("policy: 1\n" + "#\n" * 4999 + "# too long", "# too long", "at most 5,000 lines"),
         (STRICTER + NEVER, "name: never", "harder and not impossible"),
     ],
@@ -330,6 +338,54 @@ def test_a_document_can_ask_for_more(world: World) -> None:
     assert world.vote(request, "approve", "opal").status == "pending"
     assert world.vote(request, "approve", "felix").status == "approved"
     assert run(world, request) == "succeeded"
+
+
+ONE_IN_A_YEAR = shipped().replace(
+    "actions:\n",
+    "usage:\n  - { name: all_of_it, sums: requests, per: [tenant], window: 366d, cap: 1 }\nactions:\n",
+)
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        (HARDER.replace("finance, count: 1", "operator, count: 2"), "too few are left"),
+        (f"{HARDER}          expires_in: 1m\n", "an hour to decide"),
+        (f"{HARDER}          valid_for: 300d\n          cooling_off: 299d\n", "7 days at most"),
+        (f"{HARDER}          valid_for: 61m\n          cooling_off: 60m\n", "an hour to act"),
+    ],
+)
+def test_a_rule_that_makes_activations_impossible_is_refused(world: World, more: str, says: str) -> None:
+    with world.processes.acting_as("migrator"):
+        # Two operators, and nobody else who writes policies.
+        Membership.objects.filter(tenant=world.tenant, role="policy_author").delete()
+    with pytest.raises(PolicyUnreadable, match=says):
+        propose(world, shipped() + more, by="opal")
+
+
+def test_a_full_budget_keeps_nobody_from_mending_the_policy(world: World) -> None:
+    activated(world, ONE_IN_A_YEAR)
+    with pytest.raises(BudgetExceeded):  # the activation was the one
+        courses.approved(world)
+    activated(world, LAXER)
+    assert in_force(world) == 3
+
+
+def test_a_document_puts_no_activation_in_a_budget(world: World) -> None:
+    with pytest.raises(PolicyUnreadable, match="keep people from mending the policy"):
+        propose(world, ONE_IN_A_YEAR.replace("per: [tenant]", "of: [activate_policy], per: [tenant]"))
+
+
+@pytest.mark.parametrize("written", ["usage: []", '"usage": []', '? "us\\u0061ge"\n: []'])
+def test_a_policy_with_budgets_that_cannot_be_read_stops_agents_and_can_be_mended(
+    world: World, written: str
+) -> None:
+    request = world.submit(amount_minor=100)
+    world.put_in_force(f"policy: 99\n{written}\n")
+    with pytest.raises(BudgetsUnknown):
+        world.vote(request, "approve", "lena")
+    activated(world)
+    assert in_force(world) == 3
 
 
 # --- in force ---------------------------------------------------------------------------------------------

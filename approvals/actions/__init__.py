@@ -51,7 +51,11 @@ def signatures() -> dict[str, Signature]:
     """Every action's types, for a policy document to be checked against."""
     return {
         action.name: signature_of(
-            action.arguments, action.facts, subjects=action.subjects, moves_money=action.moves_money()
+            action.arguments,
+            action.facts,
+            subjects=action.subjects,
+            moves_money=action.moves_money(),
+            counted=action.asked_by == "agent",
         )
         for action in known()
     }

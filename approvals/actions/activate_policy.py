@@ -6,6 +6,7 @@ database holds the same (migration 0015).
 
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Annotated
 from uuid import UUID
 
@@ -26,14 +27,23 @@ from policies.changes import changes, counted, lines
 from policies.documents import Document, PolicyError, load
 from policies.rules import Denial
 from policies.source import Source
-from policies.verdicts import Deny, Require, Stage, Verdict
+from policies.staffing import missing
+from policies.verdicts import NO_TIME, Deny, Require, Stage, Verdict, stricter
 
 NAME = "activate_policy"
 APPROVER = "operator"  # answers for limits and switches too; each company begins with one
 MOST_LINES = 5000  # so that what changed can be worked out, and read
 BUILT_IN = "built in"  # no rule of a document can be called so
+POLICY_AUTHOR = "policy_author"
+AUTHORS = frozenset({POLICY_AUTHOR, APPROVER})
+SHORTEST = timedelta(hours=1)  # to decide, and to carry it out when it has cooled off
+LONGEST = timedelta(days=7)  # to cool off
 BECAUSE = "A policy comes into force when an operator agrees who neither wrote it nor asks for it."
 WORKER = Actor("system", "worker")
+
+
+# What holds whatever a document says.
+ALWAYS = Require(stages=(Stage(APPROVER, 1),), because=BECAUSE, rule=BUILT_IN)
 
 
 class ActivateArguments(Arguments):
@@ -88,7 +98,7 @@ class ActivatePolicy(Action[ActivateArguments, ActivateFacts]):
         if not facts.loads:
             public = f"Version {arguments.number} can not be put in force: {facts.problem}"
             return Deny(public=public, because=facts.problem, rule=BUILT_IN)
-        return Require(stages=(Stage(APPROVER, 1),), because=BECAUSE, rule=BUILT_IN)
+        return ALWAYS
 
     def reader(self, tenant_slug: str) -> Backing:
         return Inside(tenant_slug)
@@ -166,11 +176,27 @@ def readable(text: str, at: Company, source: str = "policy") -> Document:
     )
     rules = document.actions[NAME].rules if NAME in document.actions else ()
     for index, rule in enumerate(rules):
-        if isinstance(rule.then, Denial):
+        wanted = None if isinstance(rule.then, Denial) else stricter(ALWAYS, rule.verdict())
+        if problem := _impossible(wanted, at.staff):
             path = ("actions", NAME, "rules", index, "then")
-            message = "An activation may be made harder and not impossible: nobody could repair the policy any more."
+            message = f"An activation may be made harder and not impossible: {problem}"
             raise Source(text, source).error_at(path, message)
     return document
+
+
+def _impossible(wanted: Verdict | None, staff: Mapping[str, Set[str]]) -> str:
+    """Why nobody could repair the policy any more under such a rule; "" where they could. None is a refusal."""
+    if not isinstance(wanted, Require):
+        return "nobody could repair the policy any more."
+    cools = wanted.cooling_off or NO_TIME
+    if wanted.expires_in < SHORTEST or wanted.valid_for - cools < SHORTEST or cools > LONGEST:
+        return "give people an hour to decide and a worker an hour to act, and let it cool off for 7 days at most."
+    # Whoever writes and asks is no judge of it, so one author at least must leave enough others.
+    authors = {person for role in AUTHORS for person in staff.get(role, ())}
+    without = ({role: held - {author} for role, held in staff.items()} for author in authors)
+    if authors and all(missing(wanted.stages, others) for others in without):
+        return "whoever writes it cannot agree to it, and without them too few are left of those it asks for."
+    return ""
 
 
 def _problem(text: str, at: Company) -> str:

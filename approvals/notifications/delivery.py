@@ -36,8 +36,9 @@ def announce(row: Outbox) -> None:
         for receiver_id in _listening(row, request).exclude(pk__in=told).values_list("pk", flat=True):
             outbox.pass_on(row, receiver_id)
         found = from_json(request.verdict)
-        if row.kind == "request.created" and isinstance(found, Require) and found.error:
-            trouble.note(request, found.error)
+        error = found.error if isinstance(found, Require) else None
+        if row.kind == "request.created" and error and not request.is_canary:
+            trouble.note(request, error)
 
 
 def _listening(row: Outbox, request: ApprovalRequest) -> QuerySet[Receiver]:

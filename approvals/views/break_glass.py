@@ -14,6 +14,9 @@ from django.views.decorators.http import require_safe
 
 from approvals import break_glass
 from approvals.errors import (
+    BudgetExceeded,
+    BudgetsBusy,
+    BudgetsUnknown,
     CoolsTooLong,
     FourEyesAlways,
     GlassReasonMissing,
@@ -37,6 +40,7 @@ from approvals.glass import BREAKER
 from approvals.identity.factors import has_second_factor
 from approvals.identity.proof import newest_by_second_factor
 from approvals.identity.requester import Reviewer
+from approvals.models import ApprovalRequest
 from approvals.models.break_glass import BOX, REASON
 from approvals.queries import denied, glass_uses, may_review, may_watch, request_view
 from approvals.views.access import member, show
@@ -45,6 +49,9 @@ from approvals.views.reviewer import Lines
 
 # RFC 9110, section 15.5: 403 for who you are, 409 for what has happened meanwhile, 422 for what you wrote.
 STATUS_OF: dict[type[Refusal], int] = {
+    BudgetExceeded: 409,
+    BudgetsBusy: 409,
+    BudgetsUnknown: 409,
     FourEyesAlways: 403,
     CoolsTooLong: 409,
     NotEntitled: 403,
@@ -93,7 +100,9 @@ def push_page(request: HttpRequest, by: Reviewer, request_id: UUID) -> HttpRespo
         raise BadRequest
     said = form.cleaned_data
     try:
-        break_glass.push(request_id, by=by, reason=said["reason"], typed=said["typed"], seen=said["seen"])
+        pushed = break_glass.push(
+            request_id, by=by, reason=said["reason"], typed=said["typed"], seen=said["seen"]
+        )
     except SecondFactorNeeded as refusal:
         request.session[KEPT] = {"request": str(request_id), "reason": said["reason"]}
         if has_second_factor(by.person_id):
@@ -103,8 +112,17 @@ def push_page(request: HttpRequest, by: Reviewer, request_id: UUID) -> HttpRespo
         status = STATUS_OF[type(refusal)]
         return _form(request, by, request_id, reason=said["reason"], problem=str(refusal), status=status)
     request.session.pop(KEPT, None)
-    messages.warning(request, _("You pushed this through alone. Everybody who watches is told now."))
+    messages.warning(request, _said(pushed))
     return redirect("request", request_id)
+
+
+def _said(pushed: ApprovalRequest) -> str:
+    if pushed.is_canary:
+        return _(
+            "This was an exercise, and there was something to see on it. Nothing is done and nobody was alarmed: read "
+            "on this page what it was."
+        )
+    return _("You pushed this through alone. Everybody who watches is told now.")
 
 
 def _form(

@@ -29,6 +29,7 @@ from approvals import judge, switches
 from approvals.actions.activate_policy import company, readable
 from approvals.actions.money import display
 from approvals.database import tenant_scope
+from approvals.errors import TooMuchToCount
 from approvals.identity.requester import Reviewer
 from approvals.models import PolicyVersion
 from approvals.queries import allowed, denied, history
@@ -53,6 +54,7 @@ logger = logging.getLogger(__name__)
 
 LONGEST_SECONDS = 60.0
 TOLD_EVERY = 0.5  # seconds
+MOST_COUNTED = 200_000  # approvals, in memory
 MOST_SHOWN = 200  # of each list; the command has them all
 HERE = "<!-- what is found -->"
 _one_at_a_time = BoundedSemaphore(1)
@@ -149,6 +151,8 @@ def _pieces(asked: Asked, head: str, tail: str) -> Iterator[str]:
     else:
         try:
             yield from _found(asked)
+        except TooMuchToCount as refusal:
+            yield _sentence(str(refusal))
         except Exception:
             logger.exception("simulation broke off", extra={"subject_id": str(asked.by.person_id)})
             yield _sentence(
@@ -170,8 +174,9 @@ def _found(asked: Asked) -> Iterator[str]:
     changed: list[Changed] = []
     others: list[NotReproduced | Unreadable] = []
     began = told_at = monotonic()
-    requests = history.requests_decided_since(tenant_id, asked.since)
-    for finding in backtest(asked.draft, judge.document_of(asked.current), requests):
+    current = judge.document_of(asked.current)
+    requests = history.requests_decided_since(tenant_id, asked.since, asked.draft, current, most=MOST_COUNTED)
+    for finding in backtest(asked.draft, current, requests):
         summary.add(finding, number)
         _keep(finding, changed, others)
         if isinstance(finding, Progress) and monotonic() - told_at >= TOLD_EVERY:

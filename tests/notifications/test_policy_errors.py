@@ -211,7 +211,8 @@ def test_a_worker_reads_the_addresses_of_its_tenant_alone(world: World) -> None:
         found = letters.addresses_of(world.tenant.pk, "operator")
         assert sorted(found) == sorted(world.people[who].email for who in ("opal", "olga"))
         assert letters.addresses_of(world.other.pk, "operator") == ()
-        assert letters.addresses_of(world.other.pk, "support_lead") == (world.people["gus"].email,)
+        elsewhere = letters.addresses_of(world.other.pk, "finance")
+        assert [address.partition("-")[0] for address in elsewhere] == ["gail", "gus"]
     for process in ("door", "sweeper"):
         with world.processes.cursor(process) as shell, pytest.raises(Exception, match="permission denied"):
             shell.execute("SELECT * FROM addresses_of('operator')")

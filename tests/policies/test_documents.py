@@ -264,3 +264,17 @@ def test_a_policy_with_any_part_of_it_overwritten_is_read_or_refused(data: st.Da
 def test_an_unknown_document_is_not_shipped() -> None:
     with pytest.raises(FileNotFoundError):
         shipped("no-such-policy")
+
+
+@pytest.mark.parametrize(("in_order", "is_read"), [("true", True), ("false", False)])
+def test_no_more_roles_are_asked_side_by_side_than_can_be_counted(
+    signatures: Mapping[str, Signature], refund_policy: Callable[..., str], in_order: str, is_read: bool
+) -> None:
+    asked = "\n".join(f"            - {{ role: role-{number}, count: 1 }}" for number in range(11))
+    then = f"then:\n          in_order: {in_order}\n          require:\n{asked}\n"
+    text = re.sub(r"then: auto_approve\n?", then, refund_policy("true"))
+    if is_read:
+        assert load(text, signatures).name
+    else:
+        with pytest.raises(PolicyError, match="More than 10 roles are asked side by side"):
+            load(text, signatures)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policies.context import Context, Requester
@@ -135,6 +135,12 @@ def test_a_sum_that_nothing_caps_and_nothing_asks_for_is_refused() -> None:
     assert (caught.value.line, caught.value.column) == (10, 11)
 
 
+def test_a_text_that_names_a_sum_asks_for_nothing() -> None:
+    unused = WHOLE.replace("usage.asked < 10", "args.reason != 'usage.asked'").replace("    cap: 20\n", "")
+    with pytest.raises(PolicyError, match="Nothing uses 'asked'"):
+        load(unused, SIGNATURES)
+
+
 def test_a_condition_speaks_only_of_what_covers_its_action() -> None:
     other = WHOLE.replace('when: "true"', "when: usage.refunds_of_an_agent > 5")
     with pytest.raises(
@@ -158,6 +164,7 @@ def test_a_subject_that_may_be_missing_is_refused() -> None:
         signature_of(RefundArguments, RefundFacts, subjects={"order": "facts.paid_minor"})
 
 
+@settings(deadline=None)  # the first question compiles the conditions, on a machine that may be busy
 @given(st.integers(0, 400_000), st.integers(0, 40), st.integers(1, 10_000))
 def test_a_rule_sees_what_is_used_and_approves_nothing_beyond_a_cap(
     used: int, asked: int, amount: int

@@ -8,12 +8,15 @@ from django.test import Client
 from approvals import judge
 from approvals.identity.models import Membership
 from approvals.models import ApprovalRequest, BreakGlass
+from tests.budgets.conftest import SetPolicy, set_policy, usage
+from tests.exercising import exercise, turn_on
 from tests.proving import add_app, session_proves
 from tests.test_break_glass import REASON, give, push, review
 from tests.test_decide import BIG
 from tests.views.conftest import SignIn
 from tests.world import World
 
+__all__ = ["set_policy"]
 USES = "/break-glass/"
 BANNER = "was pushed through by one person alone, and nobody has reviewed it"
 
@@ -135,3 +138,25 @@ def test_the_page_is_for_those_who_watch(company: World, sign_in: SignIn) -> Non
     assert lena.get(USES).status_code == 403
     with company.processes.acting_as("migrator"):
         assert not Membership.objects.filter(person=company.people["lena"], role="security").exists()
+
+
+def test_a_budget_without_room_is_said_and_nothing_is_pushed_through(
+    company: World, sign_in: SignIn, set_policy: SetPolicy
+) -> None:
+    set_policy(usage("small", per="tenant", cap="{ USD: 100 }"))
+    request, opal = company.submit(**BIG), sign_in("opal")
+    session_proves(opal, company, "opal", "totp")
+    answer = post(opal, request)
+    assert answer.status_code == 409
+    assert "The budget “small” has" in answer.content.decode()
+    assert company.status(request) == "pending"
+
+
+def test_who_pushes_an_exercise_through_is_told_what_it_was(company: World, sign_in: SignIn) -> None:
+    turn_on(company, owner=company.people["olga"])
+    request, opal = exercise(company), sign_in("opal")
+    session_proves(opal, company, "opal", "totp")
+    assert post(opal, request).status_code == 302
+    page = opal.get(f"/requests/{request.pk}/").content.decode()
+    assert "This was an exercise" in page
+    assert "Everybody who watches is told" not in page

@@ -171,3 +171,18 @@ def test_a_recorded_verdict_that_was_tampered_with_is_an_alarm(web: World, sign_
     page = text("".join(pieces))
     assert "1 were judged by this very version: find out why" in page
     assert "Judged by version 1: 1 finance, by usual In force: 1 support lead, by usual" in page
+
+
+def test_a_draft_that_counts_too_much_for_a_page_is_told_so(
+    web: World, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(simulation, "MOST_COUNTED", 1)
+    for _ in range(2):
+        decided(web, 100)
+    counting = (
+        "usage:\n  - { name: all_of_it, sums: requests, per: [tenant], window: 24h, cap: 9 }\nactions:\n"
+    )
+    status, pieces = tried(sign_in("opal"), shipped().replace("actions:\n", counting))
+    page = text("".join(pieces))
+    assert status == 200
+    assert "more than 1 approvals would have to be read" in page and "Try another draft" in page

@@ -6,7 +6,7 @@ policy in force does not say of a past request what was recorded.
 
 import sys
 from argparse import ArgumentParser, ArgumentTypeError
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ from uuid import UUID
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from approvals import judge
+from approvals import actions, judge
 from approvals.actions.activate_policy import company, readable
 from approvals.actions.money import display
 from approvals.characters import is_hidden
@@ -33,6 +33,7 @@ from policies.errors import PolicyError
 from policies.judge import RuleTrace, explain
 from policies.simulation import WORDS, Changed, NotReproduced, Progress, Summary, Unreadable, backtest
 from policies.source import MAX_BYTES
+from policies.usage import declared
 from policies.verdicts import Require, Verdict
 
 DIFFERS, NOT_DONE, NOT_REPRODUCED = 1, 2, 3
@@ -107,9 +108,11 @@ class Command(BaseCommand):
     # --- test ---------------------------------------------------------------------------------------------
 
     def _test(self, *, file: Path, cases: Path | None, **_: object) -> int:
-        document = documents.load(_text(file), judge.signatures(), source=str(file))
+        known = judge.signatures()
+        document = documents.load(_text(file), known, source=str(file))
+        counted = {name: declared(each, document.usage, name) for name, each in known.items()}
         beside = cases or file.with_suffix(".cases.yaml")
-        outcomes = list(run(document, load_cases(_text(beside), judge.signatures(), str(beside))))
+        outcomes = list(run(document, load_cases(_text(beside), counted, str(beside), moves=_moves)))
         failed = [one for one in outcomes if one.problem]
         for one in failed:
             self._say(f"{beside}:{one.case.line}: {one.case.name}: {one.problem}")
@@ -131,8 +134,9 @@ class Command(BaseCommand):
                 f"No request of {tenant} that was filed since {_moment(since)} has been decided."
             )
         summary, bar = Summary(), Bar(total, self.stderr, "requests judged")
-        requests = history.requests_decided_since(of.pk, since)
-        for finding in backtest(wanted, judge.document_of(current), requests):
+        now = judge.document_of(current)
+        requests = history.requests_decided_since(of.pk, since, wanted, now)
+        for finding in backtest(wanted, now, requests):
             summary.add(finding, current.number if current else None)
             match finding:
                 case Progress(done):
@@ -176,6 +180,13 @@ class Command(BaseCommand):
     def _say(self, text: str) -> None:
         """An agent's words stand in headlines and values: on a terminal, nothing of them may hide or steer."""
         self.stdout.write("".join(f"[U+{ord(one):04X}]" if is_hidden(one) else one for one in text))
+
+
+def _moves(action: str, arguments: Mapping[str, object]) -> tuple[int | None, str]:
+    """The money of a case, whose arguments are typed, and need not be such that a request could be filed with them."""
+    asked = actions.get(action)
+    money = asked.amount(asked.arguments.model_construct(**arguments))
+    return (money.minor, money.currency) if money else (None, "")
 
 
 def _finding(finding: Changed | NotReproduced | Unreadable) -> str:
