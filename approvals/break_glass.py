@@ -58,9 +58,9 @@ def push(
     """Approve a pending request alone, for BOX. `typed` is the thing it is about, as a confirmation.
 
     Raises NotFound, MoveRefused, SelfApproval, NotEntitled, PageOutdated, PolicyForbids, NothingToBreak,
-    FourEyesAlways, CoolsTooLong,
-    StoppedMeanwhile, RequestAltered, GlassReasonMissing, NotConfirmed, NobodyWatches or SecondFactorNeeded; then
-    nothing was changed, and the refusal is on the trail.
+    FourEyesAlways, CoolsTooLong, StoppedMeanwhile, RequestAltered, GlassReasonMissing, NotConfirmed, NobodyWatches,
+    SecondFactorNeeded, BudgetExceeded, BudgetsBusy or BudgetsUnknown; then nothing was changed, and the refusal is on
+    the trail.
     """
     request: ApprovalRequest | None = None
     try:

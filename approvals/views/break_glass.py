@@ -14,6 +14,9 @@ from django.views.decorators.http import require_safe
 
 from approvals import break_glass
 from approvals.errors import (
+    BudgetExceeded,
+    BudgetsBusy,
+    BudgetsUnknown,
     CoolsTooLong,
     FourEyesAlways,
     GlassReasonMissing,
@@ -57,6 +60,9 @@ STATUS_OF: dict[type[Refusal], int] = {
     PageOutdated: 409,
     StoppedMeanwhile: 409,
     NothingToBreak: 409,
+    BudgetExceeded: 409,
+    BudgetsBusy: 409,
+    BudgetsUnknown: 409,
     NobodyWatches: 409,
     ReviewedAlready: 409,
     GlassReasonMissing: 422,

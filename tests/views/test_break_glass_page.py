@@ -8,11 +8,14 @@ from django.test import Client
 from approvals import judge
 from approvals.identity.models import Membership
 from approvals.models import ApprovalRequest, BreakGlass
+from tests.budgets.conftest import SetPolicy, set_policy, usage
 from tests.proving import add_app, session_proves
 from tests.test_break_glass import REASON, give, push, review
 from tests.test_decide import BIG
 from tests.views.conftest import SignIn
 from tests.world import World
+
+__all__ = ["set_policy"]
 
 USES = "/break-glass/"
 BANNER = "was pushed through by one person alone, and nobody has reviewed it"
@@ -59,6 +62,19 @@ def test_what_refuses_it_is_said_with_the_reason_kept(company: World, sign_in: S
     assert "type exactly what this is about" in answer.content.decode()
     assert REASON.replace("'", "&#x27;") in answer.content.decode()
     assert company.status(request) == "pending"
+
+
+def test_a_budget_without_room_for_it_is_said_with_the_reason_kept(
+    company: World, sign_in: SignIn, set_policy: SetPolicy
+) -> None:
+    request, opal = company.submit(**BIG), sign_in("opal")
+    set_policy(usage("small", per="tenant", cap="{ USD: 100 }"))
+    session_proves(opal, company, "opal", "totp")
+    answer = post(opal, request)
+    assert answer.status_code == 409
+    assert REASON.replace("'", "&#x27;") in answer.content.decode()
+    assert company.status(request) == "pending"
+    assert company.events(request)[-1] == "break_glass.refused"
 
 
 def test_it_is_offered_to_the_role_alone(company: World, sign_in: SignIn) -> None:
