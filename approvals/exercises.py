@@ -13,7 +13,7 @@ from uuid import uuid4
 from django.db import IntegrityError
 from django.utils import timezone
 
-from approvals import actions, judge, outbox, switches
+from approvals import actions, content, judge, outbox, switches
 from approvals.actions.contract import Canary
 from approvals.audit.events import Actor, record
 from approvals.command_line import command_line
@@ -23,9 +23,9 @@ from approvals.identity import programs
 from approvals.identity.models import Agent, Application, Membership, Person, Tenant
 from approvals.identity.requester import Requester
 from approvals.models import ApprovalRequest, CanarySetting, PolicyVersion
-from approvals.payloads import canonical, digest, redact
+from approvals.payloads import canonical, redact
 from approvals.tracing import trace_id
-from policies.verdicts import Require, to_json
+from policies.verdicts import Require
 
 BY_COMMAND = Actor("system", "migrator")  # a command knows its database role, not who typed it
 CURRENCY = "EUR"  # where nobody has asked for money yet
@@ -150,7 +150,6 @@ def _chosen(tenant: Tenant, by: Requester, now: datetime) -> _Exercise:
 def _write(exercise: _Exercise, by: Requester, now: datetime) -> ApprovalRequest:
     """Request, event and outbox row, in the caller's transaction; all that pages show as `submit` would write it."""
     action, arguments, facts = exercise.action, exercise.canary.arguments, exercise.canary.facts
-    money, claimed, computed = action.amount(arguments), canonical(arguments), canonical(facts)
     request = ApprovalRequest(
         tenant_id=by.tenant_id,
         agent_id=by.agent_id,
@@ -158,21 +157,9 @@ def _write(exercise: _Exercise, by: Requester, now: datetime) -> ApprovalRequest
         requester_name=by.name,
         idempotency_key=f"none:{uuid4()}",
         action=action.name,
-        action_version=action.version,
-        arguments=claimed,
-        arguments_sha256=digest(claimed),
         resource_id=action.resource_id(arguments),
-        headline=action.headline(arguments, facts)[:300],
-        risk=action.risk,
-        amount_minor=money.minor if money else None,
-        currency=money.currency if money else "",
-        subjects=action.subject_ids(arguments, facts),
-        usage=exercise.usage,
-        facts=computed,
-        facts_sha256=digest(computed),
-        facts_read_at=now,
-        verdict=to_json(exercise.verdict),
-        policy_version=exercise.version,
+        **content.asked(action, arguments),
+        **content.judged(action, arguments, facts, exercise.verdict, exercise.version, exercise.usage, now),
         created_at=now,
         expires_at=now + exercise.verdict.expires_in,
         trace_id=trace_id() or uuid4().hex,

@@ -1,13 +1,14 @@
 """Exercises: filed by an operator, ended by one vote, and never approved."""
 
 import json
+from datetime import timedelta
 from io import StringIO
 
 import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
 
-from approvals import actions, canaries, exercises, judge, switches
+from approvals import actions, canaries, clock, exercises, judge, switches
 from approvals.audit.models import Event
 from approvals.database import tenant_scope
 from approvals.errors import (
@@ -29,12 +30,13 @@ from approvals.errors import (
 from approvals.identity.agents import renew_secret
 from approvals.identity.credentials import requester_of_secret
 from approvals.identity.models import Agent
-from approvals.models import ApprovalRequest, CanarySetting, Outbox, Vote
+from approvals.models import ApprovalRequest, CanarySetting, Outbox, PolicyVersion, Vote
 from approvals.payloads import canonical, digest
 from approvals.queries.unfounded import unfounded
 from policies.documents import shipped
 from tests import courses
 from tests.exercising import exercise, turn_off, turn_on
+from tests.proving import USUAL
 from tests.switches.conftest import fresh, operators
 from tests.switches.stops import Operators
 from tests.world import World, break_the_trail
@@ -168,6 +170,23 @@ def test_a_row_of_one_says_what_the_row_of_any_request_says(world: World) -> Non
     judge.check_sound(request, action, arguments, facts)
     assert request.verdict["kind"] == "require"
     assert request.arguments_sha256 == digest(canonical(arguments))
+
+
+def test_it_is_brought_to_mind_and_goes_to_others_when_any_request_would(world: World) -> None:
+    """Or whoever waits for the reminder knows which one is made up."""
+    with world.processes.acting_as("migrator"):
+        source = PolicyVersion.objects.get(tenant=world.tenant, is_active=True).source
+    rule = f"{USUAL}          escalate_after: 1h\n          escalate_to: finance\n"
+    world.put_in_force(source.replace(USUAL, rule))
+    request = exercise(world)
+    since = request.created_at
+    assert request.reminds_at == since + (request.expires_at - since) / 2
+    assert request.escalates_at == since + timedelta(hours=1)
+    with world.processes.cursor("admin") as shell:
+        shell.execute("UPDATE approval_request SET reminds_at = now() WHERE id = %s", (request.pk,))
+    with world.processes.acting_as("sweeper"):
+        assert clock.remind(request.pk, request.tenant_id)
+    assert orders(world, request) == ["request.created", "request.reminder"]
 
 
 def test_its_event_keeps_what_that_of_any_request_keeps(world: World) -> None:
