@@ -40,11 +40,12 @@ from approvals.glass import BREAKER
 from approvals.identity.factors import has_second_factor
 from approvals.identity.proof import newest_by_second_factor
 from approvals.identity.requester import Reviewer
+from approvals.models import Vote
 from approvals.models.break_glass import BOX, REASON
 from approvals.queries import denied, glass_uses, may_review, may_watch, request_view
 from approvals.views.access import member, show
 from approvals.views.factors import prove
-from approvals.views.reviewer import Lines
+from approvals.views.reviewer import Lines, said_of_exercise
 
 # RFC 9110, section 15.5: 403 for who you are, 409 for what has happened meanwhile, 422 for what you wrote.
 STATUS_OF: dict[type[Refusal], int] = {
@@ -99,7 +100,9 @@ def push_page(request: HttpRequest, by: Reviewer, request_id: UUID) -> HttpRespo
         raise BadRequest
     said = form.cleaned_data
     try:
-        break_glass.push(request_id, by=by, reason=said["reason"], typed=said["typed"], seen=said["seen"])
+        pushed = break_glass.push(
+            request_id, by=by, reason=said["reason"], typed=said["typed"], seen=said["seen"]
+        )
     except SecondFactorNeeded as refusal:
         request.session[KEPT] = {"request": str(request_id), "reason": said["reason"]}
         if has_second_factor(by.person_id):
@@ -109,7 +112,10 @@ def push_page(request: HttpRequest, by: Reviewer, request_id: UUID) -> HttpRespo
         status = STATUS_OF[type(refusal)]
         return _form(request, by, request_id, reason=said["reason"], problem=str(refusal), status=status)
     request.session.pop(KEPT, None)
-    messages.warning(request, _("You pushed this through alone. Everybody who watches is told now."))
+    if pushed.is_canary:
+        messages.success(request, said_of_exercise(Vote.APPROVE))
+    else:
+        messages.warning(request, _("You pushed this through alone. Everybody who watches is told now."))
     return redirect("request", request_id)
 
 

@@ -6,9 +6,11 @@ import pytest
 from django.test import Client
 
 from approvals import judge
+from approvals.database import tenant_scope
 from approvals.identity.models import Membership
 from approvals.models import ApprovalRequest, BreakGlass
 from tests.budgets.conftest import SetPolicy, set_policy, usage
+from tests.exercising import exercise
 from tests.proving import add_app, session_proves
 from tests.test_break_glass import REASON, give, push, review
 from tests.test_decide import BIG
@@ -29,7 +31,8 @@ def company(web: World) -> World:
 
 
 def post(client: Client, request: ApprovalRequest, **changes: str) -> Any:
-    body = {"reason": REASON, "typed": request.resource_id, "seen": judge.seen(request), **changes}
+    body = {"reason": REASON, "typed": request.resource_id, **changes}
+    body = body if "seen" in body else {**body, "seen": judge.seen(request)}
     return client.post(f"/requests/{request.pk}/break-glass/", body)
 
 
@@ -75,6 +78,17 @@ def test_a_budget_without_room_for_it_is_said_with_the_reason_kept(
     assert REASON.replace("'", "&#x27;") in answer.content.decode()
     assert company.status(request) == "pending"
     assert company.events(request)[-1] == "break_glass.refused"
+
+
+def test_whoever_pushes_an_exercise_through_reads_that_it_was_one(company: World, sign_in: SignIn) -> None:
+    give(company, "lena", "break_glass")
+    request, lena = exercise(company), sign_in("lena")
+    session_proves(lena, company, "lena", "totp")
+    with company.processes.acting_as("web"), tenant_scope(company.tenant.pk):
+        seen = judge.seen(request)
+    shown = lena.get(post(lena, request, seen=seen)["Location"]).content.decode()
+    assert "This was an exercise, and there was something to see on it." in shown
+    assert "told now" not in shown
 
 
 def test_it_is_offered_to_the_role_alone(company: World, sign_in: SignIn) -> None:
