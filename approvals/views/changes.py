@@ -52,7 +52,10 @@ def ask_for_changes_page(request: HttpRequest, by: Reviewer, request_id: UUID) -
         return page_of(request, by, request_id, problem=str(refusal), status=status, asking=asking)
     request.session.pop(KEPT, None)
     messages.success(
-        request, _("You asked the agent for changes. Nothing is done until people agree to its answer.")
+        request,
+        _(
+            "You asked the agent for changes. Its answer is judged like a new request; until then nothing is done."
+        ),
     )
     return redirect("request", request_id)
 
