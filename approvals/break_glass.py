@@ -144,7 +144,9 @@ def _break(
     about = {"revision": request.revision, "break_glass": str(glass.pk)}
     verdict = from_json(request.verdict)
     cooling_off = verdict.cooling_off if isinstance(verdict, Require) else None
-    decide.approve(request, BOX - EARLIER, who, trace_id, about, cooling_off=cooling_off)
+    # No longer than an approval by the people whom the rule asks would have.
+    lasts = min(BOX - EARLIER, verdict.valid_for) if isinstance(verdict, Require) else BOX - EARLIER
+    decide.approve(request, lasts, who, trace_id, about, cooling_off=cooling_off)
 
 
 def _row(

@@ -475,6 +475,12 @@ def test_nobody_pushes_a_policy_through_alone(company: World) -> None:
         broken_past_the_verb(company, request)
 
 
+def test_it_lasts_no_longer_than_the_rule_lets_an_approval_last(company: World) -> None:
+    request = push(company, asking(company, LEAD, valid_for=timedelta(minutes=2)))
+    assert request.decided_at is not None
+    assert request.expires_at == request.decided_at + timedelta(minutes=2)
+
+
 def test_nobody_pushes_through_what_cools_off_for_longer_than_the_glass_lasts(company: World) -> None:
     request = asking(company, LEAD, cooling_off=HOUR)
     with pytest.raises(CoolsTooLong):
