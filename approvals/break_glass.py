@@ -102,17 +102,18 @@ def _checked(request: ApprovalRequest, by: Reviewer, reason: str, typed: str, se
         raise GlassReasonMissing
     if typed != request.resource_id:
         raise NotConfirmed(what=request.resource_id)
-    if not _watchers(by).exists():
+    if not _watchers(request, by).exists():
         raise NobodyWatches
     if (proof := newest_by_second_factor(by.proofs)) is None:
         raise SecondFactorNeeded
     return proof
 
 
-def _watchers(by: Reviewer) -> QuerySet[Membership]:
-    """Whoever is told of it, and is somebody else."""
+def _watchers(request: ApprovalRequest, by: Reviewer) -> QuerySet[Membership]:
+    """Whoever is told of it, is somebody else, and no part of it."""
+    part_of_it = {by.person_id, request.person_id, request.owner_id, request.on_behalf_of_id}
     held = Membership.objects.filter(tenant_id=by.tenant_id, role=SECURITY, person__is_active=True)
-    return held.exclude(person_id=by.person_id)
+    return held.exclude(person_id__in=[one for one in part_of_it if one])
 
 
 def _break(
@@ -144,7 +145,9 @@ def _break(
     about = {"revision": request.revision, "break_glass": str(glass.pk)}
     verdict = from_json(request.verdict)
     cooling_off = verdict.cooling_off if isinstance(verdict, Require) else None
-    decide.approve(request, BOX - EARLIER, who, trace_id, about, cooling_off=cooling_off)
+    # No longer than an approval by the people whom the rule asks would have.
+    lasts = min(BOX - EARLIER, verdict.valid_for) if isinstance(verdict, Require) else BOX - EARLIER
+    decide.approve(request, lasts, who, trace_id, about, cooling_off=cooling_off)
 
 
 def _row(
@@ -170,7 +173,7 @@ def _row(
 def review(glass_id: UUID, *, by: Reviewer, verdict: str, comment: str) -> BreakGlassReview:
     """Say whether it was justified; until then it stays red.
 
-    Raises NotEntitled, NotFound, OwnBreakGlass, ReviewedAlready or ReviewMissing.
+    Raises NotEntitled, NotFound, OwnBreakGlass, SelfApproval, ReviewedAlready or ReviewMissing.
     """
     comment = comment.strip()
     try:
@@ -194,6 +197,8 @@ def _reviewable(glass_id: UUID, by: Reviewer, verdict: str, comment: str) -> Bre
     moves.locked(glass.request_id)
     if glass.person_id == by.person_id:
         raise OwnBreakGlass
+    if why := judge.dependent_because(by.person_id, glass.request):
+        raise SelfApproval(why=why)
     if BreakGlassReview.objects.filter(break_glass=glass).exists():
         raise ReviewedAlready
     known = verdict in (BreakGlassReview.JUSTIFIED, BreakGlassReview.NOT_JUSTIFIED)

@@ -58,8 +58,11 @@ def end(request: ApprovalRequest, by: Reviewer) -> bool:
 
 def pass_on(by: Reviewer, to: UUID) -> None:
     """In the caller's transaction: what the person is looking at is from now on looked at by somebody else."""
-    mine = Claim.objects.open().filter(person_id=by.person_id).order_by("request_id")
-    for held in mine.select_related("request").select_for_update(of=("self",)):
+    mine = Claim.objects.open().filter(person_id=by.person_id)
+    # The requests first, as everybody does who claims or decides: two who lock in different orders wait for ever.
+    requests = ApprovalRequest.objects.filter(pk__in=list(mine.values_list("request_id", flat=True)))
+    list(requests.select_for_update().order_by("pk").values_list("pk", flat=True))
+    for held in mine.select_related("request").order_by("request_id").select_for_update(of=("self",)):
         Claim.objects.filter(pk=held.pk).update(released_at=timezone.now())
         _save(held.request, to, by)
         about = {"person_id": str(to), "instead_of": str(by.person_id)}

@@ -102,6 +102,8 @@ def _decided(
             request = moves.locked(request_id)
             ballot = _check(request, decision, by, seen, comment)
             _check_fields(request, fields)
+            # Last: who has to prove themselves first comes back with words that can be taken.
+            step_up.check(from_json(request.verdict), by)
             _cast(request, decision, by, ballot, seen, comment, fields, looked_for_seconds, trace_id)
     except Refusal as refusal:
         _record_refusal(refusal, request_id, decision, by, trace_id)
@@ -135,7 +137,6 @@ def _check(request: ApprovalRequest, decision: str, by: Reviewer, seen: str, com
         raise ChangesMissing
     if len(comment) > COMMENT[1]:
         raise CommentTooLong
-    step_up.check(verdict, by)
     return ballot
 
 

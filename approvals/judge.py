@@ -44,6 +44,8 @@ def parse(action: actions.AnyAction, arguments: Mapping[str, object]) -> Argumen
         raise ArgumentsInvalid(problems=problems(error)) from None
     except (TypeError, ValueError) as error:
         raise ArgumentsInvalid(problems=f"not JSON: {str(error)[:200]}") from None
+    except RecursionError:
+        raise ArgumentsInvalid(problems="these are nested too deeply") from None
 
 
 def problems(error: ValidationError) -> str:

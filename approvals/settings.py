@@ -271,6 +271,11 @@ SIGN_IN_LOCK_SECONDS = int(os.environ.get("SIGN_IN_LOCK_SECONDS", "300"))
 MFA_ADAPTER = "approvals.identity.factors.FactorAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_RECOVERY_CODES_SHOW_ONCE = True
+MFA_FORMS = {
+    "add_webauthn": "approvals.views.passkeys.AddForm",
+    "authenticate_webauthn": "approvals.views.passkeys.SignInForm",
+    "reauthenticate_webauthn": "approvals.views.passkeys.ProveForm",
+}
 MFA_TOTP_ISSUER = "Countersign"
 MFA_ALLOW_UNVERIFIED_EMAIL = True  # whoever adds a person vouches for the address
 # How many of our proxies an address has come past, each of which added one to X-Forwarded-For.

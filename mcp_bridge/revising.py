@@ -155,8 +155,9 @@ def tools() -> list[DoorTool]:
             name=REVISE,
             title="Answer a reviewer who asks for changes",
             description="Change one of your requests as a reviewer has asked, while its status is changes_requested. "
-            "It is judged anew and people decide again; nothing moves until then. It stays about the same thing: for "
-            "another one, file a new request. Sent again after a lost answer, the same arguments change nothing more.",
+            "It is judged like a new request, and votes start again; nothing moves until then. It stays about the same "
+            "thing: for another one, file a new request. Sent again after a lost answer, the same arguments change "
+            "nothing more.",
             takes=RevisionOf,
             gives=Receipt,
             scope=REQUEST,

@@ -334,6 +334,23 @@ def test_nobody_reviews_their_own(company: World) -> None:
         review(company, request, "opal")
 
 
+def test_nobody_reviews_what_their_own_agent_asked_for(company: World) -> None:
+    request = push(company, company.submit(**BIG))
+    give(company, "otto", "security")
+    with pytest.raises(SelfApproval):
+        review(company, request, "otto")
+    assert review(company, request, "mara")
+
+
+def test_where_only_the_owner_of_the_agent_would_be_told_nothing_is_pushed(world: World) -> None:
+    give(world, "opal", "break_glass")
+    give(world, "otto", "security")
+    request = world.submit(**BIG)
+    with pytest.raises(NobodyWatches):
+        push(world, request)
+    assert untouched(world, request)
+
+
 def test_a_review_without_its_event_does_not_happen(company: World, monkeypatch: pytest.MonkeyPatch) -> None:
     request = push(company, company.submit(**BIG))
     break_the_trail(monkeypatch, break_glass)
@@ -449,10 +466,11 @@ def test_no_other_process_breaks_the_glass_or_reviews_it(company: World, process
                 shell.execute(f"INSERT INTO {table} (id) VALUES (gen_random_uuid())")
 
 
-@pytest.mark.parametrize("by", ["opal", "lena", "gus"])
+@pytest.mark.parametrize("by", ["opal", "lena", "gus", "otto"])
 def test_the_database_takes_no_review_by_whoever_pushed_or_does_not_watch(company: World, by: str) -> None:
     give(company, "gus", "security")
     give(company, "opal", "security")
+    give(company, "otto", "security")  # the agent's owner
     glass = glass_of(company, push(company, company.submit(**BIG)))
     with company.processes.cursor("web") as shell:
         scoped(shell, company)
@@ -473,6 +491,12 @@ def test_nobody_pushes_a_policy_through_alone(company: World) -> None:
     assert untouched(company, request)
     with pytest.raises(psycopg.errors.CheckViolation, match="the glass is broken"):
         broken_past_the_verb(company, request)
+
+
+def test_it_lasts_no_longer_than_the_rule_lets_an_approval_last(company: World) -> None:
+    request = push(company, asking(company, LEAD, valid_for=timedelta(minutes=2)))
+    assert request.decided_at is not None
+    assert request.expires_at == request.decided_at + timedelta(minutes=2)
 
 
 def test_nobody_pushes_through_what_cools_off_for_longer_than_the_glass_lasts(company: World) -> None:

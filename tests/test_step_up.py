@@ -7,12 +7,13 @@ from django.conf import settings
 from django.db import IntegrityError
 from django.utils import timezone
 
+from approvals import decide, judge
 from approvals.audit.models import Event
 from approvals.database import tenant_scope
-from approvals.errors import StepUpNeeded
+from approvals.errors import FieldTooLong, StepUpNeeded
 from approvals.models import ApprovalRequest, Vote
 from tests import courses
-from tests.proving import add_app, proof, rule_asks_for_proof, vote
+from tests.proving import add_app, proof, rule_asks_for_proof, vote, who_proved
 from tests.world import World
 
 
@@ -113,3 +114,17 @@ def test_the_database_takes_no_proof_that_is_none(
     request = vote(world, request_, "lena", proof())
     with pytest.raises(IntegrityError):
         change_votes(world, request, **changes)
+
+
+def test_what_is_wrong_with_the_words_is_said_before_a_proof_is_asked_for(
+    world: World, request_: ApprovalRequest
+) -> None:
+    """Or they would be kept for the way back, however long they are."""
+    with world.processes.acting_as("web"), pytest.raises(FieldTooLong):
+        decide.ask_for_changes(
+            request_.pk,
+            by=who_proved(world, "lena"),
+            seen=judge.seen(request_),
+            message="Only the shipping.",
+            fields={"amount_minor": "x" * 501},
+        )

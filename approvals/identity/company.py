@@ -4,7 +4,6 @@ import time
 from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
-from uuid import UUID
 
 import jwt
 from django.conf import settings
@@ -26,10 +25,12 @@ def provider_id() -> str:
     return f"sso-{sha256(settings.SSO_ISSUER.encode()).hexdigest()[:16]}"
 
 
-def is_linked(person_id: UUID) -> bool:
+def may_prove(person: Person) -> bool:
+    """Whether the issuer knows who this is there, and vouches for them still."""
     from allauth.socialaccount.models import SocialAccount
 
-    return bool(SocialAccount.objects.filter(user_id=person_id, provider=provider_id()).exists())
+    is_linked = SocialAccount.objects.filter(user_id=person.pk, provider=provider_id()).exists()
+    return bool(is_linked) and is_vouched_for(person)
 
 
 def verified(id_token: str, keys: Mapping[str, Any], *, nonce: str) -> dict[str, Any]:

@@ -65,8 +65,8 @@ class ApprovalRequest(models.Model):
     verdict = models.JSONField()
     policy_version = models.ForeignKey(PolicyVersion, on_delete=models.PROTECT, null=True)
     # Whom it is about, for budgets; and what had been approved already, by the names of that policy's `usage`.
-    subjects = models.JSONField(default=dict, db_default={})
-    usage = models.JSONField(default=dict, db_default={})
+    subjects = models.JSONField(default=dict)
+    usage = models.JSONField(default=dict)
 
     created_at = models.DateTimeField(default=timezone.now)
     expires_at = models.DateTimeField()
@@ -87,8 +87,8 @@ class ApprovalRequest(models.Model):
     trace_id = models.CharField(max_length=32)
     # An exercise: made up, to be denied, and never carried out (docs/attention.md); and what there is to see on it,
     # told when it is over.
-    is_canary = models.BooleanField(default=False, db_default=False)
-    clue = models.CharField(max_length=300, blank=True, default="", db_default="")
+    is_canary = models.BooleanField(default=False)
+    clue = models.CharField(max_length=300, blank=True, default="")
 
     objects = RequestQuerySet.as_manager()
 

@@ -35,7 +35,7 @@ class Vote(models.Model):
     looked_for_seconds = models.PositiveIntegerField(null=True)
     created_at = models.DateTimeField(default=timezone.now)
     # How and when the person last proved who they are (`identity.proof`); neither without a fresh proof.
-    proof = models.CharField(max_length=20, blank=True, default="", db_default="")
+    proof = models.CharField(max_length=20, blank=True, default="")
     proved_at = models.DateTimeField(null=True)
 
     class Meta:

@@ -40,12 +40,12 @@ from approvals.glass import BREAKER
 from approvals.identity.factors import has_second_factor
 from approvals.identity.proof import newest_by_second_factor
 from approvals.identity.requester import Reviewer
-from approvals.models import ApprovalRequest
+from approvals.models import ApprovalRequest, Vote
 from approvals.models.break_glass import BOX, REASON
 from approvals.queries import denied, glass_uses, may_review, may_watch, request_view
 from approvals.views.access import member, show
 from approvals.views.factors import prove
-from approvals.views.reviewer import Lines
+from approvals.views.reviewer import Lines, said_of_exercise
 
 # RFC 9110, section 15.5: 403 for who you are, 409 for what has happened meanwhile, 422 for what you wrote.
 STATUS_OF: dict[type[Refusal], int] = {
@@ -118,10 +118,7 @@ def push_page(request: HttpRequest, by: Reviewer, request_id: UUID) -> HttpRespo
 
 def _said(pushed: ApprovalRequest) -> str:
     if pushed.is_canary:
-        return _(
-            "This was an exercise, and there was something to see on it. Nothing is done and nobody was alarmed: read "
-            "on this page what it was."
-        )
+        return said_of_exercise(Vote.APPROVE)
     return _("You pushed this through alone. Everybody who watches is told now.")
 
 

@@ -8,15 +8,20 @@ from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from approvals import decide
 from approvals.errors import NotFound, Refusal, StepUpNeeded
 from approvals.identity.requester import Reviewer
+from approvals.models import Vote
 from approvals.views.access import member
-from approvals.views.reviewer import KEPT, STATUS_OF, Lines, page_of, prove_first
+from approvals.views.reviewer import KEPT, STATUS_OF, Lines, page_of, prove_first, said_of_exercise
 
 FIELD = "field-"  # what the name of an input begins with; behind it stands that of the argument
 MOST_FIELDS = 50
+ASKED = gettext_noop(
+    "You asked the agent for changes. Its answer is judged like a new request; until then nothing is done."
+)
 
 
 class ChangesForm(forms.Form):
@@ -35,7 +40,9 @@ def ask_for_changes_page(request: HttpRequest, by: Reviewer, request_id: UUID) -
         raise BadRequest
     said = form.cleaned_data
     try:
-        decide.ask_for_changes(request_id, by=by, seen=said["seen"], message=said["message"], fields=fields)
+        asked = decide.ask_for_changes(
+            request_id, by=by, seen=said["seen"], message=said["message"], fields=fields
+        )
     except NotFound:
         raise
     except StepUpNeeded:
@@ -51,9 +58,7 @@ def ask_for_changes_page(request: HttpRequest, by: Reviewer, request_id: UUID) -
         }
         return page_of(request, by, request_id, problem=str(refusal), status=status, asking=asking)
     request.session.pop(KEPT, None)
-    messages.success(
-        request, _("You asked the agent for changes. Nothing is done until people agree to its answer.")
-    )
+    messages.success(request, said_of_exercise(Vote.CHANGES) if asked.is_canary else _(ASKED))
     return redirect("request", request_id)
 
 

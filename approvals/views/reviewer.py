@@ -198,7 +198,7 @@ def _looked_for(request: HttpRequest, by: Reviewer, request_id: UUID, seen: str)
 def _said(decision: str, request: ApprovalRequest) -> str:
     status, is_held = Status(request.status), switches.is_held(request)
     if request.is_canary:
-        return _said_of_exercise(decision)
+        return said_of_exercise(decision)
     if decision == Vote.DENY and request.person_id:
         return _("You denied this request. Whoever asked can read your reason; nothing is done.")
     if decision == Vote.DENY:
@@ -220,7 +220,8 @@ def _said(decision: str, request: ApprovalRequest) -> str:
     return _("You approved this request. It still needs somebody else to agree; nothing is done until then.")
 
 
-def _said_of_exercise(decision: str) -> str:
+def said_of_exercise(decision: str) -> str:
+    """To whoever has just ended one."""
     if decision == Vote.APPROVE:
         return _(
             "This was an exercise, and there was something to see on it. Nothing is done, and no harm came of it: "

@@ -19,8 +19,9 @@ from django.urls import reverse
 from django.utils.translation import gettext
 
 from approvals.identity.accounts import AccountAdapter
-from approvals.identity.company import is_linked
+from approvals.identity.company import may_prove
 from approvals.identity.factors import has_second_factor
+from approvals.identity.models import Person
 from approvals.identity.proof import newest, proofs_of
 from approvals.views import sessions
 from approvals.views.oauth import rates
@@ -68,7 +69,7 @@ class SignIn(AccountAdapter):
             return methods
         if has_second_factor(user.pk) or not settings.PASSWORD_SIGN_IN:
             methods = [method for method in methods if method["id"] != "reauthenticate"]
-        if settings.SSO_ISSUER and is_linked(user.pk):
+        if settings.SSO_ISSUER and isinstance(user, Person) and may_prove(user):
             words = gettext("Use %(name)s") % {"name": settings.SSO_NAME}
             methods.append({"id": "sso", "description": words, "url": reverse("sso_again")})
         return methods

@@ -113,11 +113,15 @@ def _why_not(person: Person | None, login: SocialLogin) -> str:
 
 
 def _proved(request: HttpRequest, login: SocialLogin) -> HttpResponse:
-    """Proved anew: by the same person as this session's, who was asked by the issuer since we asked it to."""
+    """Proved anew: by the same person as this session's, who was asked by the issuer since we asked it to.
+
+    Of somebody whom it would not let in, as it does not vouch for all their companies, it proves nothing either.
+    """
     is_same = request.user.is_authenticated and login.is_existing and login.user.pk == request.user.pk
     asked = str(login.state["again"]) == str(request.user.pk)
     person = request.user if isinstance(request.user, Person) else None
-    if not (is_same and asked and company.authenticated_since(login.claims, float(login.state["began"]))):
+    is_now = company.authenticated_since(login.claims, float(login.state["began"]))
+    if not (is_same and asked and is_now and person and company.is_vouched_for(person)):
         sessions.sso_refused(person, "not_proved_anew")
         return _refused(request, status=403)
     record_authentication(request, request.user, SSO, reauthenticated=True)

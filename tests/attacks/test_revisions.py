@@ -66,6 +66,24 @@ def test_an_answer_changes_neither_whose_it_is_nor_what_it_is_done_to(world: Wor
         attempt(world, "door", f"UPDATE approval_request SET {ANSWER}, {change} WHERE id = %s", request.pk)
 
 
+@pytest.mark.parametrize(
+    ("process", "course", "change"),
+    [
+        ("door", courses.changes_requested, ANSWER),
+        ("worker", courses.stale, "status = 'pending', revision = revision + 1"),
+    ],
+)
+def test_no_revision_begins_later_than_now(
+    world: World, process: str, course: courses.Course, change: str
+) -> None:
+    """Whoever stands in for somebody since it began counts once with them: not from tomorrow on."""
+    request = course(world)
+    sql = f"UPDATE approval_request SET {change}, facts_read_at = now() + %s::interval WHERE id = %s"
+    with pytest.raises(psycopg.errors.CheckViolation, match="facts are read before"):
+        attempt(world, process, sql, "1 day", request.pk)
+    assert attempt(world, process, sql, "1 second", request.pk) == 1
+
+
 def test_a_door_answers_for_no_other_agent_or_tenant(world: World) -> None:
     request = courses.changes_requested(world)
     change = f"UPDATE approval_request SET {ANSWER} WHERE id = %s"

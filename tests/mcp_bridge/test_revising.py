@@ -194,6 +194,9 @@ def test_what_is_no_answer_is_acknowledged_and_changes_nothing(
         ("yes", "arguments_invalid"),
         ({"action": "accept", "content": {"amount_minor": "900"}}, "arguments_invalid"),
         ({"action": "accept", "content": {"amount_minor.x": 900}}, "arguments_invalid"),
+        pytest.param(
+            {"action": "accept", "content": {".".join("a" * 3000): 900}}, "arguments_invalid", id="deep"
+        ),
         ({"action": "accept", "content": {}}, "nothing_revised"),
     ],
 )

@@ -1,16 +1,19 @@
 """Two at the same instant, each with a connection of its own: exactly one outcome, whoever was first."""
 
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
 
 import pytest
 from django.utils import timezone
 
-from approvals import claims, clock, decide, judge, submit
+from approvals import claims, clock, decide, delegate, judge, submit
 from approvals.models import ApprovalRequest
 from policies.verdicts import Stage
-from tests.people.asking import asking, at_once, away, outcome_events, reload, shift, votes
+from tests.attacks.test_roles import scoped
+from tests.people.asking import HOUR, asking, at_once, away, outcome_events, reload, shift, votes
 from tests.world import TRACE, World
 
 AGAIN = pytest.mark.parametrize("again", range(6))
@@ -133,3 +136,28 @@ def test_two_who_claim_it_at_the_same_instant_leave_one(world: World, again: int
     assert sorted(at_once(world, claiming("lena"), claiming("mara"))) == ["looked_at", "pending"]
     assert reload(world, request).status == "pending"
     assert world.events(request).count("claim.taken") == 1
+
+
+def test_whoever_leaves_waits_for_a_decision_on_what_they_look_at(world: World) -> None:
+    """The decision has the request and is about to end the claim: whoever passes the claim on must not have it yet."""
+    request = world.submit()
+    with world.processes.acting_as("web"):
+        claims.claim(request.pk, by=world.reviewer("lena"))
+        lena = world.reviewer("lena")
+
+    def leave() -> ApprovalRequest:
+        delegate.delegate(world.people["mara"].pk, ends_at=timezone.now() + HOUR, by=lena)
+        return reload(world, request)
+
+    with world.processes.cursor("web") as deciding, ThreadPoolExecutor(1) as pool:
+        scoped(deciding, world)
+        deciding.execute("SELECT FROM approval_request WHERE id = %s FOR UPDATE", (request.pk,))
+        leaving = pool.submit(at_once, world, ("web", leave))
+        until = time.monotonic() + 10
+        waits = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+        with world.processes.cursor("admin") as shell:
+            while shell.execute(waits).fetchone() == (0,) and time.monotonic() < until:
+                time.sleep(0.05)
+        deciding.execute("UPDATE claim SET released_at = now() WHERE request_id = %s", (request.pk,))
+        deciding.connection.commit()
+        assert leaving.result() == ["pending"]

@@ -1,9 +1,13 @@
 """An exercise on the pages: like any request until it is over, and then told gently, to whom it is for."""
 
 import re
+from html import unescape
 
 import pytest
 
+from approvals import judge
+from approvals.actions.refund_payment import RefundPayment
+from approvals.database import tenant_scope
 from tests import courses
 from tests.exercising import exercise
 from tests.notifications.conftest import Post, post, receiver
@@ -130,3 +134,27 @@ def test_the_agent_of_exercises_is_among_nobodys_programs(web: World, sign_in: S
     shown = main(sign_in("opal").get("/agents/").content.decode())
     assert shown.count("Support bot") == 1  # the real one, of otto
     assert "Removed" not in shown
+
+
+def test_who_asks_for_changes_to_one_reads_that_it_was_one(web: World, sign_in: SignIn) -> None:
+    """There is no agent that would answer."""
+    request, lena = exercise(web), sign_in("lena")
+    with tenant_scope(web.tenant.pk):
+        body = {"seen": judge.seen(request), "message": "Refund only the delivery fee."}
+    answer = lena.post(f"/requests/{request.pk}/changes/", body)
+    shown = main(lena.get(answer["Location"]).content.decode())
+    assert "this was an exercise, and you did not let it through" in shown
+    assert "You asked the agent for changes" not in shown
+
+
+def test_who_decides_several_at_once_reads_which_was_one(
+    web: World, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(RefundPayment, "risk", "low")
+    request, lena = exercise(web), sign_in("lena")
+    page = lena.get("/together/", {"id": str(request.pk)}).content.decode()
+    assert not GIVES_IT_AWAY.search(main(page))
+    (ticket,) = re.findall(r'name="shown" value="([^"]+)"', page)
+    body = {"decision": "approve", "shown": unescape(ticket), "id": str(request.pk)}
+    done = lena.post("/together/decide/", body).content.decode()
+    assert "This was an exercise, and nothing is done." in main(done)

@@ -4,14 +4,16 @@ import re
 from io import StringIO
 
 import pytest
+from allauth.core import context
 from allauth.mfa.models import Authenticator
 from django.core.management import CommandError, call_command
-from django.test import Client
+from django.test import Client, RequestFactory
 
 from approvals.audit.models import Event
 from approvals.database import tenant_scope
 from approvals.management.commands import remove_factors
 from approvals.views import factors
+from approvals.views.passkeys import ProveForm, SignInForm
 from tests.proving import add_app, code_of, session_proves
 from tests.views.conftest import SignIn, add_role
 from tests.world import World, break_the_trail
@@ -205,3 +207,32 @@ def test_taking_factors_away_without_its_event_does_not_happen(
     with web.processes.acting_as("migrator"), pytest.raises(RuntimeError):
         call_command("remove_factors", email=web.people["lena"].email)
     assert set(stored(web, "lena")) == {"totp", "recovery_codes"}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "",
+        "null",
+        '"x"',
+        '{"id": 5}',
+        '{"id": "é"}',
+        '{"response": {"clientDataJSON": "!!", "attestationObject": "??"}}',
+        '{"id":"aa","rawId":"aa","type":"public-key","response":{"clientDataJSON":"e30","attestationObject":"oA"}}',
+        '{"id":"aa","rawId":"aa","type":"public-key","response":{"clientDataJSON":"e30","authenticatorData":"aa",'
+        '"signature":"aa"}}',
+        "[" * 50_000,
+    ],
+    ids=range(9),
+)
+def test_a_passkeys_answer_that_cannot_be_read_is_a_wrong_one(web: World, lena: Client, answer: str) -> None:
+    added = lena.post("/accounts/security/passkey/", {"name": "x", "credential": answer})
+    assert added.status_code == 200
+    assert kinds(web) == []
+    key = {"name": "x", "credential": {"id": "aa"}}
+    Authenticator.objects.create(user=web.people["lena"], type=Authenticator.Type.WEBAUTHN, data=key)
+    for form in (SignInForm, ProveForm):
+        with context.request_context(RequestFactory().post("/")):
+            context.request.session = lena.session
+            context.request.user = web.people["lena"]
+            assert not form(user=web.people["lena"], data={"credential": answer}).is_valid()

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from allauth.account.adapter import get_adapter
 from allauth.socialaccount.models import SocialAccount
 from django.conf import settings
 from django.test import Client
@@ -242,6 +243,18 @@ def test_nothing_less_than_the_same_person_asked_now_proves_anything(
     assert answer["Location"].startswith("/accounts/")
     assert web.status(request) == "pending"
     assert is_in(client)  # and the session goes on as it was
+
+
+def test_an_issuer_proves_nothing_of_people_of_another_company(web: World, issuer: Company) -> None:
+    """Somebody whom it let in once, and who has joined a company that it says nothing about."""
+    client = Client()
+    go(client)
+    assert go(client, AGAIN)["Location"] == "/"
+    add_role(web, "lena", web.other, "support_lead")
+    assert go(client, AGAIN).status_code == 403
+    with web.processes.acting_as("web"):
+        methods = get_adapter().get_reauthentication_methods(web.people["lena"])
+    assert "sso" not in {method["id"] for method in methods}
 
 
 def test_an_issuer_that_is_away_is_said_and_lets_nobody_in(
