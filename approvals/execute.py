@@ -7,22 +7,19 @@ reached" and "it did not answer" end differently: only the last is in doubt, and
 
 import logging
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 from django.conf import settings
-from django.contrib.postgres.functions import TransactionNow
 from django.db.models import Max
 from django.utils import timezone
 
-from approvals import actions, attempts, budgets, glass, judge, moves, outbox, quorum, switches
+from approvals import actions, attempts, judge, lastlook, moves, outbox, switches
 from approvals.actions.contract import Arguments, Facts, Receipt
-from approvals.audit.decisions import decided
 from approvals.audit.events import Actor, record
 from approvals.database import tenant_scope
 from approvals.errors import (
     BackingRefused,
-    BudgetsUnknown,
     CountersignError,
     NoAnswer,
     NotReached,
@@ -30,12 +27,10 @@ from approvals.errors import (
     SettingMissing,
     TryLater,
 )
-from approvals.models import ApprovalRequest, Execution, PolicyVersion, Switch
-from approvals.notifications import trouble
-from approvals.payloads import canonical, digest
+from approvals.models import ApprovalRequest, Execution, Switch
 from approvals.states import Status
 from approvals.tracing import span
-from policies.verdicts import Deny, Require, Verdict, from_json, stricter
+from policies.verdicts import from_json
 
 logger = logging.getLogger(__name__)
 WORKER = Actor("system", "worker")
@@ -99,7 +94,7 @@ def _carry_out(claim: Claim) -> None:
     except BackingRefused as error:
         _give_back(claim, action, arguments, f"the facts can no longer be read: {error}")
         return
-    if reason := _no_longer(claim, action, arguments, facts):
+    if reason := lastlook.no_longer(claim.request, action, arguments, facts):
         _give_back(claim, action, arguments, reason)
         return
     _call(claim, action, arguments, approved)
@@ -207,56 +202,6 @@ def _take_over(request: ApprovalRequest, dead: Execution) -> None:
         _doubt(request, "The worker died between sending and recording.")
 
 
-def _no_longer(claim: Claim, action: actions.AnyAction, arguments: Arguments, facts: Facts) -> str:
-    """Why what was approved must not be done now; "" when it still holds. The stricter verdict wins."""
-    request = claim.request
-    if digest(canonical(facts)) != request.facts_sha256:
-        return "what was looked up has changed since the approval"
-    with tenant_scope(request.tenant_id):
-        at = timezone.now()
-        now, version, _ = judge.verdict_now(request, action, arguments, facts, at)
-        if isinstance(now, Require) and now.error:
-            trouble.note(request, now.error)
-        code, reason = _forbidden(request, stricter(from_json(request.verdict), now))
-        code, reason = _no_room(request, version, at) or (code, reason)
-    decided(
-        "execute",
-        is_allowed=not code,
-        by=WORKER,
-        tenant_id=request.tenant_id,
-        request_id=request.pk,
-        resource_id=request.resource_id,
-        action=request.action,
-        policy_version=version.pk if version else None,
-        because=code or None,
-    )
-    return reason
-
-
-def _no_room(request: ApprovalRequest, version: PolicyVersion | None, at: datetime) -> tuple[str, str] | None:
-    """As `_forbidden`, for the budgets in force now, which may be others than when it was approved."""
-    try:
-        over = budgets.over(judge.budgets_of(version, request.action), budgets.counted(request), at)
-    except BudgetsUnknown:
-        return "budgets_unknown", "the policy in force cannot be read, and with it the budgets"
-    if over:
-        return "budget_exceeded", " ".join(map(str, over))
-    return None
-
-
-def _forbidden(request: ApprovalRequest, wanted: Verdict) -> tuple[str, str]:
-    """A code for the log and words for the reviewers; two empty ones when the verdict is satisfied."""
-    if isinstance(wanted, Deny):
-        return "policy_denies", f"the policy refuses it now: {wanted.because}"
-    open_places = quorum.missing(request, wanted) if isinstance(wanted, Require) else ()
-    if open_places and not glass.in_force(request):
-        roles = ", ".join(f"{stage.count} {stage.role}" for stage in open_places)
-        return "approvals_missing", f"the approvals no longer satisfy the rule: {roles} missing"
-    if isinstance(wanted, Require) and _cools(request, wanted) > 0:
-        return "cools_off", "the policy now asks for more time between the approval and this"
-    return "", ""
-
-
 def _call(claim: Claim, action: actions.AnyAction, arguments: Arguments, facts: Facts) -> None:
     """Commit that it is about to be sent, send it with nothing open, record what came back."""
     request = claim.request
@@ -323,19 +268,9 @@ def _wait_while_it_cools(request_id: UUID, tenant_id: UUID) -> None:
     """In this time the approval can be taken back, so nobody claims it. Raises outbox.Postponed."""
     with tenant_scope(tenant_id):
         request = ApprovalRequest.objects.get(pk=request_id)
-        seconds = _cools(request, from_json(request.verdict))
+        seconds = lastlook.cools(request, from_json(request.verdict))
         if request.status == Status.APPROVED and seconds > 0:
             raise outbox.Postponed(seconds, "it cools off: until then the approval can be taken back")
-
-
-def _cools(request: ApprovalRequest, verdict: Verdict) -> float:
-    """Seconds for which the approval has still to wait. By the database's clock, which refuses by it too."""
-    asked = verdict.cooling_off if isinstance(verdict, Require) else None
-    if not asked or not request.decided_at:
-        return 0
-    now = ApprovalRequest.objects.values_list(TransactionNow(), flat=True).get(pk=request.pk)
-    left: timedelta = request.decided_at + asked - now
-    return left.total_seconds()
 
 
 def _succeeded(claim: Claim, receipt: Receipt, status: int | None, *, detail: str = "") -> None:

@@ -1,0 +1,81 @@
+"""The last look before the call: whether what was approved may still be done, by facts, policy, people and budgets.
+
+The stricter of the verdict then and the verdict now wins.
+"""
+
+from datetime import datetime, timedelta
+
+from django.contrib.postgres.functions import TransactionNow
+from django.utils import timezone
+
+from approvals import actions, budgets, glass, judge, quorum
+from approvals.actions.contract import Arguments, Facts
+from approvals.audit.decisions import decided
+from approvals.audit.events import Actor
+from approvals.database import tenant_scope
+from approvals.errors import BudgetsUnknown
+from approvals.models import ApprovalRequest, PolicyVersion
+from approvals.notifications import trouble
+from approvals.payloads import canonical, digest
+from policies.verdicts import Deny, Require, Verdict, from_json, stricter
+
+WORKER = Actor("system", "worker")
+
+
+def no_longer(request: ApprovalRequest, action: actions.AnyAction, arguments: Arguments, facts: Facts) -> str:
+    """Why what was approved must not be done now; "" when it still holds. The stricter verdict wins."""
+    if digest(canonical(facts)) != request.facts_sha256:
+        return "what was looked up has changed since the approval"
+    with tenant_scope(request.tenant_id):
+        at = timezone.now()
+        now, version, _ = judge.verdict_now(request, action, arguments, facts, at)
+        if isinstance(now, Require) and now.error:
+            trouble.note(request, now.error)
+        code, reason = _forbidden(request, stricter(from_json(request.verdict), now))
+        code, reason = _no_room(request, version, at) or (code, reason)
+    decided(
+        "execute",
+        is_allowed=not code,
+        by=WORKER,
+        tenant_id=request.tenant_id,
+        request_id=request.pk,
+        resource_id=request.resource_id,
+        action=request.action,
+        policy_version=version.pk if version else None,
+        because=code or None,
+    )
+    return reason
+
+
+def _no_room(request: ApprovalRequest, version: PolicyVersion | None, at: datetime) -> tuple[str, str] | None:
+    """As `_forbidden`, for the budgets in force now, which may be others than when it was approved."""
+    try:
+        over = budgets.over(judge.budgets_of(version, request.action), budgets.counted(request), at)
+    except BudgetsUnknown:
+        return "budgets_unknown", "the policy in force cannot be read, and with it the budgets"
+    if over:
+        return "budget_exceeded", " ".join(map(str, over))
+    return None
+
+
+def _forbidden(request: ApprovalRequest, wanted: Verdict) -> tuple[str, str]:
+    """A code for the log and words for the reviewers; two empty ones when the verdict is satisfied."""
+    if isinstance(wanted, Deny):
+        return "policy_denies", f"the policy refuses it now: {wanted.because}"
+    open_places = quorum.missing(request, wanted) if isinstance(wanted, Require) else ()
+    if open_places and not glass.in_force(request):
+        roles = ", ".join(f"{stage.count} {stage.role}" for stage in open_places)
+        return "approvals_missing", f"the approvals no longer satisfy the rule: {roles} missing"
+    if isinstance(wanted, Require) and cools(request, wanted) > 0:
+        return "cools_off", "the policy now asks for more time between the approval and this"
+    return "", ""
+
+
+def cools(request: ApprovalRequest, verdict: Verdict) -> float:
+    """Seconds for which the approval has still to wait. By the database's clock, which refuses by it too."""
+    asked = verdict.cooling_off if isinstance(verdict, Require) else None
+    if not asked or not request.decided_at:
+        return 0
+    now = ApprovalRequest.objects.values_list(TransactionNow(), flat=True).get(pk=request.pk)
+    left: timedelta = request.decided_at + asked - now
+    return left.total_seconds()
