@@ -51,6 +51,7 @@ def test_the_page_says_in_words_that_there_is_no_room_and_why_a_vote_was_not_tak
     assert f"refunds no room Used 60.00 USD of 100.00 USD in 24 hours, for this order. {wanted}" in computed(
         sign_in, second
     )
+    assert "whoever gives the last approval will be refused" in text(shown(sign_in, second))
     browser = sign_in("lena")
     seen = shown(sign_in, second).split('name="seen" value="')[1].split('"')[0]
     answer = browser.post(
