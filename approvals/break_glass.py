@@ -4,7 +4,7 @@ It stands in for the people whom a rule asks for, for a quarter of an hour, and 
 an operator has stopped, or somebody has altered stays where it is.
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -15,18 +15,14 @@ from approvals.audit.decisions import decided
 from approvals.audit.events import Actor, record
 from approvals.database import tenant_scope
 from approvals.errors import (
-    CoolsTooLong,
-    FourEyesAlways,
     GlassReasonMissing,
     MoveRefused,
     NobodyWatches,
     NotConfirmed,
     NotEntitled,
     NotFound,
-    NothingToBreak,
     OwnBreakGlass,
     PageOutdated,
-    PolicyForbids,
     Refusal,
     ReviewedAlready,
     ReviewMissing,
@@ -34,7 +30,7 @@ from approvals.errors import (
     SelfApproval,
     StoppedMeanwhile,
 )
-from approvals.glass import AUDITOR, BREAKER, SECURITY
+from approvals.glass import AUDITOR, BREAKER, EARLIER, SECURITY, never_because
 from approvals.identity.models import Membership
 from approvals.identity.proof import Proof, newest_by_second_factor
 from approvals.identity.requester import Reviewer
@@ -43,12 +39,10 @@ from approvals.models.break_glass import BOX, REASON
 from approvals.payloads import digest
 from approvals.states import Status
 from approvals.tracing import span
-from policies.verdicts import AutoApprove, Deny, Require, from_json
+from policies.verdicts import Require, from_json
 
 KIND = "request.break_glass"
 COMMENT = (3, 1000)  # characters
-# The approval ends this much before the glass does: its clock is read a moment later, and the database compares.
-EARLIER = timedelta(seconds=10)
 
 
 @span("break glass")
@@ -88,15 +82,8 @@ def _checked(request: ApprovalRequest, by: Reviewer, reason: str, typed: str, se
         raise MoveRefused(status=request.status.replace("_", " "), wanted="pushed through")
     if changed := judge.changed(seen, request):
         raise PageOutdated(changed=changed)
-    verdict = from_json(request.verdict)
-    if isinstance(verdict, Deny):
-        raise PolicyForbids(because=verdict.because)
-    if isinstance(verdict, AutoApprove):
-        raise NothingToBreak
-    if request.agent_id is None:
-        raise FourEyesAlways
-    if verdict.cooling_off and verdict.cooling_off >= BOX - EARLIER:
-        raise CoolsTooLong
+    if refusal := never_because(request):
+        raise refusal
     judge.check_sound(request, *judge.stored(request))
     if not REASON[0] <= len(reason) <= REASON[1]:
         raise GlassReasonMissing

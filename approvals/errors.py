@@ -163,7 +163,7 @@ class PlacesTaken(Refusal):
 
 
 class CountedAlready(Refusal):
-    """Somebody who stands in for you, or you for them, has agreed already: together you count once.
+    """Somebody who stands or stood in for you, or you for them, has agreed already: together you count once.
     Somebody else has to agree. You can deny it."""
 
 
@@ -221,11 +221,11 @@ class PolicyAuthorsOnly(Refusal):
 
 
 class PolicyUnreadable(Refusal):
-    """Line {line}, column {column}: {problem} Nothing was stored."""
+    """Line {line}, column {column}: {problem}"""
 
 
 class SamePolicy(Refusal):
-    """This is, to the letter, version {number}, which is in force. Nothing was stored."""
+    """This is, to the letter, version {number}, which is in force."""
 
 
 class InForceAlready(Refusal):

@@ -1,16 +1,37 @@
 """Whether somebody's break-glass stands in for the people that a request still needs: asked before it is executed."""
 
+from datetime import timedelta
+
 from django.db.models import F
 from django.utils import timezone
 
 from approvals import judge
+from approvals.errors import CoolsTooLong, FourEyesAlways, NothingToBreak, PolicyForbids, Refusal
 from approvals.identity.models import Membership
 from approvals.identity.proof import SECOND_FACTORS, fresh_for
 from approvals.models import ApprovalRequest, BreakGlass
+from approvals.models.break_glass import BOX
 from approvals.payloads import digest
+from policies.verdicts import AutoApprove, Deny, from_json
 
 BREAKER = "break_glass"  # the role
 SECURITY, AUDITOR = "security", "auditor"  # who is told of it, and who looks at it afterwards
+# The approval ends this much before the glass does: its clock is read a moment later, and the database compares.
+EARLIER = timedelta(seconds=10)
+
+
+def never_because(request: ApprovalRequest) -> Refusal | None:
+    """Why nobody at all can push this one through, whatever they prove: so that a page says it instead of asking."""
+    verdict = from_json(request.verdict)
+    if isinstance(verdict, Deny):
+        return PolicyForbids(because=verdict.because)
+    if isinstance(verdict, AutoApprove):
+        return NothingToBreak()
+    if request.agent_id is None:
+        return FourEyesAlways()
+    if verdict.cooling_off and verdict.cooling_off >= BOX - EARLIER:
+        return CoolsTooLong()
+    return None
 
 
 def in_force(request: ApprovalRequest) -> BreakGlass | None:

@@ -1,7 +1,6 @@
 """Every address of the pages and of the OAuth server. Sign-up and password reset have none: operators invite."""
 
 from allauth.account import views as allauth
-from allauth.mfa.base import views as mfa
 from django.conf import settings
 from django.urls import include, path
 from oauth2_provider import urls as oauth
@@ -21,6 +20,7 @@ from approvals.views import (
     operator,
     policy,
     reviewer,
+    second_factor,
     simulation,
     sso,
 )
@@ -40,7 +40,7 @@ accounts = [
     path("sso/again/", sso.again_page, name="sso_again"),
     path("reauthenticate/", factors.prove_by_password_page, name="account_reauthenticate"),
     path("security/", factors.factors_page, name="mfa_index"),
-    path("security/sign-in/", mfa.authenticate, name="mfa_authenticate"),
+    path("security/sign-in/", second_factor.second_factor_page, name="mfa_authenticate"),
     path("security/prove/", factors.prove_by_code_page, name="mfa_reauthenticate"),
     path("security/prove/passkey/", factors.prove_by_passkey_page, name="mfa_reauthenticate_webauthn"),
     path("security/app/", factors.add_app_page, name="mfa_activate_totp"),

@@ -142,7 +142,8 @@ def progress(view: queries.AgentView, call: Call) -> Progress:
         **receipt(view, call).model_dump(),
         action=view.action,
         headline=short(view.headline, 300),
-        outcome=view.outcome or None,  # type: ignore[arg-type]
+        # What a reviewer asks for stands in `changes`, as a person's words, and not here as untrusted ones.
+        outcome=None if view.changes else view.outcome or None,  # type: ignore[arg-type]
         backing_reference=plain(view.backing_reference, 64),
         created_at=view.created_at,
         changes=_changes(view),

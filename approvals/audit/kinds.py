@@ -15,7 +15,7 @@ KINDS: dict[str, str] = {
     "request.refused": "A request was refused before anybody was asked.",
     "request.withdrawn": "The requester took the request back.",
     "request.expired": "Nobody finished the request in time.",
-    "request.approved": "The last approval that the policy asks for was given.",
+    "request.approved": "The request was approved.",
     "request.denied": "The request was denied.",
     "request.changes_requested": "A reviewer asked the agent for changes.",
     "request.revised": "The requester changed the request as asked; the votes start again.",

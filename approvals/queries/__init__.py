@@ -41,7 +41,7 @@ from approvals.queries.policies import (
 )
 from approvals.queries.queue import QueueRow, queue
 from approvals.queries.request import RequestView, request_view
-from approvals.queries.spent import Spent, spent
+from approvals.queries.spent import Spent, capped, spent
 from approvals.queries.switches import AgentChoice, Stop, agents_of, stopped, went_on
 from approvals.queries.tenants import TenantChoice, tenants_of
 from approvals.queries.trail import TrailLine, allowed, denied, request_trail, tenant_trail
@@ -71,6 +71,7 @@ __all__ = [
     "agents_of",
     "allowed",
     "answered_for_by",
+    "capped",
     "connected_by",
     "decided",
     "denied",

@@ -33,6 +33,11 @@ class Budgets:
     found: tuple[Budget, ...] = ()
     unknown: bool = False
 
+    @property
+    def no_room(self) -> bool:
+        """Whether an approval that completes the quorum now would be refused."""
+        return any(budget.over_by for budget in self.found)
+
 
 def budgets_for(request: ApprovalRequest) -> Budgets:
     """Of a request that is not finished, by the policy in force; in the tenant's scope."""

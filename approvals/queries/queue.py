@@ -1,6 +1,6 @@
 """What waits for a decision, the riskiest and most urgent first."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -46,6 +46,15 @@ class QueueRow:
     is_escalated: bool  # others may decide, too
     looking: Looking | None  # who is at it
     others: Others  # that ask for the same
+
+    @property
+    def needed(self) -> tuple[Places, ...]:
+        """What is still open; `turn` counts from now on, and is 0 where only one turn is left."""
+        still = [place for place in self.places if place.open]
+        turns = sorted({place.turn for place in still})
+        if len(turns) < 2:
+            return tuple(replace(place, turn=0) for place in still)
+        return tuple(replace(place, turn=turns.index(place.turn) + 1) for place in still)
 
     @property
     def can_go_together(self) -> bool:

@@ -12,6 +12,7 @@ from approvals.audit import queries as audit
 from approvals.database import tenant_scope
 from approvals.errors import NotFound, Refusal
 from approvals.fields import Amount, Field, amount
+from approvals.glass import never_because
 from approvals.identity.requester import Reviewer
 from approvals.material import REASON
 from approvals.models import ApprovalRequest, Execution
@@ -72,6 +73,7 @@ class Risks:
     """What was thought of before the action was offered. `undone_by` names an action, or is "" with a reason."""
 
     title: str
+    thing: str  # what kind of thing it is about, in a word
     level: str
     threats: tuple[str, ...]
     undone_by: str
@@ -127,6 +129,7 @@ class RequestView:
     thing: str  # what it is about, as the company's system names it
     glass: GlassUse | None  # somebody pushed this revision through alone
     may_break_glass: bool
+    unbreakable: Refusal | None  # why nobody pushes it through alone
 
     @property
     def cools(self) -> bool:
@@ -208,6 +211,7 @@ def _view(request: ApprovalRequest, by: Reviewer) -> RequestView:
         thing=request.resource_id,
         glass=glass_of(request, by),
         may_break_glass=may_break(by, request),
+        unbreakable=never_because(request),
     )
 
 
@@ -243,10 +247,11 @@ def _risks(request: ApprovalRequest) -> Risks:
     try:
         action = actions.get(request.action)
     except NotFound:  # the code has moved on, and the record of what it did stays readable
-        return Risks(request.action, request.risk, (), "", "This action is no longer offered.")
+        return Risks(request.action, "thing", request.risk, (), "", "This action is no longer offered.")
     inverse = action.inverse
     return Risks(
         title=action.title,
+        thing=action.thing,
         level=request.risk,
         threats=action.threats,
         undone_by="" if isinstance(inverse, NotReversible) else actions.get(inverse).title,

@@ -1,7 +1,7 @@
 """How much of every budget is used: for whoever operates the agents, and whoever audits them."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -41,6 +41,16 @@ class Spent:
 
 
 @dataclass(frozen=True)
+class Capped:
+    """One budget of the policy in force, whether or not anything is used of it."""
+
+    name: str
+    per: tuple[str, ...]  # the dimensions
+    window: str
+    caps: tuple[str, ...]  # one for each currency
+
+
+@dataclass(frozen=True)
 class _Row:
     place: int
     usage: Usage
@@ -66,6 +76,23 @@ def spent(by: Reviewer, *, after: str = "", rows: int = ROWS) -> Page[Spent]:
                 break
         names = _names(found)
     return page([_spent(row, names) for row in found], [row.mark for row in found], rows)
+
+
+def capped(by: Reviewer) -> tuple[Capped, ...]:
+    """In the order of the policy in force. Raises BudgetsUnknown."""
+    with tenant_scope(by.tenant_id):
+        usages = judge.every_usage(judge.in_force())
+    return tuple(
+        Capped(usage.name.replace("_", " "), usage.per, in_words(usage.window), _caps(usage))
+        for usage in usages
+        if usage.cap is not None
+    )
+
+
+def _caps(usage: Usage) -> tuple[str, ...]:
+    if isinstance(usage.cap, Mapping):
+        return tuple(usage.written(cap, currency) for currency, cap in sorted(usage.cap.items()))
+    return (usage.written(usage.cap or 0, ""),)
 
 
 def _rows(usages: Sequence[Usage], after: tuple[int, tuple[str, ...]] | None, most: int) -> Iterator[_Row]:

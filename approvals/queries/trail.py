@@ -22,6 +22,8 @@ AUDITOR = exercises.AUDITOR
 REFUSALS = ("access.denied", "limit.reached", "request.refused")
 # The kind's own sentence is about a request that was not filed; its data says when it was about one that was.
 WITHDRAWAL_REFUSED = "The requester wanted to take the request back and could not; it stays as it is."
+LAST_APPROVAL = "The last approval that the policy asks for was given."
+PUSHED_THROUGH = "The request was approved: one person pushed it through alone (break-glass)."
 APPROVAL_REVOKED = "A reviewer took the approval back; the request was denied."
 
 
@@ -117,6 +119,8 @@ def _lines(tenant_id: UUID, entries: Sequence[TrailEntry]) -> tuple[TrailLine, .
 
 
 def _meaning(entry: TrailEntry) -> str:
+    if entry.kind == "request.approved" and entry.actor.kind == "person":
+        return PUSHED_THROUGH if entry.data.get("break_glass") else LAST_APPROVAL
     if entry.kind == "request.denied" and entry.data.get("revoked"):
         return APPROVAL_REVOKED
     return WITHDRAWAL_REFUSED if _kept(entry) else entry.meaning

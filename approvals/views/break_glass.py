@@ -131,6 +131,7 @@ def _form(
     problem: str = "",
     status: int = 200,
 ) -> HttpResponse:
+    proof, has_one = newest_by_second_factor(by.proofs), has_second_factor(by.person_id)
     context = {
         "it": request_view(request_id, by),
         "reason": reason,
@@ -138,8 +139,8 @@ def _form(
         "shortest": REASON[0],
         "longest": REASON[1],
         "box_minutes": int(BOX.total_seconds() // 60),
-        "proof": newest_by_second_factor(by.proofs),
-        "has_second_factor": has_second_factor(by.person_id),
+        "proof": proof,
+        "may_prove": proof is not None or has_one,  # else there is nothing to do here but to add one
         "proof_minutes": settings.STEP_UP_SECONDS // 60,
     }
     return show(request, "break_glass/push.html", context, status=status)

@@ -8,7 +8,7 @@ from django.views.decorators.http import require_safe
 from approvals import switches
 from approvals.errors import BudgetsUnknown
 from approvals.identity.requester import Reviewer
-from approvals.queries import allowed, denied, spent
+from approvals.queries import allowed, capped, denied, spent
 from approvals.queries.trail import AUDITOR
 from approvals.views.access import member, show
 
@@ -24,7 +24,7 @@ def budgets_page(request: HttpRequest, by: Reviewer) -> HttpResponse:
         )
     allowed(by, wanted="budgets")
     try:
-        context = {"page": spent(by, after=request.GET.get("after", ""))}
+        context = {"page": spent(by, after=request.GET.get("after", "")), "caps": capped(by)}
     except BudgetsUnknown:
         context = {}
     return show(request, "operator/budgets.html", context)

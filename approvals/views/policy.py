@@ -30,11 +30,10 @@ from approvals.identity.requester import Reviewer
 from approvals.queries import denied, policies, policy_in_force, policy_view
 from approvals.queries.trail import AUDITOR
 from approvals.views.access import member, show
+from approvals.views.excerpt import near
 from approvals.views.reviewer import Lines
-from policies.changes import lines
 
 P = ParamSpec("P")
-AROUND = 2  # lines that are shown before and after one that is wrong
 
 # RFC 9110, section 15.5: 403 for who you are, 409 for what has happened meanwhile, 422 for what you wrote.
 STATUS_OF: dict[type[Refusal], int] = {
@@ -115,7 +114,9 @@ def propose_page(request: HttpRequest, by: Reviewer) -> HttpResponse:
             typed["text"], by=by, because=typed["because"], based_on=typed["based_on"]
         )
     except tuple(STATUS_OF) as refusal:
-        context = {"typed": typed, "problem": str(refusal), "near": _near(typed["text"], refusal), **_may(by)}
+        context = {"typed": typed, "problem": str(refusal), **_may(by)}
+        if isinstance(line := refusal.details.get("line"), int):
+            context["near"] = near(typed["text"], line)
         context["wrong_because"] = str(refusal) if isinstance(refusal, BecauseMissing) else ""
         return show(request, "policy/propose.html", context, status=STATUS_OF[type(refusal)])
     messages.success(
@@ -168,14 +169,3 @@ def _number(typed: str) -> int:
     if not typed.isdecimal() or len(typed) > 9:
         raise BadRequest
     return int(typed)
-
-
-def _near(text: str, refusal: Refusal) -> list[tuple[int, str, bool]]:
-    """The line that is wrong and some around it: number, text, whether it is the one."""
-    wrong = refusal.details.get("line")
-    if not isinstance(wrong, int):
-        return []
-    every = list(enumerate(lines(text), 1))
-    return [
-        (number, line, number == wrong) for number, line in every[max(wrong - 1 - AROUND, 0) : wrong + AROUND]
-    ]

@@ -6,7 +6,7 @@ run when its reader goes away. One at a time in a process, for LONGEST_SECONDS a
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
@@ -29,12 +29,13 @@ from approvals import judge, switches
 from approvals.actions.activate_policy import company, readable
 from approvals.actions.money import display
 from approvals.database import tenant_scope
-from approvals.errors import TooMuchToCount
+from approvals.errors import PolicyUnreadable, TooMuchToCount
 from approvals.identity.requester import Reviewer
 from approvals.models import PolicyVersion
 from approvals.queries import allowed, denied, history
 from approvals.queries.trail import AUDITOR
 from approvals.views.access import member, show
+from approvals.views.excerpt import near
 from policies.documents import Document
 from policies.errors import PolicyError
 from policies.simulation import (
@@ -97,6 +98,11 @@ def simulation_page(request: HttpRequest, by: Reviewer) -> HttpResponse:
         return _page(request, *typed, problem=problem, status=422)
     try:
         draft = _draft(form.cleaned_data["draft"], by)
+    except PolicyError as error:
+        unreadable = PolicyUnreadable(line=error.line, column=error.column, problem=error.message)
+        around = near(form.cleaned_data["draft"], error.line)
+        return _page(request, *typed, problem=str(unreadable), around=around, status=422)
+    try:
         judge.document_of(current)
     except PolicyError as error:
         return _page(request, *typed, problem=str(error), status=422)
@@ -118,10 +124,17 @@ def _page(
     since: object,
     *,
     problem: str = "",
+    around: Sequence[tuple[int, str, bool]] = (),
     runs: bool = False,
     status: int = 200,
 ) -> HttpResponse:
-    context = {"draft": draft.replace("\0", ""), "since": since, "problem": problem, "runs": runs}
+    context = {
+        "draft": draft.replace("\0", ""),
+        "since": since,
+        "problem": problem,
+        "near": around,
+        "runs": runs,
+    }
     return show(request, "operator/simulation.html", context, status=status)
 
 

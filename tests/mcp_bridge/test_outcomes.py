@@ -28,7 +28,7 @@ WORDS: dict[Status, tuple[courses.Course, str, str]] = {
     Status.CHANGES_REQUESTED: (
         courses.changes_requested,
         f"A reviewer asks for changes: {courses.REASON} Answer with revise_request",
-        courses.REASON,
+        "",  # they stand in `changes`, as a person's words
     ),
     Status.APPROVED: (courses.approved, "Approved; it will be carried out shortly.", ""),
     Status.PENDING: (courses.pending, "Waiting for a decision.", ""),

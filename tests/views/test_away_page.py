@@ -25,7 +25,7 @@ def delegations(world: World) -> list[Delegation]:
 
 def test_somebody_names_who_stands_in_and_comes_back(web: World, sign_in: SignIn) -> None:
     lena = sign_in("lena")
-    assert "Nothing yet: you decide for yourself." in lena.get("/away/").content.decode()
+    assert "None: you decide for yourself." in lena.get("/away/").content.decode()
     answer = lena.post("/away/leave/", form(web, "mara", reason="The mountains."), follow=True)
     page = answer.content.decode()
     assert "Written down." in page

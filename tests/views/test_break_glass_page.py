@@ -1,5 +1,7 @@
 """Pushing through alone in the pages, and how it stays red until somebody else has looked at it."""
 
+import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,11 +11,13 @@ from approvals import judge
 from approvals.database import tenant_scope
 from approvals.identity.models import Membership
 from approvals.models import ApprovalRequest, BreakGlass
+from tests import versions
 from tests.budgets.conftest import SetPolicy, set_policy, usage
 from tests.exercising import exercise
+from tests.people.asking import HOUR, LEAD, asking
 from tests.proving import add_app, session_proves
 from tests.test_break_glass import REASON, give, push, review
-from tests.test_decide import BIG
+from tests.test_decide import BIG, CREDIT
 from tests.views.conftest import SignIn
 from tests.world import World
 
@@ -176,3 +180,58 @@ def test_a_budget_without_room_is_said_and_nothing_is_pushed_through(
     assert answer.status_code == 409
     assert "The budget “small” has" in answer.content.decode()
     assert company.status(request) == "pending"
+
+
+@pytest.mark.parametrize(
+    ("filed", "words"),
+    [
+        (lambda world: versions.asked(world), "takes those who have to agree. Nobody pushes it through"),
+        (lambda world: world.submit("issue_store_credit", **CREDIT), "There is nothing to push through."),
+        (lambda world: asking(world, LEAD, cooling_off=HOUR), "cool off for longer than a break-glass lasts"),
+    ],
+)
+def test_where_it_is_always_refused_it_is_said_at_once_and_not_offered(
+    company: World, sign_in: SignIn, filed: Callable[[World], ApprovalRequest], words: str
+) -> None:
+    give(company, "lena", "break_glass")
+    request, lena = filed(company), sign_in("lena")
+    page = f"/requests/{request.pk}/break-glass/"
+    shown = lena.get(f"/requests/{request.pk}/").content.decode()
+    assert "This cannot be pushed through alone" in shown
+    assert words in shown
+    assert page not in shown
+    pushing = lena.get(page).content.decode()
+    assert words in pushing
+    assert 'name="typed"' not in pushing
+
+
+def test_whoever_has_no_second_factor_is_led_to_one_and_finds_no_form(
+    company: World, sign_in: SignIn
+) -> None:
+    request, opal = company.submit(**BIG), sign_in("opal")
+    page = f"/requests/{request.pk}/break-glass/"
+    shown = opal.get(page).content.decode()
+    assert 'name="typed"' not in shown
+    assert "Add a second factor" in shown
+    add_app(company, "opal")
+    session_proves(opal, company, "opal", "totp")
+    assert 'name="typed"' in opal.get(page).content.decode()
+
+
+def test_the_page_shows_what_it_is_about_and_says_what_to_type(company: World, sign_in: SignIn) -> None:
+    request, opal = company.submit(**BIG), sign_in("opal")
+    session_proves(opal, company, "opal", "totp")
+    shown = opal.get(f"/requests/{request.pk}/break-glass/").content.decode()
+    assert f"To confirm, type {request.resource_id}, the payment it is about" in shown
+    assert "Read by us from" in shown
+    assert "Nobody has checked them." in shown
+    assert not re.search(r"</time>\s+\.", shown)
+
+
+def test_the_trail_says_who_approved_and_what_the_review_found(company: World, sign_in: SignIn) -> None:
+    request = push(company, company.submit(**BIG))
+    review(company, request, "mara", verdict="not_justified")
+    trail = sign_in("ada").get(f"/requests/{request.pk}/trail/").content.decode()
+    assert "one person pushed it through alone (break-glass)." in trail
+    assert "The last approval that the policy asks for" not in trail
+    assert "· not justified" in trail

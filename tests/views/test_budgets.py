@@ -51,6 +51,7 @@ def test_the_page_says_in_words_that_there_is_no_room_and_why_a_vote_was_not_tak
     assert f"refunds no room Used 60.00 USD of 100.00 USD in 24 hours, for this order. {wanted}" in computed(
         sign_in, second
     )
+    assert "whoever gives the last approval will be refused" in text(shown(sign_in, second))
     browser = sign_in("lena")
     seen = shown(sign_in, second).split('name="seen" value="')[1].split('"')[0]
     answer = browser.post(
@@ -149,3 +150,20 @@ def test_a_mark_that_is_none_reads_as_a_page(
     set_policy(usage("all", of="", per="agent", cap="{ USD: 6000 }"))
     web.vote(web.submit(amount_minor=6000), "approve", "lena")
     assert sign_in("opal").get("/budgets/", {"after": mark}).status_code == 200
+
+
+def test_the_caps_are_listed_before_anything_is_used(
+    web: World, sign_in: SignIn, set_policy: SetPolicy
+) -> None:
+    set_policy(
+        usage("refunds", per="customer, agent", cap="{ USD: 20000 }"),
+        usage("asked", of="", per="tenant", cap="9", sums="requests"),
+    )
+    page = text(sign_in("opal").get("/budgets/").content.decode())
+    assert "refunds : 200.00 USD in 24 hours, for each customer, for each requester" in page
+    assert "asked : 9 requests in 24 hours, for the whole company" in page
+
+
+def test_a_policy_without_caps_is_said_to_have_none(web: World, sign_in: SignIn) -> None:
+    page = text(sign_in("opal").get("/budgets/").content.decode())
+    assert "The policy in force has no caps" in page

@@ -68,7 +68,10 @@ def test_what_was_typed_is_kept_when_it_is_refused(
 def test_who_may_not_decide_is_offered_no_form_and_is_refused(web: World, sign_in: SignIn) -> None:
     request, otto = web.submit(), sign_in("otto")
     assert "Ask the agent for changes" not in shown(otto, request)
-    assert post(otto, request).status_code == 403
+    refused = post(otto, request)
+    assert refused.status_code == 403
+    assert "Nothing was asked of the agent." in refused.content.decode()
+    assert "Your decision was not taken." not in refused.content.decode()
     assert web.status(request) == "pending"
 
 

@@ -2,6 +2,7 @@
 
 import re
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from allauth.core import context
@@ -236,3 +237,41 @@ def test_a_passkeys_answer_that_cannot_be_read_is_a_wrong_one(web: World, lena: 
             context.request.session = lena.session
             context.request.user = web.people["lena"]
             assert not form(user=web.people["lena"], data={"credential": answer}).is_valid()
+
+
+def second_step(world: World, name: str) -> str:
+    """The page that asks for the second factor, after the right password."""
+    with world.processes.acting_as("migrator"):
+        world.people[name].set_password("demo-orchard-tandem")
+        world.people[name].save()
+    client = Client()
+    body = {"login": world.people[name].email, "password": "demo-orchard-tandem"}
+    return client.get(client.post("/accounts/login/", body)["Location"]).content.decode()
+
+
+def test_whoever_has_no_passkey_is_asked_for_a_code_alone(
+    web: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_app(web, "lena")
+    shown = second_step(web, "lena")
+    assert "Use a passkey" not in shown
+    assert "Type the code that your app shows" in shown
+    Authenticator.objects.create(user=web.people["lena"], type="webauthn", data={"name": "Key"})
+    # No test has a device that signs; which key it would be is asked of that alone.
+    monkeypatch.setattr("allauth.mfa.webauthn.internal.auth.get_credentials", lambda user: [])
+    shown = second_step(web, "lena")
+    assert shown.index("Use a passkey") < shown.index("Or type the code that your app shows")
+    assert re.search(r'id="passkey-trouble" hidden>', shown)
+
+
+def test_what_is_hidden_is_not_shown_by_another_rule_and_a_code_is_black_on_white() -> None:
+    style = (Path(__file__).resolve().parents[2] / "static/countersign.css").read_text()
+    assert "[hidden] { display: none !important; }" in style
+    assert re.search(r"^\.qr {[^}]* padding: [^}]* background: #fff;", style, re.MULTILINE)
+
+
+def test_new_codes_are_not_said_to_be_lost_before_they_are_shown(web: World, lena: Client) -> None:
+    enrol(lena)
+    shown = lena.get(CODES).content.decode()
+    assert "You have new recovery codes, which nobody has seen yet." in shown
+    assert "be shown again" not in shown

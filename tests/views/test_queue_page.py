@@ -11,6 +11,8 @@ from approvals.database import tenant_scope
 from approvals.errors import Refusal
 from approvals.models import ApprovalRequest
 from approvals.queries import queue
+from policies.verdicts import Stage
+from tests.people.asking import LEAD, asking
 from tests.views.conftest import SignIn
 from tests.world import World
 
@@ -137,3 +139,16 @@ def test_the_queue_does_not_say_that_people_alone_decide(web: World, sign_in: Si
     web.submit()
     for shown in (nothing_waits, sign_in("lena").get("/").content.decode()):
         assert "until people agree, or a rule" in shown or "before people agree, or a rule" in shown
+
+
+def test_what_is_needed_is_told_from_now_on(web: World, sign_in: SignIn) -> None:
+    request = asking(web, LEAD, Stage("finance", 1, step=2))
+
+    def needed() -> str:
+        shown = sign_in("felix").get("/").content.decode()
+        (told,) = re.findall(r'<p class="needs">(.*?)</p>', shown, re.DOTALL)
+        return " ".join(re.sub(r"<[^>]+>|\u00d7", " ", told).split())
+
+    assert needed() == "Still needed: first 1 support lead then 1 finance"
+    web.vote(request, "approve", "lena")
+    assert needed() == "Still needed: 1 finance"

@@ -85,7 +85,7 @@ def test_another_companys_requests_are_not_judged(web: World, sign_in: SignIn) -
 @pytest.mark.parametrize(
     ("draft", "since", "problem"),
     [
-        ("policy: 2", "", "draft:1:9: This program reads policy format 1"),
+        ("policy: 2", "", "Line 1, column 9: This program reads policy format 1"),
         ("", "", "Paste a policy"),
         (STRICTER, "yesterday", "Paste a policy"),
         (STRICTER, "2026-02-30", "Paste a policy"),
@@ -101,6 +101,11 @@ def test_what_cannot_be_tried_is_said_and_what_was_typed_is_kept(
     assert status == 422
     assert problem in text(page) and "Nothing was judged." in page
     assert draft.replace("\0", "")[:20] in unescape(page)
+
+
+def test_a_line_that_is_wrong_is_shown_with_those_around_it(web: World, sign_in: SignIn) -> None:
+    _, (page,) = tried(sign_in("ada"), STRICTER.replace("policy: 1", "policy: 2", 1))
+    assert "→ this line: policy: 2" in text(page)
 
 
 def test_progress_is_told_while_it_runs(web: World, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch) -> None:
