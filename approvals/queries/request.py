@@ -115,6 +115,7 @@ class RequestView:
     escalated_at: datetime | None
     cools_until: datetime | None  # until then no worker claims it
     revocable: bool  # by this reviewer, now
+    withdrawable: bool  # by this person, who asked for it
     overdue: bool
     others: Others  # that ask for the same
     clue: str  # what there was to see on an exercise that is over; "" for every other request, and until then
@@ -196,6 +197,7 @@ def _view(request: ApprovalRequest, by: Reviewer) -> RequestView:
         escalated_at=request.escalated_at,
         cools_until=_cools_until(request),
         revocable=request.status == Status.APPROVED and _reviews(by, request),
+        withdrawable=request.person_id == by.person_id and request.status in sources(Status.WITHDRAWN),
         overdue=switches.time_is_up(request),
         others=others_of([request])[request.pk],
         clue=exercises.clue(request),
