@@ -38,6 +38,7 @@ class Rule:
     error: str
     policy_version: int | None
     places: tuple[Places, ...]
+    terms: tuple[Field, ...]  # what comes with asking people, in words
     asks_for_proof: bool  # each decision comes with a fresh proof of who decides
 
 
@@ -237,6 +238,7 @@ def _rule(request: ApprovalRequest, places: tuple[Places, ...]) -> Rule:
         error=getattr(verdict, "error", None) or "",
         policy_version=request.policy_version.number if request.policy_version else None,
         places=places,
+        terms=material.terms(verdict) if isinstance(verdict, Require) else (),
         asks_for_proof=step_up.asks(verdict),
     )
 
