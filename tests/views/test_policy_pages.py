@@ -224,3 +224,15 @@ def test_the_button_is_the_askers_and_takes_it_back(web: World, sign_in: SignIn)
     again = paul.post(f"{address}withdraw/", follow=True).content.decode()
     assert "You took it back." not in again
     assert sign_in("opal").post(f"{address}withdraw/").status_code == 404
+
+
+def test_while_an_activation_waits_its_version_is_not_offered_to_be_asked_for_again(
+    web: World, sign_in: SignIn
+) -> None:
+    request, opal = asked(web), sign_in("opal")
+    page = opal.get("/policy/2/").content.decode()
+    assert "Paul asked" in page
+    assert f'href="/requests/{request.pk}/"' in page
+    assert "/policy/2/activate/" not in page
+    sign_in("paul").post(f"/requests/{request.pk}/withdraw/")
+    assert "/policy/2/activate/" in opal.get("/policy/2/").content.decode()
