@@ -1,10 +1,12 @@
-"""What people do with policies: propose a version, and ask for one to be put in force. Neither changes what holds.
+"""What people do with policies: propose a version, ask for one to be put in force, take that back. None changes what
+holds.
 
 A rollback is no other thing: an earlier version is asked for. `actions.activate_policy` carries it out.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from uuid import UUID
 
 from django.db import connection
 from django.db.models import Max
@@ -101,8 +103,23 @@ def ask(
             "source_sha256": version.source_sha256,
             "reason": reason,
         }
-        asker = Requester(by.tenant_id, slug, by.name, owner_id=by.person_id, person_id=by.person_id)
-        return submit.submit(NAME, arguments, by=asker, key=key, trace_id=trace_id).request
+        return submit.submit(NAME, arguments, by=_asker(by, slug), key=key, trace_id=trace_id).request
+
+
+def take_back(request_id: UUID, *, by: Reviewer, trace_id: str = "") -> ApprovalRequest:
+    """Withdraw what this person asked for, until a worker carries it out; whatever roles they hold by now.
+
+    Raises NotFound for what somebody else asked for, or MoveRefused. Both are on the trail.
+    """
+    who = Actor("person", str(by.person_id))
+    with deciding("withdraw", by=who, tenant_id=by.tenant_id, request_id=request_id):
+        with tenant_scope(by.tenant_id):
+            slug = Tenant.objects.values_list("slug", flat=True).get(pk=by.tenant_id)
+        return submit.withdraw(request_id, by=_asker(by, slug), trace_id=trace_id)
+
+
+def _asker(by: Reviewer, slug: str) -> Requester:
+    return Requester(by.tenant_id, slug, by.name, owner_id=by.person_id, person_id=by.person_id)
 
 
 @contextmanager

@@ -64,6 +64,10 @@ MOVES_OF: dict[str, frozenset[tuple[Status, Status]]] = {
             (Status.PENDING, Status.DENIED),
             (Status.PENDING, Status.CHANGES_REQUESTED),
             (Status.APPROVED, Status.DENIED),
+            # What a person asked for, and only by that person: another trigger looks whose it is.
+            (Status.PENDING, Status.WITHDRAWN),
+            (Status.APPROVED, Status.WITHDRAWN),
+            (Status.STALE, Status.WITHDRAWN),
         }
     ),
     "worker": frozenset(

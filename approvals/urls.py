@@ -68,6 +68,7 @@ urlpatterns = [
     path("requests/<uuid:request_id>/take-over/", claims.take_over_page, name="take_over"),
     path("requests/<uuid:request_id>/release/", claims.release_page, name="release"),
     path("requests/<uuid:request_id>/revoke/", claims.revoke_page, name="revoke"),
+    path("requests/<uuid:request_id>/withdraw/", claims.withdraw_page, name="withdraw"),
     path("requests/<uuid:request_id>/changes/", changes.ask_for_changes_page, name="ask_for_changes"),
     path("requests/<uuid:request_id>/trail/", auditor.request_trail_page, name="request_trail"),
     path("together/", bulk.bulk_page, name="bulk"),

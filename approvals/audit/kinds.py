@@ -97,6 +97,7 @@ KINDS_OF: dict[str, frozenset[str]] = {
             "request.created",
             "request.repeated",
             "request.refused",
+            "request.withdrawn",
             "limit.reached",
             "policy.proposed",
             "claim.taken",

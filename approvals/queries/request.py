@@ -39,6 +39,7 @@ class Rule:
     error: str
     policy_version: int | None
     places: tuple[Places, ...]
+    terms: tuple[Field, ...]  # what comes with asking people, in words
     asks_for_proof: bool  # each decision comes with a fresh proof of who decides
 
 
@@ -117,6 +118,7 @@ class RequestView:
     escalated_at: datetime | None
     cools_until: datetime | None  # until then no worker claims it
     revocable: bool  # by this reviewer, now
+    withdrawable: bool  # by this person, who asked for it
     overdue: bool
     others: Others  # that ask for the same
     clue: str  # what there was to see on an exercise that is over; "" for every other request, and until then
@@ -199,6 +201,7 @@ def _view(request: ApprovalRequest, by: Reviewer) -> RequestView:
         escalated_at=request.escalated_at,
         cools_until=_cools_until(request),
         revocable=request.status == Status.APPROVED and _reviews(by, request),
+        withdrawable=request.person_id == by.person_id and request.status in sources(Status.WITHDRAWN),
         overdue=switches.time_is_up(request),
         others=others_of([request])[request.pk],
         clue=exercises.clue(request),
@@ -239,6 +242,7 @@ def _rule(request: ApprovalRequest, places: tuple[Places, ...]) -> Rule:
         error=getattr(verdict, "error", None) or "",
         policy_version=request.policy_version.number if request.policy_version else None,
         places=places,
+        terms=material.terms(verdict) if isinstance(verdict, Require) else (),
         asks_for_proof=step_up.asks(verdict),
     )
 

@@ -15,7 +15,15 @@ from approvals.errors import NotFound, Refusal, StepUpNeeded
 from approvals.identity.requester import Reviewer
 from approvals.models import Vote
 from approvals.views.access import member
-from approvals.views.reviewer import KEPT, STATUS_OF, Lines, page_of, prove_first, said_of_exercise
+from approvals.views.reviewer import (
+    KEPT,
+    STATUS_OF,
+    Lines,
+    looked_for,
+    page_of,
+    prove_first,
+    said_of_exercise,
+)
 
 FIELD = "field-"  # what the name of an input begins with; behind it stands that of the argument
 MOST_FIELDS = 50
@@ -41,7 +49,12 @@ def ask_for_changes_page(request: HttpRequest, by: Reviewer, request_id: UUID) -
     said = form.cleaned_data
     try:
         asked = decide.ask_for_changes(
-            request_id, by=by, seen=said["seen"], message=said["message"], fields=fields
+            request_id,
+            by=by,
+            seen=said["seen"],
+            message=said["message"],
+            fields=fields,
+            looked_for_seconds=looked_for(request, by, request_id, said["seen"]),
         )
     except NotFound:
         raise

@@ -1,4 +1,4 @@
-"""The buttons beside a decision: look at it, give it back, take it over; and take an approval back."""
+"""The buttons beside a decision: look at it, give it back, take it over; take back an approval, or one's asking."""
 
 from collections.abc import Callable
 from uuid import UUID
@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 
-from approvals import claims, revoke
+from approvals import claims, policy_versions, revoke
 from approvals.errors import NotFound, Refusal
 from approvals.identity.requester import Reviewer
 from approvals.queries import denied
@@ -50,6 +50,24 @@ def revoke_page(request: HttpRequest, by: Reviewer, request_id: UUID) -> HttpRes
     else:
         messages.success(
             request, _("You took the approval back. The agent is told your reason; nothing is done.")
+        )
+    return redirect("request", request_id)
+
+
+@member
+def withdraw_page(request: HttpRequest, by: Reviewer, request_id: UUID) -> HttpResponse:
+    """Who asked for it takes it back. What refuses it has its event from the verb."""
+    if request.method != "POST":
+        return redirect("request", request_id)
+    try:
+        policy_versions.take_back(request_id, by=by)
+    except NotFound:
+        raise
+    except Refusal as refusal:
+        messages.error(request, str(refusal))
+    else:
+        messages.success(
+            request, _("You took it back. Nobody has to decide it any more, and nothing is done.")
         )
     return redirect("request", request_id)
 

@@ -126,7 +126,7 @@ def decide_page(request: HttpRequest, by: Reviewer, request_id: UUID) -> HttpRes
             by=by,
             seen=choice["seen"],
             comment=choice["comment"],
-            looked_for_seconds=_looked_for(request, by, request_id, choice["seen"]),
+            looked_for_seconds=looked_for(request, by, request_id, choice["seen"]),
         )
     except NotFound:
         raise
@@ -186,11 +186,11 @@ def page_of(
 
 def _looking(request: HttpRequest, by: Reviewer, it: RequestView) -> str:
     """The mark of this page: who sends a form again, and looks at the same as before, has looked since then."""
-    is_same = _looked_for(request, by, it.id, it.seen) is not None
+    is_same = looked_for(request, by, it.id, it.seen) is not None
     return request.POST["looking"] if is_same else looking.began(by, it.id, it.seen)
 
 
-def _looked_for(request: HttpRequest, by: Reviewer, request_id: UUID, seen: str) -> int | None:
+def looked_for(request: HttpRequest, by: Reviewer, request_id: UUID, seen: str) -> int | None:
     """Seconds. Past the form, which refuses what it cannot read: this refuses nothing."""
     return looking.seconds(request.POST.get("looking", ""), by, request_id, seen)
 

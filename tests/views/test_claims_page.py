@@ -14,7 +14,7 @@ from tests.views.conftest import SignIn
 from tests.views.test_access import page as without_tokens
 from tests.world import World
 
-VERBS = ("claim", "take-over", "release", "revoke")
+VERBS = ("claim", "take-over", "release", "revoke", "withdraw")
 
 
 def text(client: Client, address: str) -> str:

@@ -41,13 +41,25 @@ def mark(client: Client, request: ApprovalRequest) -> str:
 
 
 def mark_in(answer: Any) -> str:
-    (found,) = re.findall(r'name="looking" value="([^"]+)"', answer.content.decode())
+    # Each form of the page carries it, and it is the same.
+    (found,) = set(re.findall(r'name="looking" value="([^"]+)"', answer.content.decode()))
     return str(found)
 
 
 def looked_for(request: ApprovalRequest) -> int | None:
     with tenant_scope(request.tenant_id):
         return Vote.objects.get(request=request).looked_for_seconds
+
+
+def test_a_vote_that_asks_for_changes_keeps_it_too(web: World, sign_in: SignIn, clock: Any) -> None:
+    request, lena = web.submit(), sign_in("lena")
+    page = lena.get(f"/requests/{request.pk}/")
+    form = page.content.decode().split(f'action="/requests/{request.pk}/changes/"')[1]
+    (shown,) = re.findall(r'name="looking" value="([^"]+)"', form)
+    clock(90)
+    body = {"seen": judge.seen(request), "message": "Refund only the shipping.", "looking": shown}
+    assert lena.post(f"/requests/{request.pk}/changes/", body).status_code == 302
+    assert looked_for(request) in (90, 91)
 
 
 @pytest.mark.parametrize("decision", ["approve", "deny"])

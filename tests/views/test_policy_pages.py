@@ -208,3 +208,31 @@ def test_a_get_proposes_and_asks_for_nothing(web: World, sign_in: SignIn) -> Non
     assert stored(web) == 2
     with tenant_scope(web.tenant.pk):
         assert not ApprovalRequest.objects.exists()
+
+
+def test_the_button_is_the_askers_and_takes_it_back(web: World, sign_in: SignIn) -> None:
+    request = asked(web)
+    address = f"/requests/{request.pk}/"
+    assert f"{address}withdraw/" not in sign_in("opal").get(address).content.decode()
+    paul = sign_in("paul")
+    assert f"{address}withdraw/" in paul.get(address).content.decode()
+    shown = paul.post(f"{address}withdraw/", follow=True).content.decode()
+    assert "You took it back." in shown
+    assert "It was taken back. Nothing was done." in " ".join(strip_tags(shown).split())
+    assert f"{address}withdraw/" not in shown
+    assert web.status(request) == "withdrawn"
+    again = paul.post(f"{address}withdraw/", follow=True).content.decode()
+    assert "You took it back." not in again
+    assert sign_in("opal").post(f"{address}withdraw/").status_code == 404
+
+
+def test_while_an_activation_waits_its_version_is_not_offered_to_be_asked_for_again(
+    web: World, sign_in: SignIn
+) -> None:
+    request, opal = asked(web), sign_in("opal")
+    page = opal.get("/policy/2/").content.decode()
+    assert "Paul asked" in page
+    assert f'href="/requests/{request.pk}/"' in page
+    assert "/policy/2/activate/" not in page
+    sign_in("paul").post(f"/requests/{request.pk}/withdraw/")
+    assert "/policy/2/activate/" in opal.get("/policy/2/").content.decode()

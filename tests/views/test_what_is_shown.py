@@ -2,15 +2,20 @@
 
 import json
 import re
+from dataclasses import replace
+from datetime import timedelta
 from html import unescape
 from typing import Any
 
 import pytest
 
 from approvals import actions, judge, material
+from approvals.differences import differences
 from approvals.models import ApprovalRequest
 from approvals.payloads import canonical, digest
 from approvals.templatetags.countersign import words
+from policies.verdicts import Escalation, Stage, from_json, to_json
+from tests.people.asking import FINANCE, LEAD, asking
 from tests.views.conftest import SignIn
 from tests.world import REFUND, World
 
@@ -125,3 +130,45 @@ def test_a_headline_that_is_too_long_says_that_it_was_cut(
     request = web.submit()
     assert request.headline == "h" * 287 + "… (shortened)"
     judge.check_sound(request, *judge.stored(request))
+
+
+def test_what_comes_with_the_asking_is_on_the_page_before_anybody_decides(
+    web: World, sign_in: SignIn
+) -> None:
+    request = asking(
+        web,
+        LEAD,
+        Stage("finance", 1, step=2),
+        cooling_off=timedelta(minutes=2),
+        valid_for=timedelta(hours=2),
+        escalation=Escalation(timedelta(hours=4), "head_of_support"),
+        step_up=True,
+    )
+    page = text_of(sign_in("lena").get(f"/requests/{request.pk}/").content.decode())
+    assert "first support lead, then finance" in page
+    assert "it may be taken back for 2 minutes before it is carried out" in page
+    assert "after 4 hours without a decision head of support may decide too" in page
+    assert "an approval is good for 2 hours" in page
+    assert "each decision asks for a fresh proof of who decides" in page
+    for row in material.rows(request):
+        assert all(squeezed(piece) in squeezed(page) for piece in row.shown), row
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("order", {"stages": (LEAD, Stage("finance", 1, step=2))}),
+        ("proof", {"step_up": True}),
+        ("cooling-off", {"cooling_off": timedelta(minutes=2)}),
+        ("escalation", {"escalation": Escalation(timedelta(hours=4), "head_of_support")}),
+        ("validity", {"valid_for": timedelta(hours=2)}),
+    ],
+)
+def test_what_comes_with_the_asking_is_named_where_it_changed(
+    web: World, name: str, change: dict[str, Any]
+) -> None:
+    was = asking(web, LEAD, FINANCE)
+    now = web.reload(was)
+    now.verdict = to_json(replace(from_json(was.verdict), **change))
+    assert [one.name for one in differences(was, now)] == [name]
+    assert judge.seen(was) != judge.seen(now)
