@@ -25,3 +25,9 @@ def test_every_make_target_that_is_named_exists(document: Path) -> None:
     named = set(re.findall(r"`make ([a-z]+)`|^make ([a-z]+)", document.read_text(), re.MULTILINE))
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert {one or other for one, other in named} <= targets
+
+
+@pytest.mark.parametrize("picture", [*ROOT.glob("docs/**/*.svg")], ids=lambda path: path.name)
+def test_no_picture_tells_of_the_machine_that_made_it(picture: Path) -> None:
+    folders = re.compile(r"[^\s\"'<>]*/(?:tmp|root|home|Users|work|opt)/[^\s\"'<>]*")
+    assert folders.findall(picture.read_text()) == []

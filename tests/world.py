@@ -84,6 +84,11 @@ class Processes:
             yield cursor
             own.rollback() if process != "admin" else own.commit()
 
+    def allow_connections(self, process: str, most: int) -> None:
+        """How many a process may have open at once; what is usual stands in `roles.CONNECTIONS`."""
+        with self.cursor("admin") as shell:
+            shell.execute(f'ALTER ROLE "{self.prefix}_{process}" CONNECTION LIMIT {most}')
+
 
 @dataclass
 class World:

@@ -21,6 +21,7 @@ django.setup()
 import argparse
 import asyncio
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -130,8 +131,9 @@ def flame(at: Scene, target: Target, out: Path, seconds: float) -> None:
     ) as spy:
         asyncio.run(press(target.server.url, target.headers, target.body, seconds + 2))
         spy.wait()
-    # Its title is the command, with the folder of this machine.
-    out.write_text(out.read_text().replace(f"{Path(sys.executable).parent}/", ""))
+    # Its title is the command, with folders of this machine.
+    title = rf"\g<1>The door under {target.name}, {seconds:.0f} s, by py-spy"
+    out.write_text(re.sub(r'(<text id="title"[^>]*>)[^<]*', title, out.read_text(), count=1))
 
 
 def main() -> None:

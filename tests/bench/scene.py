@@ -102,10 +102,7 @@ def _processes(admin_url: str) -> Processes:
     passwords = {process: f"demo-{uuid4().hex}" for process in roles.PROCESSES}
     urls = roles.provision(admin_url, database=prefix, prefix=prefix, passwords=passwords)
     acting = Processes(urls, admin_url, database=prefix, prefix=prefix)
-    with acting.cursor(
-        "admin"
-    ) as shell:  # the two ceilings come as the migrator, each with eight connections
-        shell.execute(f'ALTER ROLE "{prefix}_migrator" CONNECTION LIMIT 30')
+    acting.allow_connections("migrator", 30)  # the two ceilings come as it, each with eight connections
     acting.connect("migrator")
     call_command("migrate", verbosity=0)
     return acting

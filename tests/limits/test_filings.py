@@ -53,14 +53,11 @@ def filed(world: World) -> int:
 @pytest.fixture
 def many_doors(world: World) -> Iterator[None]:
     """As many connections as thirty threads open, beside the doors that other tests left running."""
-    role = f"{world.processes.prefix}_door"
     try:
-        with world.processes.cursor("admin") as shell:  # it commits when it is left
-            shell.execute(f'ALTER ROLE "{role}" CONNECTION LIMIT 80')
+        world.processes.allow_connections("door", 80)
         yield
     finally:
-        with world.processes.cursor("admin") as shell:
-            shell.execute(f'ALTER ROLE "{role}" CONNECTION LIMIT {roles.CONNECTIONS["door"]}')
+        world.processes.allow_connections("door", roles.CONNECTIONS["door"])
 
 
 @pytest.mark.parametrize("name", [*PENDING, *A_DAY])

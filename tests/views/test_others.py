@@ -2,12 +2,10 @@
 
 import re
 from html import unescape
-from uuid import uuid4
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
-from psycopg.types.json import Jsonb
 
 from approvals import execute, submit
 from approvals.models import ApprovalRequest
@@ -83,16 +81,12 @@ def test_it_is_found_by_its_index(web: World) -> None:
     """In a company with many requests: in an empty table any index of the tenant is as good."""
     request = web.submit()
     with web.processes.cursor("admin") as shell:
-        shell.execute("SELECT to_jsonb(r) FROM approval_request r WHERE id = %s", (request.pk,))
-        (row,) = shell.fetchone() or ({},)
-        copies = [
-            row | {"id": str(uuid4()), "resource_id": f"pay_{n}", "idempotency_key": str(n)}
-            for n in range(2000)
-        ]
-        shell.execute("SET LOCAL session_replication_role = replica")
         shell.execute(
-            "INSERT INTO approval_request SELECT * FROM jsonb_populate_recordset(NULL::approval_request, %s)",
-            (Jsonb(copies),),
+            """INSERT INTO approval_request
+               SELECT another.* FROM approval_request r, generate_series(1, 2000) n, jsonb_populate_record(r,
+                   jsonb_build_object('id', gen_random_uuid(), 'resource_id', 'pay_' || n, 'idempotency_key', n::text)
+               ) another WHERE r.id = %s""",
+            (request.pk,),
         )
         shell.execute("ANALYZE approval_request")
         shell.execute(
