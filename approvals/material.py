@@ -15,7 +15,7 @@ from approvals.characters import shown
 from approvals.errors import NotFound
 from approvals.fields import Field, amount, compared, fields
 from approvals.models import ApprovalRequest, Revision
-from policies.durations import in_words
+from policies import wording
 from policies.verdicts import Require, from_json
 
 REASON = "reason"
@@ -58,23 +58,7 @@ def rule(of: Content) -> tuple[Field, ...]:
 
 def terms(asked: Require) -> tuple[Field, ...]:
     """What comes with asking people, in words: the order, the proof, the times, and who else may decide later."""
-    steps = sorted({stage.step for stage in asked.stages})
-    by_step = [" and ".join(_role(one.role) for one in asked.stages if one.step == step) for step in steps]
-    found = [Field("order", f"first {', then '.join(by_step)}")] if len(steps) > 1 else []
-    if asked.step_up:
-        found.append(Field("proof", "each decision asks for a fresh proof of who decides"))
-    if asked.cooling_off:
-        wait = in_words(asked.cooling_off)
-        found.append(Field("cooling-off", f"it may be taken back for {wait} before it is carried out"))
-    if asked.escalation:
-        after, to = in_words(asked.escalation.after), _role(asked.escalation.to)
-        found.append(Field("escalation", f"after {after} without a decision {to} may decide too"))
-    found.append(Field("validity", f"an approval is good for {in_words(asked.valid_for)}"))
-    return tuple(found)
-
-
-def _role(name: str) -> str:
-    return name.replace("_", " ")
+    return tuple(Field(name, text) for name, text in wording.terms(asked).items())
 
 
 SECTIONS: Mapping[str, Callable[[Content], tuple[Field, ...]]] = MappingProxyType(

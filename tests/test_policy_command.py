@@ -71,7 +71,7 @@ def test_a_request_is_explained_rule_by_rule_with_every_value_that_was_looked_at
     )
     assert "-> usual: holds\n" in told
     assert told.endswith(
-        "Recorded: 1 support_lead by 'usual'\n  because Every refund is agreed to by a support lead.\n"
+        "Recorded: 1 support lead, by 'usual'\n  because Every refund is agreed to by a support lead.\n"
         "The same version says the same again.\n"
     )
 
@@ -83,7 +83,7 @@ def test_a_verdict_that_its_version_does_not_give_is_called_out(world: World) ->
         ApprovalRequest.objects.filter(pk=request.pk).update(verdict=verdict)
     code, told = policy(world, "explain", request.pk)
     assert code == 3
-    assert "NOT REPRODUCED. The same version says now: 1 support_lead by 'usual'" in told
+    assert "NOT REPRODUCED. The same version says now: 1 support lead, by 'usual'" in told
 
 
 def test_what_an_agent_wrote_cannot_steer_the_terminal(world: World) -> None:
@@ -212,7 +212,9 @@ def test_a_draft_is_told_what_it_changes_and_nothing_is_changed(world: World, tm
     code, told = backtest(world, file)
     assert code == 1
     assert f"{first.pk} would ask for more: {first.headline}\n" in told
-    assert "    was 1 support_lead by 'usual'\n    now 1 support_lead, 1 finance by 'large'\n" in told
+    was = "    was 1 support lead, by 'usual'; an approval is good for 4 hours; to be decided within 3 days\n"
+    assert was in told
+    assert "    now 1 support lead, 1 finance, by 'large'; an approval is good for 2 hours; " in told
     assert str(second.pk) not in told and str(waiting.pk) not in told
     assert "2 requests judged, 1 would have been judged otherwise.\n" in told
     assert "        1 would ask for more: 50.00 USD\n" in told
@@ -228,7 +230,7 @@ def test_a_recorded_verdict_that_the_same_version_does_not_give_is_an_alarm(
         ApprovalRequest.objects.filter(pk=request.pk).update(verdict=verdict)
     code, told = backtest(world, draft(tmp_path))
     assert code == 3
-    assert f"{request.pk} not reproduced (judged by version 1): 1 finance by 'usual'" in told
+    assert f"{request.pk} not reproduced (judged by version 1): 1 finance, by 'usual'" in told
     assert "1 were judged by this one: find out why first" in told
 
 

@@ -49,7 +49,8 @@ from policies.simulation import (
     backtest,
 )
 from policies.source import MAX_BYTES
-from policies.verdicts import Require, Verdict
+from policies.verdicts import Verdict
+from policies.wording import told_apart
 
 logger = logging.getLogger(__name__)
 
@@ -233,16 +234,11 @@ def _result(
         "broke_off": summary.done < total,
         "kinds": kinds,
         "changed": [
-            {
-                "it": one,
-                "words": WORDS[one.change],
-                "was": told(one.request.verdict),
-                "now": told(one.becomes),
-            }
+            {"it": one, "words": WORDS[one.change], **_apart(one.request.verdict, one.becomes)}
             for one in changed
         ],
         "others": [
-            {"it": one, "was": told(one.request.verdict), "now": told(one.says)}
+            {"it": one, **_apart(one.request.verdict, one.says)}
             if isinstance(one, NotReproduced)
             else {"it": one}
             for one in others
@@ -254,13 +250,5 @@ def _result(
     return render_to_string("operator/simulation_result.html", context)
 
 
-def told(verdict: Verdict) -> str:
-    """A verdict in a few words."""
-    if not isinstance(verdict, Require):
-        return (
-            _("refused, by {rule}").format(rule=verdict.rule)
-            if verdict.kind == "deny"
-            else _("asks nobody, by {rule}").format(rule=verdict.rule)
-        )
-    people = ", ".join(f"{stage.count} {stage.role.replace('_', ' ')}" for stage in verdict.stages)
-    return _("{people}, by {rule}").format(people=people, rule=verdict.rule)
+def _apart(was: Verdict, now: Verdict) -> dict[str, str]:
+    return dict(zip(("was", "now"), told_apart(was, now), strict=True))

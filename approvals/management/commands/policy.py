@@ -34,7 +34,7 @@ from policies.judge import RuleTrace, explain
 from policies.simulation import WORDS, Changed, NotReproduced, Progress, Summary, Unreadable, backtest
 from policies.source import MAX_BYTES
 from policies.usage import declared
-from policies.verdicts import Require, Verdict
+from policies.wording import told, told_apart
 
 DIFFERS, NOT_DONE, NOT_REPRODUCED = 1, 2, 3
 DEMO = Path(documents.__file__).with_name("demo.yaml")
@@ -83,13 +83,14 @@ class Command(BaseCommand):
         )
         for trace in explain(judge.document_of(version), request.action, decided.context):
             self._rule(trace)
-        self._say(f"Recorded: {_told(decided.verdict)}")
+        self._say(f"Recorded: {told(decided.verdict)}")
         self._say(f"  because {decided.verdict.because}")
         again = judge.judged_again(version, request.action, decided.context, at_least=decided.at_least)
         if again == decided.verdict:
             self._say("The same version says the same again.")
             return 0
-        self._say(f"NOT REPRODUCED. The same version says now: {_told(again)}")
+        recorded, says = told_apart(decided.verdict, again)
+        self._say(f"NOT REPRODUCED. The same version says now: {says}\n  where was recorded: {recorded}")
         return NOT_REPRODUCED
 
     def _rule(self, trace: RuleTrace) -> None:
@@ -194,20 +195,11 @@ def _finding(finding: Changed | NotReproduced | Unreadable) -> str:
         return f"{finding.id} could not be judged again: {finding.because}"
     request = finding.request
     if isinstance(finding, Changed):
-        return (
-            f"{request.id} {WORDS[finding.change]}: {request.headline}\n"
-            f"    was {_told(request.verdict)}\n    now {_told(finding.becomes)}"
-        )
+        was, now = told_apart(request.verdict, finding.becomes)
+        return f"{request.id} {WORDS[finding.change]}: {request.headline}\n    was {was}\n    now {now}"
     by = f"version {request.version}" if request.version else "no policy"
-    return f"{request.id} not reproduced (judged by {by}): {_told(request.verdict)}; in force: {_told(finding.says)}"
-
-
-def _told(verdict: Verdict) -> str:
-    if not isinstance(verdict, Require):
-        return f"{verdict.kind.replace('_', '-')} by '{verdict.rule}'"
-    people = ", ".join(f"{stage.count} {stage.role}" for stage in verdict.stages)
-    error = f" ({verdict.error})" if verdict.error else ""
-    return f"{people} by '{verdict.rule}'{error}"
+    was, now = told_apart(request.verdict, finding.says)
+    return f"{request.id} not reproduced (judged by {by}): {was}\n    in force: {now}"
 
 
 def _value(value: object) -> str:
