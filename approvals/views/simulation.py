@@ -16,7 +16,6 @@ from time import monotonic
 from typing import cast
 
 from django import forms
-from django.core.exceptions import PermissionDenied
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.template.loader import render_to_string
@@ -25,17 +24,17 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
-from approvals import judge, switches
+from approvals import judge
 from approvals.actions.activate_policy import company, readable
 from approvals.actions.money import display
 from approvals.database import tenant_scope
 from approvals.errors import PolicyUnreadable, TooMuchToCount
 from approvals.identity.requester import Reviewer
 from approvals.models import PolicyVersion
-from approvals.queries import allowed, denied, history
-from approvals.queries.trail import AUDITOR
+from approvals.queries import allowed, history
 from approvals.views.access import member, show
 from approvals.views.excerpt import near
+from approvals.views.policy import reader
 from policies.documents import Document
 from policies.errors import PolicyError
 from policies.simulation import (
@@ -79,13 +78,9 @@ class Asked:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @member
+@reader
 def simulation_page(request: HttpRequest, by: Reviewer) -> HttpResponse:
-    """For operators and auditors. Raises PermissionDenied, leaving an event, for anybody else."""
-    if AUDITOR not in by.roles and not switches.may_operate(by):
-        denied(by, wanted="simulation", code="role_missing")
-        raise PermissionDenied(
-            _("Simulations are for operators and auditors. Your roles here include neither.")
-        )
+    """A form, and what was found: for whoever reads policies."""
     current = history.in_force(by.tenant_id)
     if request.method != "POST":
         source = current.source if current else ""
@@ -136,7 +131,7 @@ def _page(
         "near": around,
         "runs": runs,
     }
-    return show(request, "operator/simulation.html", context, status=status)
+    return show(request, "policy/simulation.html", context, status=status)
 
 
 async def _streamed(pieces: Iterator[str]) -> AsyncIterator[str]:
@@ -247,7 +242,7 @@ def _result(
         "left_out": summary.changed - len(changed),
         "number": asked.current.number if asked.current else None,
     }
-    return render_to_string("operator/simulation_result.html", context)
+    return render_to_string("policy/simulation_result.html", context)
 
 
 def _apart(was: Verdict, now: Verdict) -> dict[str, str]:

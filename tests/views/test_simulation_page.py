@@ -40,15 +40,15 @@ def decided(world: World, amount: int) -> ApprovalRequest:
     return world.vote(world.submit(amount_minor=amount), "approve", "lena")
 
 
-def test_it_is_for_operators_and_auditors(web: World, sign_in: SignIn) -> None:
-    for who in ("opal", "ada"):
+def test_it_is_for_whoever_reads_policies(web: World, sign_in: SignIn) -> None:
+    for who in ("opal", "ada", "paul"):
         page = sign_in(who).get(PAGE).content.decode()
         assert "Try a draft" in page and "# The policy of the demo shop" in page
         assert 'href="/policy/" aria-current="page"' in page
     for method in ("get", "post"):
         refused = getattr(sign_in("lena"), method)(PAGE)
         assert refused.status_code == 403
-        assert "Simulations are for operators and auditors." in refused.content.decode()
+        assert "Policies are for operators, policy authors and auditors." in refused.content.decode()
     assert PAGE not in sign_in("lena").get("/").content.decode()
     assert web.events().count("access.denied") == 2
 
@@ -62,7 +62,8 @@ def test_what_a_draft_changes_is_shown_with_counts_and_money_and_nothing_is_chan
     assert status == 200
     assert "2 requests judged, 1 would have been judged otherwise." in page
     assert "1 would ask for more: 50.00 USD" in page
-    assert "Was: 1 support lead, by usual Now: 1 support lead, 1 finance, by large" in page
+    assert "Was: 1 support lead, by 'usual'; an approval is good for 4 hours; " in page
+    assert "Now: 1 support lead, 1 finance, by 'large'; an approval is good for 2 hours; " in page
     assert "Policy version 1, in force, says what was recorded of every one of them." in page
     assert f"/requests/{first.pk}/" in "".join(pieces) and f"/requests/{second.pk}/" not in "".join(pieces)
     assert "Try another draft" in page and STRICTER.splitlines()[0] in page
@@ -175,7 +176,7 @@ def test_a_recorded_verdict_that_was_tampered_with_is_an_alarm(web: World, sign_
     _, pieces = tried(sign_in("ada"), shipped(), f"{datetime.now(UTC) - timedelta(days=1):%Y-%m-%d}")
     page = text("".join(pieces))
     assert "1 were judged by this very version: find out why" in page
-    assert "Judged by version 1: 1 finance, by usual In force: 1 support lead, by usual" in page
+    assert "Judged by version 1: 1 finance, by 'usual' In force: 1 support lead, by 'usual'" in page
 
 
 def test_a_draft_that_counts_too_much_for_a_page_is_told_so(
