@@ -24,6 +24,7 @@ from approvals.errors import (
     OnlyAgentsRevise,
     PageOutdated,
     PolicyAuthorsOnly,
+    PolicyForbids,
     PolicyUnreadable,
     SamePolicy,
     SelfApproval,
@@ -588,3 +589,15 @@ def test_a_stage_that_nobody_here_can_fill_is_refused_at_its_place(world: World)
     text = shipped().replace("{ role: finance, count: 1 }", "{ role: finance, count: 9 }", 1)
     with pytest.raises(PolicyUnreadable, match=r"Line 46, .*9 different people"):
         propose(world, text)
+
+
+def test_what_was_asked_for_twice_cannot_be_approved_once_the_other_is_in_force(world: World) -> None:
+    first = asked(world)
+    second = ask(world, 2, by="olga")
+    assert run(world, world.vote(first, "approve", "opal")) == "succeeded"
+    assert run(world, world.vote(second, "approve", "opal")) == "stale"
+    refused = reopen(world, second)
+    assert (refused.verdict["kind"], refused.verdict["because"]) == ("deny", "Version 2 is in force already.")
+    with pytest.raises(PolicyForbids, match="in force already"):
+        world.vote(refused, "approve", "opal")
+    assert in_force(world) == 2

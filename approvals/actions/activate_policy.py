@@ -98,6 +98,10 @@ class ActivatePolicy(Action[ActivateArguments, ActivateFacts]):
         if not facts.loads:
             public = f"Version {arguments.number} can not be put in force: {facts.problem}"
             return Deny(public=public, because=facts.problem, rule=BUILT_IN)
+        if facts.active_source_sha256 == arguments.source_sha256:
+            # Asked for twice, and the other one came first: nobody is asked for what is so already.
+            public = f"Version {arguments.number} is in force already."
+            return Deny(public=public, because=public, rule=BUILT_IN)
         return ALWAYS
 
     def reader(self, tenant_slug: str) -> Backing:

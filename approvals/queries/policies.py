@@ -1,11 +1,13 @@
 """Policy versions for people: which there are, what each says and would change, and who put it in force."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from approvals.actions.activate_policy import NAME
+from django.db.models import QuerySet
+
+from approvals.actions.activate_policy import APPROVER, NAME, company
 from approvals.database import tenant_scope
 from approvals.errors import NotFound
 from approvals.identity.requester import Reviewer
@@ -18,7 +20,7 @@ from policies.changes import Line, changes, counted, lines
 
 @dataclass(frozen=True)
 class PolicyRow:
-    """One version. `author` is "" for the one that a company begins with."""
+    """One version. `author` is "" for the one that a company begins with; `is_asked`: a request for it is open."""
 
     number: int
     author: str
@@ -27,6 +29,7 @@ class PolicyRow:
     created_at: datetime
     is_active: bool
     activated_at: datetime | None
+    is_asked: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class PolicyView:
-    """One version, whole."""
+    """One version, whole. `has_decider`: somebody could agree to it, if the reader asked for it."""
 
     row: PolicyRow
     source: str
@@ -72,6 +75,7 @@ class PolicyView:
     change: Change  # of what is in force now
     in_force: tuple[InForce, ...]  # the last time first
     asked: tuple[Asked, ...]
+    has_decider: bool
 
 
 @dataclass(frozen=True)
@@ -89,8 +93,10 @@ def policies(by: Reviewer, *, after: str = "", rows: int = ROWS) -> Page[PolicyR
         if place := parsed(after):
             found = found.filter(number__lt=place[0])
         versions = list(found[: rows + 1])
+        waiting = {json.loads(one.arguments)["version_id"] for one in _open()}
     marks = [mark(version.created_at, version.pk, version.number) for version in versions]
-    return page([_row(version) for version in versions], marks, rows)
+    shown = [replace(_row(version), is_asked=str(version.pk) in waiting) for version in versions]
+    return page(shown, marks, rows)
 
 
 def policy_view(number: int, by: Reviewer) -> PolicyView:
@@ -98,7 +104,7 @@ def policy_view(number: int, by: Reviewer) -> PolicyView:
     with tenant_scope(by.tenant_id):
         version = _version(number)
         if version is not None:
-            return _view(version)
+            return _view(version, by)
         denied(by, wanted="policy", code="not_found", what=f"version {number}")
     raise NotFound(thing="policy version", id=number)
 
@@ -107,7 +113,7 @@ def policy_in_force(by: Reviewer) -> PolicyView | None:
     """The version in force now."""
     with tenant_scope(by.tenant_id):
         active = _active()
-        return _view(active) if active else None
+        return _view(active, by) if active else None
 
 
 def change_asked(request: ApprovalRequest) -> PolicyChange | None:
@@ -146,8 +152,9 @@ def _change(before: PolicyVersion | None, after: PolicyVersion) -> Change:
     return Change(before.number if before else None, after.number, found, *counted(found))
 
 
-def _view(version: PolicyVersion) -> PolicyView:
+def _view(version: PolicyVersion, by: Reviewer) -> PolicyView:
     numbered = enumerate(lines(version.source), 1)
+    deciders = company(by.tenant_id).staff.get(APPROVER, set()) - {str(version.author_id), str(by.person_id)}
     return PolicyView(
         row=_row(version),
         source=version.source,
@@ -156,6 +163,7 @@ def _view(version: PolicyVersion) -> PolicyView:
         change=_change(_active(), version),
         in_force=_in_force(version),
         asked=_asked(version),
+        has_decider=bool(deciders),
     )
 
 
@@ -179,9 +187,13 @@ def _agreed(request: ApprovalRequest) -> tuple[str, ...]:
 
 
 def _asked(version: PolicyVersion) -> tuple[Asked, ...]:
-    still = ApprovalRequest.objects.filter(action=NAME, status__in=sorted(OPEN)).order_by("created_at")
     return tuple(
         Asked(one.pk, Status(one.status), one.requester_name, one.created_at)
-        for one in still
+        for one in _open()
         if json.loads(one.arguments)["version_id"] == str(version.pk)
     )
+
+
+def _open() -> QuerySet[ApprovalRequest]:
+    """The activations that are not finished, the oldest first."""
+    return ApprovalRequest.objects.filter(action=NAME, status__in=sorted(OPEN)).order_by("created_at")

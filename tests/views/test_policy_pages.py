@@ -11,6 +11,7 @@ from django.utils.html import strip_tags
 
 from approvals.audit.models import Event
 from approvals.database import tenant_scope
+from approvals.identity.models import Membership
 from approvals.models import ApprovalRequest, PolicyVersion
 from policies.documents import shipped
 from tests.versions import LAXER, STRICTER, WHY, activated, asked, in_force, propose, run, stored
@@ -236,3 +237,21 @@ def test_while_an_activation_waits_its_version_is_not_offered_to_be_asked_for_ag
     assert "/policy/2/activate/" not in page
     sign_in("paul").post(f"/requests/{request.pk}/withdraw/")
     assert "/policy/2/activate/" in opal.get("/policy/2/").content.decode()
+
+
+def test_the_list_says_which_versions_somebody_asked_for(web: World, sign_in: SignIn) -> None:
+    asked(web)
+    propose(web, LAXER)
+    page = said(sign_in("opal").get("/policy/"))
+    assert page.count("Asked for, not decided or not carried out yet") == 1
+    assert page.index("Version 3") < page.index("Version 2") < page.index("Asked for, not decided")
+
+
+def test_whoever_could_ask_in_vain_is_told_before(web: World, sign_in: SignIn) -> None:
+    propose(web)
+    alone = "Nobody could agree to it if you asked: there is no other operator here."
+    assert alone not in said(sign_in("opal").get("/policy/2/"))
+    with web.processes.acting_as("migrator"):
+        Membership.objects.filter(role="operator").exclude(person__name="Opal").delete()
+    assert alone in said(sign_in("opal").get("/policy/2/"))
+    assert alone not in said(sign_in("paul").get("/policy/2/"))
