@@ -20,7 +20,7 @@ WORDS: Mapping[Status, str] = MappingProxyType(
     {
         Status.PENDING: "✋ Waiting for a decision",
         Status.CHANGES_REQUESTED: "✏️ A reviewer asked the agent for changes",
-        Status.APPROVED: "👍 Approved, about to be carried out",
+        Status.APPROVED: "👍 Approved, to be carried out if all of it still holds",
         Status.DENIED: "⛔ Denied",
         Status.EXPIRED: "⌛ Expired: nobody decided in time",
         Status.WITHDRAWN: "↩️ Withdrawn by the requester",

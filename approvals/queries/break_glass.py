@@ -13,7 +13,7 @@ from approvals.glass import AUDITOR, BREAKER, SECURITY
 from approvals.identity.requester import Reviewer
 from approvals.models import ApprovalRequest, BreakGlass
 from approvals.queries.paging import ROWS
-from approvals.states import Status
+from approvals.states import OPEN, Status
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,10 @@ class GlassReview:
 
 @dataclass(frozen=True)
 class GlassUse:
-    """One time that somebody pushed a request through alone. `is_mine`: the reader did, so somebody else reviews it."""
+    """One time that somebody pushed a request through alone. `is_mine`: the reader did, so somebody else reviews it.
+
+    `holds`: its request may still be carried out under it. `came_back`: it was not, for it was no longer true.
+    """
 
     id: UUID
     request_id: UUID
@@ -38,11 +41,9 @@ class GlassUse:
     at: datetime
     valid_until: datetime
     is_mine: bool
+    holds: bool
+    came_back: bool
     review: GlassReview | None
-
-    @property
-    def is_in_its_box(self) -> bool:
-        return self.valid_until > timezone.now()
 
 
 def may_watch(by: Reviewer) -> bool:
@@ -88,6 +89,7 @@ def glass_of(request: ApprovalRequest, by: Reviewer) -> GlassUse | None:
 
 
 def _use(row: BreakGlass, by: Reviewer) -> GlassUse:
+    came_back = row.revision != row.request.revision or row.request.status == Status.STALE
     return GlassUse(
         id=row.pk,
         request_id=row.request_id,
@@ -99,6 +101,8 @@ def _use(row: BreakGlass, by: Reviewer) -> GlassUse:
         at=row.created_at,
         valid_until=row.valid_until,
         is_mine=row.person_id == by.person_id,
+        holds=not came_back and row.request.status in OPEN and row.valid_until > timezone.now(),
+        came_back=came_back,
         review=_review(row),
     )
 

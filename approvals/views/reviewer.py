@@ -215,7 +215,8 @@ def _said(decision: str, request: ApprovalRequest) -> str:
         )
     if status == Status.APPROVED:
         return _(
-            "You approved this request. That was the last approval it needed: a worker carries it out next."
+            "You approved this request. That was the last approval it needed: a worker looks everything "
+            "up once more, and carries it out if all of it still holds."
         )
     return _("You approved this request. It still needs somebody else to agree; nothing is done until then.")
 

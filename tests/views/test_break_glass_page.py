@@ -11,12 +11,12 @@ from approvals import judge
 from approvals.database import tenant_scope
 from approvals.identity.models import Membership
 from approvals.models import ApprovalRequest, BreakGlass
-from tests import versions
+from tests import courses, versions
 from tests.budgets.conftest import SetPolicy, set_policy, usage
 from tests.exercising import exercise
 from tests.people.asking import HOUR, LEAD, asking
 from tests.proving import add_app, session_proves
-from tests.test_break_glass import REASON, give, push, review
+from tests.test_break_glass import REASON, change_the_facts, give, push, review
 from tests.test_decide import BIG, CREDIT
 from tests.views.conftest import SignIn
 from tests.world import World
@@ -235,3 +235,24 @@ def test_the_trail_says_who_approved_and_what_the_review_found(company: World, s
     assert "one person pushed it through alone (break-glass)." in trail
     assert "The last approval that the policy asks for" not in trail
     assert "· not justified" in trail
+
+
+def test_a_push_under_which_nothing_was_done_is_said_to_be_spent(company: World, sign_in: SignIn) -> None:
+    request = push(company, company.submit(**BIG))
+    assert "it holds until" in sign_in("mara").get(USES).content.decode()
+    change_the_facts(company, request)
+    courses.run(company, request)
+    for _ in ("stale", "pending again"):
+        page = sign_in("mara").get(USES).content.decode()
+        assert "nothing was done under it" in page
+        assert "it holds until" not in page
+        courses.reopen(company, request)
+    assert company.status(request) == "pending"
+
+
+def test_what_was_carried_out_holds_no_longer(company: World, sign_in: SignIn) -> None:
+    request = push(company, company.submit(**BIG))
+    courses.run(company, request)
+    page = sign_in("mara").get(USES).content.decode()
+    assert "it held at most until" in page
+    assert "it holds until" not in page
