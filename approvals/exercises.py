@@ -4,6 +4,7 @@ An exercise (a canary) looks like any other request until somebody votes on it, 
 the name of an agent that was made for it, which no token can be got for.
 """
 
+import json
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,10 +12,12 @@ from typing import Any
 from uuid import uuid4
 
 from django.db import IntegrityError
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from approvals import actions, budgets, content, judge, outbox, switches
 from approvals.actions.contract import Canary
+from approvals.actions.practice import Known
 from approvals.audit.events import Actor, record
 from approvals.command_line import command_line
 from approvals.database import tenant_scope
@@ -132,11 +135,15 @@ def _requester(tenant: Tenant, agent: Agent) -> Requester:
 
 def _chosen(tenant: Tenant, by: Requester, now: datetime) -> _Exercise:
     """What the policy refuses, or lets through by itself, real agents never bring before people: nor do we."""
-    newest = ApprovalRequest.objects.filter(tenant=tenant).exclude(currency="").order_by("-created_at")
-    currency = newest.values_list("currency", flat=True).first() or CURRENCY
+    real = ApprovalRequest.objects.filter(tenant=tenant, is_canary=False).order_by("-created_at")
+    currency = real.exclude(currency="").values_list("currency", flat=True).first() or CURRENCY
     # By its tenant's name: the command's role sees the policies of all.
     version = PolicyVersion.objects.filter(tenant=tenant, is_active=True).first()
-    offered = [(action, canary) for action in actions.every() for canary in action.canaries(currency)]
+    offered = [
+        (action, canary)
+        for action in actions.every()
+        for canary in action.canaries(Known(currency, _newest(real, action)))
+    ]
     for action, canary in _dice.sample(offered, len(offered)):
         asker = judge.asker_of(by)
         it = budgets.counted_of(tenant.pk, action, canary.arguments, canary.facts, asker)
@@ -146,6 +153,12 @@ def _chosen(tenant: Tenant, by: Requester, now: datetime) -> _Exercise:
         if isinstance(verdict, Require) and not verdict.error:
             return _Exercise(action, canary, verdict, version, usage)
     raise NoExercise(tenant=tenant.slug)
+
+
+def _newest(real: QuerySet[ApprovalRequest], action: actions.AnyAction) -> dict[str, object]:
+    """What stands on the newest request for it, claimed and looked up; {} where there is none."""
+    texts = real.filter(action=action.name).values_list("arguments", "facts").first() or ("{}", "{}")
+    return json.loads(texts[0]) | json.loads(texts[1])
 
 
 def _write(exercise: _Exercise, by: Requester, now: datetime) -> ApprovalRequest:

@@ -1,6 +1,7 @@
 """Exercises: filed by an operator, ended by one vote, and never approved."""
 
 import json
+import re
 from datetime import timedelta
 from io import StringIO
 
@@ -10,6 +11,7 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from approvals import actions, canaries, clock, exercises, judge, switches
+from approvals.actions.practice import Known
 from approvals.audit.models import Event
 from approvals.database import tenant_scope
 from approvals.errors import (
@@ -209,10 +211,26 @@ def test_its_event_keeps_what_that_of_any_request_keeps(world: World) -> None:
 
 def test_every_exercise_of_an_action_is_one_that_can_be_read_and_seen_through() -> None:
     for action in actions.every():
-        for one in action.canaries("USD"):
+        for one in action.canaries(Known("USD")):
             assert 0 < len(one.clue) <= 300
             assert action.headline(one.arguments, one.facts)
             assert judge.parse(action, one.arguments.model_dump()) == one.arguments
+
+
+def test_its_ids_look_like_those_that_people_here_know(world: World) -> None:
+    world.submit()
+    made_up = exercise(world)
+    told = json.loads(made_up.facts) | json.loads(made_up.arguments)
+    for name, shape in (("payment_id", "pay"), ("order_id", "ord"), ("customer_id", "cus")):
+        assert re.fullmatch(shape + r"_[1-9]\d{3,4}", told[name]), name
+
+
+def test_a_made_up_id_keeps_the_shape_and_no_more() -> None:
+    known = Known("USD", {"id": "re-Ab9_3Nx.07", "long": "7" * 40, "none": None})
+    assert re.fullmatch(r"re-Ab9_\d[A-Z][a-z]\.\d\d", known.alike("id", "x"))
+    assert known.alike("long", "x") != "7" * 40
+    assert re.fullmatch(r"pay_\d{4}", known.alike("none", "pay_1000"))
+    assert re.fullmatch(r"pay_\d{4}", known.alike("unheard of", "pay_1000"))
 
 
 def test_it_speaks_of_the_money_that_people_here_know(world: World) -> None:

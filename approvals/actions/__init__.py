@@ -12,7 +12,7 @@ from approvals.errors import NotFound
 from policies.signature import Signature, signature_of
 
 _ACTIONS: dict[str, AnyAction] = {}
-_NOT_ACTIONS = {"contract", "inside", "money"}
+_NOT_ACTIONS = {"contract", "inside", "money", "practice"}
 
 
 def discover() -> None:

@@ -12,6 +12,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from approvals import backing
+from approvals.actions.practice import Known
 from approvals.backing import Backing
 from approvals.errors import NoAnswer
 from policies.verdicts import Verdict
@@ -132,10 +133,10 @@ class Action(ABC, Generic[A, F]):
         """The money that would move, if any."""
         return None
 
-    def canaries(self, currency: str) -> tuple[Canary[A, F], ...]:
+    def canaries(self, known: Known) -> tuple[Canary[A, F], ...]:
         """Exercises for its reviewers, with other made-up names and numbers each time; () offers none.
 
-        `currency` is one that they know, and no more than a wish.
+        `known` is what they have seen of real ones, and no more than a wish.
         """
         return ()
 

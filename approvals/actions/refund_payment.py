@@ -15,6 +15,7 @@ from approvals.actions.contract import (
     find_operation,
 )
 from approvals.actions.money import Currency, MinorUnits, display
+from approvals.actions.practice import Known
 from approvals.backing import Backing
 
 _dice = secrets.SystemRandom()
@@ -72,25 +73,29 @@ class RefundPayment(Action[RefundArguments, RefundFacts]):
     def amount(self, arguments: RefundArguments) -> Money:
         return Money(arguments.amount_minor, arguments.currency)
 
-    def canaries(self, currency: str) -> tuple[Canary[RefundArguments, RefundFacts], ...]:
+    def canaries(self, known: Known) -> tuple[Canary[RefundArguments, RefundFacts], ...]:
+        currency = known.currency
         fee = _dice.choice((390, 490, 590, 690, 790))
         small, large, other = display(fee, currency), display(10 * fee, currency), _another(currency)
         paid, back = _dice.randrange(9000, 15000, 100), _dice.randrange(5000, 7000, 100)
         left = display(paid - back, currency)
         return (
             _exercise(
+                known,
                 reason=f"The parcel came two days late; the customer asks for the delivery fee of {small} back.",
                 clue=f"The reason speaks of a delivery fee of {small}; the refund was to be {large}, ten times that.",
                 refund=(10 * fee, currency),
                 paid=(paid, 0, currency),
             ),
             _exercise(
+                known,
                 reason="The customer returned the whole order unopened and asks for the money back.",
                 clue=f"The payment was made in {currency}; the refund was to be in {other}.",
                 refund=(paid, other),
                 paid=(paid, 0, currency),
             ),
             _exercise(
+                known,
                 reason="The customer returned what was left of the order and asks for the rest of the money back.",
                 clue=f"Of the payment {left} were left; the refund was to be {display(paid, currency)}, all of it.",
                 refund=(paid, currency),
@@ -129,16 +134,20 @@ class RefundPayment(Action[RefundArguments, RefundFacts]):
 
 
 def _exercise(
-    *, reason: str, clue: str, refund: tuple[int, str], paid: tuple[int, int, str]
+    known: Known, *, reason: str, clue: str, refund: tuple[int, str], paid: tuple[int, int, str]
 ) -> Canary[RefundArguments, RefundFacts]:
-    """`refund` is amount and currency, `paid` is paid, refunded before, and currency. No payment has such an id."""
-    payment, order, customer = (f"{kind}_{_dice.randrange(10**9, 10**10)}" for kind in ("pay", "ord", "cus"))
+    """`refund` is amount and currency, `paid` is paid, refunded before, and currency."""
     (amount, currency), (whole, back, paid_in) = refund, paid
     return Canary(
-        RefundArguments(payment_id=payment, amount_minor=amount, currency=currency, reason=reason),
+        RefundArguments(
+            payment_id=known.alike("payment_id", "pay_1000000000"),
+            amount_minor=amount,
+            currency=currency,
+            reason=reason,
+        ),
         RefundFacts(
-            order_id=order,
-            customer_id=customer,
+            order_id=known.alike("order_id", "ord_1000000000"),
+            customer_id=known.alike("customer_id", "cus_1000000000"),
             payment_status="succeeded",
             order_status="delivered",
             currency=paid_in,
