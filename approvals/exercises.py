@@ -158,7 +158,7 @@ def _chosen(tenant: Tenant, by: Requester, now: datetime) -> _Exercise:
 def _newest(real: QuerySet[ApprovalRequest], action: actions.AnyAction) -> dict[str, object]:
     """What stands on the newest request for it, claimed and looked up; {} where there is none."""
     texts = real.filter(action=action.name).values_list("arguments", "facts").first() or ("{}", "{}")
-    return json.loads(texts[0]) | json.loads(texts[1])
+    return {**json.loads(texts[0]), **json.loads(texts[1])}
 
 
 def _write(exercise: _Exercise, by: Requester, now: datetime) -> ApprovalRequest:
