@@ -19,6 +19,7 @@ def banner(running: Stack) -> str:
         f"  Agents' door  {addresses.door_url}\n"
         f"  Sandbox shop  {addresses.backing_url}\n"
         f"  Data, logs    {running.ground.data}\n"
+        f"  Mail          {_mail(running)}\n"
         "  (Ports stay as they are from run to run; COUNTERSIGN_WEB_PORT and its like choose others.)",
         _people(running.seed.get("people", [])),
     ]
@@ -59,6 +60,12 @@ def token_command(running: Stack, agent: dict[str, Any]) -> str:
     data = " ".join(f"--data-urlencode {shlex.quote(f'{name}={value}')}" for name, value in fields.items())
     user = shlex.quote(f"{agent['client_id']}:{agent['client_secret']}")
     return f"curl -s -u {user} {data} {running.addresses.public_url}/o/token/"
+
+
+def _mail(running: Stack) -> str:
+    if settings.MAIL_HOST:
+        return f"is sent through {settings.MAIL_HOST}"
+    return f"is printed, and sent nowhere: {running.ground.data / 'log' / 'worker.log'}"
 
 
 def _people(people: list[dict[str, Any]]) -> str:
