@@ -95,7 +95,9 @@ class Sso(DefaultSocialAccountAdapter):  # type: ignore[misc]
             raise ImmediateHttpResponse(_refused(request, status=403))
         if not sociallogin.is_existing:
             with transaction.atomic():
-                sociallogin.connect(request, person)
+                # As the library's own `connect`, which would write the whole person: pages may not (migration 0009).
+                sociallogin.user = sociallogin.account.user = person
+                sociallogin.account.save()
                 sessions.sso_linked(person)
 
 
