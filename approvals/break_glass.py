@@ -11,7 +11,8 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from approvals import canaries, decide, judge, moves, outbox, switches
-from approvals.audit.decisions import decided
+from approvals.acting import acting_on
+from approvals.audit.decisions import deciding
 from approvals.audit.events import Actor, record
 from approvals.database import tenant_scope
 from approvals.errors import (
@@ -23,7 +24,6 @@ from approvals.errors import (
     NotFound,
     OwnBreakGlass,
     PageOutdated,
-    Refusal,
     ReviewedAlready,
     ReviewMissing,
     SecondFactorNeeded,
@@ -56,17 +56,12 @@ def push(
     SecondFactorNeeded, BudgetExceeded, BudgetsBusy or BudgetsUnknown; then nothing was changed, and the refusal is on
     the trail.
     """
-    request: ApprovalRequest | None = None
-    try:
-        with tenant_scope(by.tenant_id):
-            request = moves.locked(request_id)
-            proof = _checked(request, by, reason := reason.strip(), typed.strip(), seen)
-            _break(request, by, reason, proof, seen, trace_id)
-    except Refusal as refusal:
-        _record_refusal(refusal, request_id, by, trace_id)
-        _log("break_glass", request_id, request, by, because=refusal.code)
-        raise
-    _log("break_glass", request_id, request, by)
+    reason = reason.strip()
+    with acting_on(
+        request_id, "break_glass", by=by, refused="break_glass.refused", trace_id=trace_id
+    ) as request:
+        proof = _checked(request, by, reason, typed.strip(), seen)
+        _break(request, by, reason, proof, seen, trace_id)
     return request
 
 
@@ -162,16 +157,10 @@ def review(glass_id: UUID, *, by: Reviewer, verdict: str, comment: str) -> Break
 
     Raises NotEntitled, NotFound, OwnBreakGlass, SelfApproval, ReviewedAlready or ReviewMissing.
     """
-    comment = comment.strip()
-    try:
-        with tenant_scope(by.tenant_id):
-            glass = _reviewable(glass_id, by, verdict, comment)
-            said = _say(glass, by, verdict, comment)
-    except Refusal as refusal:
-        _log("review_break_glass", None, None, by, because=refusal.code)
-        raise
-    _log("review_break_glass", glass.request_id, glass.request, by)
-    return said
+    comment, who = comment.strip(), Actor("person", str(by.person_id))
+    decision = deciding("review_break_glass", by=who, tenant_id=by.tenant_id, resource_id=str(glass_id))
+    with decision, tenant_scope(by.tenant_id):
+        return _say(_reviewable(glass_id, by, verdict, comment), by, verdict, comment)
 
 
 def _reviewable(glass_id: UUID, by: Reviewer, verdict: str, comment: str) -> BreakGlass:
@@ -208,37 +197,3 @@ def _say(glass: BreakGlass, by: Reviewer, verdict: str, comment: str) -> BreakGl
         personal={"name": by.name, "comment": comment},
     )
     return said
-
-
-def _record_refusal(refusal: Refusal, request_id: UUID, by: Reviewer, trace_id: str) -> None:
-    unseen = isinstance(refusal, NotFound)
-    with tenant_scope(by.tenant_id):
-        record(
-            "access.denied" if unseen else "break_glass.refused",
-            tenant_id=by.tenant_id,
-            actor=Actor("person", str(by.person_id)),
-            request_id=None if unseen else request_id,
-            trace_id=trace_id,
-            data={"code": refusal.code, "wanted": "break_glass", "id": str(request_id)},
-        )
-
-
-def _log(
-    verb: str,
-    request_id: UUID | None,
-    request: ApprovalRequest | None,
-    by: Reviewer,
-    *,
-    because: str | None = None,
-) -> None:
-    decided(
-        verb,
-        is_allowed=because is None,
-        by=Actor("person", str(by.person_id)),
-        tenant_id=by.tenant_id,
-        request_id=request_id,
-        resource_id=request.resource_id if request else None,
-        action=request.action if request else None,
-        policy_version=request.policy_version_id if request else None,
-        because=because,
-    )

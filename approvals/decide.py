@@ -7,9 +7,8 @@ from uuid import UUID
 from django.utils import timezone
 
 from approvals import actions, budgets, canaries, claims, judge, moves, outbox, quorum, step_up, switches
-from approvals.audit.decisions import decided
+from approvals.acting import acting_on
 from approvals.audit.events import NOTHING, Actor, record
-from approvals.database import tenant_scope
 from approvals.errors import (
     ChangesMissing,
     CommentMissing,
@@ -17,11 +16,9 @@ from approvals.errors import (
     FieldTooLong,
     FieldUnknown,
     MoveRefused,
-    NotFound,
     OnlyAgentsRevise,
     PageOutdated,
     PolicyForbids,
-    Refusal,
 )
 from approvals.identity.requester import Reviewer
 from approvals.models import ApprovalRequest, Vote
@@ -37,8 +34,6 @@ _WANTED = {
     Vote.DENY: Status.DENIED,
     Vote.CHANGES: Status.CHANGES_REQUESTED,
 }
-WORKER = Actor("system", "worker")
-SWEEPER = Actor("system", "sweeper")
 
 
 @span("vote")
@@ -95,21 +90,13 @@ def _decided(
     looked_for_seconds: int | None,
     trace_id: str,
 ) -> ApprovalRequest:
-    comment, who = comment.strip(), Actor("person", str(by.person_id))
-    request: ApprovalRequest | None = None
-    try:
-        with tenant_scope(by.tenant_id):
-            request = moves.locked(request_id)
-            ballot = _check(request, decision, by, seen, comment)
-            _check_fields(request, fields)
-            # Last: who has to prove themselves first comes back with words that can be taken.
-            step_up.check(from_json(request.verdict), by)
-            _cast(request, decision, by, ballot, seen, comment, fields, looked_for_seconds, trace_id)
-    except Refusal as refusal:
-        _record_refusal(refusal, request_id, decision, by, trace_id)
-        _log(decision, request_id, request, who, by.tenant_id, because=refusal.code)
-        raise
-    _log(decision, request_id, request, who, by.tenant_id)
+    comment = comment.strip()
+    with acting_on(request_id, decision, by=by, refused="vote.refused", trace_id=trace_id) as request:
+        ballot = _check(request, decision, by, seen, comment)
+        _check_fields(request, fields)
+        # Last: who has to prove themselves first comes back with words that can be taken.
+        step_up.check(from_json(request.verdict), by)
+        _cast(request, decision, by, ballot, seen, comment, fields, looked_for_seconds, trace_id)
     return request
 
 
@@ -274,39 +261,3 @@ def _move(request: ApprovalRequest, new: Status, **changes: object) -> None:
     if not moves.make(request, new, **changes):
         raise MoveRefused(status=request.status, wanted=new)
     request.refresh_from_db()
-
-
-def _log(
-    decision: str,
-    request_id: UUID,
-    request: ApprovalRequest | None,
-    who: Actor,
-    tenant_id: UUID,
-    *,
-    because: str | None = None,
-) -> None:
-    """After the commit: allowed unless there is a code `because` of which it was not."""
-    decided(
-        decision,
-        is_allowed=because is None,
-        by=who,
-        tenant_id=tenant_id,
-        request_id=request_id,
-        resource_id=request.resource_id if request else None,
-        action=request.action if request else None,
-        policy_version=request.policy_version_id if request else None,
-        because=because,
-    )
-
-
-def _record_refusal(refusal: Refusal, request_id: UUID, decision: str, by: Reviewer, trace_id: str) -> None:
-    unseen = isinstance(refusal, NotFound)
-    with tenant_scope(by.tenant_id):
-        record(
-            "access.denied" if unseen else "vote.refused",
-            tenant_id=by.tenant_id,
-            actor=Actor("person", str(by.person_id)),
-            request_id=None if unseen else request_id,
-            trace_id=trace_id,
-            data={"code": refusal.code, "wanted": decision, "id": str(request_id)},
-        )

@@ -95,12 +95,14 @@ def measure(world: World, requests: int) -> Tried:
         current = history.in_force(world.tenant.pk)
         draft, document = load(DRAFT, judge.signatures()), judge.document_of(current)
         began, used, summary = perf_counter(), process_time(), Summary()
-        for finding in backtest(draft, document, history.requests_decided_since(world.tenant.pk, SINCE)):
+        for finding in backtest(
+            draft, document, history.requests_decided_since(world.tenant.pk, SINCE, draft, document)
+        ):
             summary.add(finding, 1)
         seconds, cpu = perf_counter() - began, process_time() - used
         sample: list[Decided] = [
             one
-            for one in islice(history.requests_decided_since(world.tenant.pk, SINCE), SAMPLE)
+            for one in islice(history.requests_decided_since(world.tenant.pk, SINCE, draft, document), SAMPLE)
             if isinstance(one, Decided)
         ]
         began = perf_counter()
