@@ -22,6 +22,14 @@ from tests.switches.stops import Operators, events, row, sweep
 from tests.switches.test_holding import CREDIT
 from tests.world import TRACE, World, break_the_trail
 
+
+@pytest.fixture(autouse=True)
+def only_ours(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test before has left requests open, and a stop of everybody would tend to thousands of them."""
+    of_all = clocks._open
+    monkeypatch.setattr(clocks, "_open", lambda: of_all().filter(tenant_id=world.tenant.pk))
+
+
 HOUR = timedelta(hours=1)
 SLACK = timedelta(minutes=5)  # what a test may take
 
