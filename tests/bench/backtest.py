@@ -73,6 +73,7 @@ def fill(world: World, requests: int) -> None:
     own = {
         "id": "gen_random_uuid()",
         "idempotency_key": "'bench-' || n",
+        "created_at": "created_at - n * interval '10 seconds'",  # in turn, as requests are
         "amount_minor": "1 + n %% 12900",
         "arguments": "replace(arguments, '\"amount_minor\":12900', '\"amount_minor\":' || 1 + n %% 12900)",
     }
