@@ -116,7 +116,7 @@ def measure(world: World, requests: int) -> Tried:
 
 
 @contextmanager
-def _world() -> Iterator[World]:
+def company() -> Iterator[World]:
     """What the scene of the door has, without the door."""
     with ExitStack() as held:
         data = held.enter_context(embedded.scratch())
@@ -143,7 +143,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--requests", type=int, default=100_000)
     options = parser.parse_args()
-    with _world() as world:
+    with company() as world:
         tried = measure(world, options.requests)
     print(tried)
     print(json.dumps({"backtest": {"seconds": round(tried.seconds, 1), "ratio": round(tried.ratio, 2)}}))
