@@ -3,6 +3,7 @@
 from uuid import uuid4
 
 from approvals import execute, judge, policy_versions, rejudge
+from approvals.audit.models import Event
 from approvals.database import tenant_scope
 from approvals.models import ApprovalRequest, PolicyVersion
 from policies.documents import shipped
@@ -50,6 +51,12 @@ def activated(world: World, text: str = STRICTER) -> ApprovalRequest:
     request = agreed(world, text)
     assert run(world, request) == "succeeded"
     return request
+
+
+def event(world: World, kind: str) -> Event:
+    """The one of that kind in this company."""
+    with world.processes.acting_as("web"), tenant_scope(world.tenant.pk):
+        return Event.objects.get(tenant_id=world.tenant.pk, kind=kind)
 
 
 def in_force(world: World) -> int:
