@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
-from uuid import uuid4
 
 import psycopg
 import pytest
@@ -12,7 +11,7 @@ from django.core import mail
 from django.utils import timezone
 from psycopg.types.json import Jsonb
 
-from approvals import break_glass, decide, judge, tasks
+from approvals import break_glass, decide, tasks
 from approvals.database import tenant_scope
 from approvals.errors import (
     CoolsTooLong,
@@ -36,61 +35,28 @@ from approvals.errors import (
     StoppedMeanwhile,
 )
 from approvals.identity.models import Membership
-from approvals.models import ApprovalRequest, BreakGlass, BreakGlassReview, Outbox, Switch
+from approvals.models import ApprovalRequest, Outbox, Switch
 from policies.documents import shipped
 from tests import courses, versions
 from tests.attacks.test_roles import scoped
+from tests.breaking import (
+    REASON,
+    broken_past_the_verb,
+    change_the_facts,
+    company,
+    give,
+    glass_of,
+    push,
+    review,
+    untouched,
+)
 from tests.exercising import exercise, turn_on
 from tests.people.asking import HOUR, LEAD, asking
-from tests.proving import proof, who_proved
+from tests.proving import proof
 from tests.test_decide import BIG, CREDIT
-from tests.world import TRACE, World, break_the_trail
+from tests.world import World, break_the_trail
 
-REASON = "The customer's flight leaves in an hour and nobody of finance answers."
-
-
-def give(world: World, name: str, role: str) -> None:
-    with world.processes.acting_as("migrator"):
-        tenant = world.other if name == "gus" else world.tenant
-        Membership.objects.create(tenant=tenant, person=world.people[name], role=role)
-
-
-@pytest.fixture
-def company(world: World) -> World:
-    """Opal may break the glass, mara watches, and ada is an auditor."""
-    give(world, "opal", "break_glass")
-    give(world, "otto", "break_glass")
-    give(world, "mara", "security")
-    return world
-
-
-def push(
-    world: World, request: ApprovalRequest, by: str = "opal", *, proved: Any = None, **changes: str
-) -> ApprovalRequest:
-    with world.processes.acting_as("web"):
-        with tenant_scope(request.tenant_id):
-            stored = ApprovalRequest.objects.get(pk=request.pk)
-        said = {"reason": REASON, "typed": stored.resource_id, "seen": judge.seen(stored), **changes}
-        who = who_proved(world, by, *(proved if proved is not None else (proof("totp"),)))
-        return break_glass.push(request.pk, by=who, trace_id=TRACE, **said)
-
-
-def glass_of(world: World, request: ApprovalRequest) -> BreakGlass:
-    with world.processes.acting_as("web"), tenant_scope(world.tenant.pk):
-        return BreakGlass.objects.get(request=request)
-
-
-def review(world: World, request: ApprovalRequest, by: str, **changes: str) -> BreakGlassReview:
-    glass = glass_of(world, request)
-    with world.processes.acting_as("web"):
-        said = {"verdict": "justified", "comment": "The flight was real; I checked.", **changes}
-        return break_glass.review(glass.pk, by=world.reviewer(by), **said)
-
-
-def untouched(world: World, request: ApprovalRequest) -> bool:
-    with world.processes.acting_as("web"), tenant_scope(world.tenant.pk):
-        rows = BreakGlass.objects.filter(request=request).count()
-    return world.status(request) == "pending" and rows == 0
+__all__ = ["company"]
 
 
 def test_one_person_pushes_a_request_of_two_through_and_a_worker_carries_it_out(company: World) -> None:
@@ -214,10 +180,6 @@ def later(world: World, request: ApprovalRequest) -> None:
 def lose_the_role(world: World, request: ApprovalRequest) -> None:
     with world.processes.acting_as("migrator"):
         Membership.objects.filter(person=world.people["opal"], role="break_glass").delete()
-
-
-def change_the_facts(world: World, request: ApprovalRequest) -> None:
-    world.refund_elsewhere("pay_10011", 100)
 
 
 @pytest.mark.parametrize(
@@ -358,129 +320,6 @@ def test_a_review_without_its_event_does_not_happen(company: World, monkeypatch:
         review(company, request, "mara")
     monkeypatch.undo()
     assert review(company, request, "mara")
-
-
-# --- a web process that was taken over -------------------------------------------------------------------
-
-ROW = """
-INSERT INTO break_glass
-    (id, tenant_id, request_id, person_id, revision, reason, digest, proof, proved_at, created_at, valid_until)
-VALUES (gen_random_uuid(), %(tenant)s, %(request)s, %(person)s, %(revision)s, %(reason)s, '', %(proof)s,
-    now() - %(proved)s::interval, now() + %(at)s::interval, now() + %(at)s::interval + %(box)s::interval)
-"""
-APPROVE = "UPDATE approval_request SET status = 'approved', expires_at = {} WHERE id = %s"
-
-
-def broken_past_the_verb(
-    world: World, request: ApprovalRequest, *, expires: str = "now() + interval '5 minutes'", **changes: Any
-) -> int:
-    said = {
-        "tenant": request.tenant_id,
-        "request": request.pk,
-        "person": world.people[changes.pop("by", "opal")].pk,
-        "revision": request.revision,
-        "reason": REASON,
-        "proof": "totp",
-        "proved": "1 minute",
-        "at": "0",
-        "box": "15 minutes",
-        **changes,
-    }
-    with world.processes.cursor("web") as shell:
-        scoped(shell, world)
-        shell.execute(ROW, said)
-        shell.execute(APPROVE.format(expires), (request.pk,))
-        return shell.rowcount
-
-
-def test_a_row_in_order_lets_it_through(company: World) -> None:
-    assert broken_past_the_verb(company, company.submit(**BIG)) == 1
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"by": "lena"},  # without the role
-        {"by": "otto"},  # the agent's owner, who holds it
-        {"by": "gus"},
-        {"revision": 2},
-        {"reason": "Because."},
-        {"proof": "password"},
-        {"proof": ""},
-        {"proved": "20 minutes"},
-        {"proved": "-1 minute"},
-        {"at": "2 hours"},
-        {"at": "2 hours", "proved": "-2 hours"},  # a box that opens later
-        {"at": "-2 hours", "proved": "121 minutes"},
-        {"box": "16 minutes"},
-        {"box": "-1 minute"},
-        {"expires": "now() + interval '16 minutes'"},
-        {"expires": "expires_at"},
-    ],
-)
-def test_a_row_out_of_order_lets_nothing_through(company: World, changes: dict[str, Any]) -> None:
-    give(company, "gus", "break_glass")
-    request = company.submit(**BIG)
-    with pytest.raises(psycopg.errors.CheckViolation):
-        broken_past_the_verb(company, request, **changes)
-
-
-def test_a_row_of_another_request_lets_nothing_through(company: World) -> None:
-    one, other = company.submit(**BIG), company.submit(**BIG)
-    with company.processes.cursor("web") as shell:
-        scoped(shell, company)
-        push_row = {
-            "tenant": one.tenant_id, "request": one.pk, "person": company.people["opal"].pk, "revision": 1,
-            "reason": REASON, "proof": "totp", "proved": "1 minute", "at": "0", "box": "15 minutes",
-        }  # fmt: skip
-        shell.execute(ROW, push_row)
-        with pytest.raises(psycopg.errors.CheckViolation):
-            shell.execute(APPROVE.format("now()"), (other.pk,))
-
-
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "UPDATE break_glass SET valid_until = now() + interval '1 hour'",
-        "UPDATE break_glass SET reason = 'It was somebody else.'",
-        "DELETE FROM break_glass",
-        "UPDATE break_glass_review SET verdict = 'justified'",
-        "DELETE FROM break_glass_review",
-    ],
-)
-def test_pages_change_and_delete_none(company: World, statement: str) -> None:
-    review(company, push(company, company.submit(**BIG)), "mara")
-    with company.processes.cursor("web") as shell:
-        scoped(shell, company)
-        with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            shell.execute(statement)
-
-
-@pytest.mark.parametrize("process", ["door", "sweeper", "worker"])
-def test_no_other_process_breaks_the_glass_or_reviews_it(company: World, process: str) -> None:
-    push(company, company.submit(**BIG))
-    for table in ("break_glass", "break_glass_review"):
-        with company.processes.cursor(process) as shell:
-            scoped(shell, company)
-            with pytest.raises(psycopg.errors.InsufficientPrivilege):
-                shell.execute(f"INSERT INTO {table} (id) VALUES (gen_random_uuid())")
-
-
-@pytest.mark.parametrize("by", ["opal", "lena", "gus", "otto"])
-def test_the_database_takes_no_review_by_whoever_pushed_or_does_not_watch(company: World, by: str) -> None:
-    give(company, "gus", "security")
-    give(company, "opal", "security")
-    give(company, "otto", "security")  # the agent's owner
-    glass = glass_of(company, push(company, company.submit(**BIG)))
-    with company.processes.cursor("web") as shell:
-        scoped(shell, company)
-        with pytest.raises(psycopg.errors.CheckViolation):
-            shell.execute(
-                "INSERT INTO break_glass_review"
-                " (id, tenant_id, break_glass_id, person_id, verdict, comment, created_at)"
-                " VALUES (%s, %s, %s, %s, 'justified', 'Fine.', now())",
-                (uuid4(), company.tenant.pk, glass.pk, company.people[by].pk),
-            )
 
 
 def test_nobody_pushes_a_policy_through_alone(company: World) -> None:

@@ -4,9 +4,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+from tests.breaking import REASON, give
 from tests.journeys.site import PASSWORD, THEMES, Site, Theme
 from tests.proving import rule_asks_for_proof
-from tests.test_break_glass import REASON, give
 from tests.test_decide import BIG
 
 AXE = Axe()

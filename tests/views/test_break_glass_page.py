@@ -12,11 +12,11 @@ from approvals.database import tenant_scope
 from approvals.identity.models import Membership
 from approvals.models import ApprovalRequest, BreakGlass
 from tests import courses, versions
+from tests.breaking import REASON, change_the_facts, give, push, review
 from tests.budgets.conftest import SetPolicy, set_policy, usage
 from tests.exercising import exercise
 from tests.people.asking import HOUR, LEAD, asking
 from tests.proving import add_app, session_proves
-from tests.test_break_glass import REASON, change_the_facts, give, push, review
 from tests.test_decide import BIG, CREDIT
 from tests.views.conftest import SignIn
 from tests.world import World
