@@ -9,9 +9,11 @@ from approvals import execute
 from approvals.identity.connect import disconnect
 from approvals.identity.models import Agent, Membership
 from approvals.models import ApprovalRequest, PolicyVersion
-from tests import versions
+from tests import courses, versions
+from tests.breaking import give, push, review
 from tests.exercising import exercise
 from tests.oauth.programs import Program
+from tests.people.asking import away
 from tests.world import World
 
 # A right-to-left override, zero-width characters and tag characters: the eye reads other words than the machine.
@@ -58,6 +60,9 @@ class Scene:
     failed: ApprovalRequest
     doubt: ApprovalRequest
     exercise: ApprovalRequest  # missed by lena
+    asked: ApprovalRequest  # lena asked for changes
+    revised: ApprovalRequest  # answered with another amount
+    pushed: ApprovalRequest  # by opal alone
     policy: ApprovalRequest  # that another version comes into force
     asks: str  # the address of a program that wants to be connected
     asks_hostile: str
@@ -76,6 +81,9 @@ class Scene:
             "failed",
             "doubt",
             "exercise",
+            "asked",
+            "revised",
+            "pushed",
         )
         requests = {f"request-{name}": ("lena", f"/requests/{getattr(self, name).pk}/") for name in shown}
         return {
@@ -94,6 +102,10 @@ class Scene:
             "how-we-decide-empty": ("felix", "/how-we-decide/"),
             "switches": ("opal", "/switches/"),
             "budgets": ("opal", "/budgets/"),
+            "request-in-the-place-of": ("felix", f"/requests/{self.usual.pk}/"),
+            "away": ("lena", "/away/"),
+            "break-glass": ("opal", f"/requests/{self.half.pk}/break-glass/"),
+            "break-glass-uses": ("ada", "/break-glass/"),
             "request-policy": ("opal", f"/requests/{self.policy.pk}/"),
             "policy": ("paul", "/policy/"),
             "policy-version": ("paul", "/policy/2/"),
@@ -132,6 +144,7 @@ def at_work(world: World) -> Scene:
     world.vote(missed, "approve", "lena", comment="")
     denied = world.submit(payment_id="pay_10012", amount_minor=1600, currency="JPY")
     world.vote(denied, "deny", "lena", comment="The cups were delivered; ask the carrier first.")
+    away(world, "lena", "felix", hours=48)
     return Scene(
         usual=world.submit(),
         half=half,
@@ -144,6 +157,9 @@ def at_work(world: World) -> Scene:
             reason="The customer has moved to France and wrote so in the chat.",
         ),
         denied=denied,
+        asked=_sent_back(world, payment_id="pay_10002", amount_minor=4500),
+        revised=_revised(world),
+        pushed=_pushed(world),
         exercise=missed,
         done=_executed(world, payment_id="pay_10004", amount_minor=12000, currency="EUR"),
         failed=_executed(world, fault="refuse", payment_id="pay_10005", amount_minor=6400, currency="GBP"),
@@ -158,6 +174,27 @@ def at_work(world: World) -> Scene:
             redirects="https://desk.example/oauth/callback",
         ).asks(resource=None, scope="mcp:read mcp:request:refund_payment mcp:request:cancel_order"),
     )
+
+
+def _sent_back(world: World, **arguments: Any) -> ApprovalRequest:
+    request = world.submit(**arguments)
+    message = "Half of it is fair: the lamp was used for a year. Say what was wrong with it, too."
+    return courses.ask_for_changes(world, request, message=message, amount_minor="Half of it")
+
+
+def _revised(world: World) -> ApprovalRequest:
+    sent_back = _sent_back(world, payment_id="pay_10010", amount_minor=3000, currency="EUR")
+    reason = "The lamp's switch broke within the year; the customer asks for half of the money back."
+    return courses.revise(world, sent_back, amount_minor=1500, reason=reason).request
+
+
+def _pushed(world: World) -> ApprovalRequest:
+    """One that nobody has reviewed, after one that mara found justified."""
+    for name, role in (("opal", "break_glass"), ("mara", "security")):
+        give(world, name, role)
+    earlier = push(world, world.submit(payment_id="pay_10003", amount_minor=1000, currency="EUR"))
+    review(world, earlier, "mara")
+    return push(world, world.submit(payment_id="pay_10003", amount_minor=2000, currency="EUR"))
 
 
 def _connect_programs(world: World) -> None:

@@ -243,8 +243,8 @@ def test_the_list_says_which_versions_somebody_asked_for(web: World, sign_in: Si
     asked(web)
     propose(web, LAXER)
     page = said(sign_in("opal").get("/policy/"))
-    assert page.count("Asked for, not decided or not carried out yet") == 1
-    assert page.index("Version 3") < page.index("Version 2") < page.index("Asked for, not decided")
+    assert page.count("Asked for, not in force yet") == 1
+    assert page.index("Version 3") < page.index("Version 2") < page.index("Asked for, not in force")
 
 
 def test_whoever_could_ask_in_vain_is_told_before(web: World, sign_in: SignIn) -> None:
