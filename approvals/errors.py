@@ -110,6 +110,11 @@ class OtherThing(Refusal):
     this one."""
 
 
+class NobodyAsked(Refusal):
+    """Nobody asks to change this request: it is {status}. It can be revised once a reviewer asks for that. Do not
+    file another one for the same."""
+
+
 class NothingRevised(Refusal):
     """These are the arguments that a reviewer has asked you to change. Change what they asked for, or withdraw the
     request."""

@@ -17,6 +17,7 @@ from approvals.database import rows_in_scope
 from approvals.errors import (
     DoomedRevision,
     MoveRefused,
+    NobodyAsked,
     NotFound,
     NothingRevised,
     OtherThing,
@@ -25,7 +26,7 @@ from approvals.errors import (
 from approvals.identity.requester import Requester
 from approvals.models import ApprovalRequest, PolicyVersion
 from approvals.payloads import canonical, digest
-from approvals.states import Status
+from approvals.states import FINAL, Status
 from approvals.submit import Filed, actor, scope
 from approvals.tracing import span
 from policies.verdicts import AutoApprove, Deny, Verdict
@@ -36,8 +37,9 @@ def revise(request_id: UUID, arguments: Mapping[str, object], *, by: Requester, 
     """Answer with other arguments, all of them: from changes_requested to pending, and the votes start again.
 
     The same answer again, as after a lost one, leads to where the request stands. Raises NotFound, ArgumentsInvalid,
-    MoveRefused, OtherThing, NothingRevised, DoomedRevision (the policy refuses), LimitReached, LimitsUnknown,
-    SwitchedOff, SwitchesUnknown, or NoAnswer; then the request is as it was, and the refusal is on the trail.
+    MoveRefused, NobodyAsked, OtherThing, NothingRevised, DoomedRevision (the policy refuses), LimitReached,
+    LimitsUnknown, SwitchedOff, SwitchesUnknown, or NoAnswer; then the request is as it was, and the refusal is on the
+    trail.
     """
     request: ApprovalRequest | None = None
     try:
@@ -75,8 +77,10 @@ def _repeated(request: ApprovalRequest, arguments: Arguments, by: Requester, tra
 
 def _check(request: ApprovalRequest, action: actions.AnyAction, arguments: Arguments) -> None:
     """What stands against an answer before anything is looked up."""
+    if request.status in FINAL:
+        raise MoveRefused(status=request.status, wanted="revised")
     if request.status != Status.CHANGES_REQUESTED:
-        raise MoveRefused(status=request.status.replace("_", " "), wanted="revised")
+        raise NobodyAsked(status=request.status)
     if action.resource_id(arguments) != request.resource_id:
         raise OtherThing(thing=action.thing, id=request.resource_id)
     if request.arguments_sha256 == digest(canonical(arguments)):

@@ -13,6 +13,7 @@ from enum import StrEnum
 from .context import Context
 from .judge import judge
 from .rules import Document
+from .usage import Room, rooms
 from .verdicts import AutoApprove, Deny, Require, Verdict, demands, stricter
 
 PROGRESS_EVERY = 500
@@ -66,11 +67,21 @@ class Decided:
 
     def judged_by(self, document: Document | None) -> Verdict:
         """What a document says to it."""
-        context = self.context
-        if self.usage and document and document.digest in self.usage:
-            context = replace(context, usage=self.usage[document.digest])
-        said = judge(document, self.action, context, fallback_role=self.fallback_role)
+        said = judge(document, self.action, self._under(document), fallback_role=self.fallback_role)
         return stricter(self.at_least, said) if self.at_least else said
+
+    def no_room_in(self, document: Document | None) -> tuple[Room, ...]:
+        """The budgets of a document that it would have passed when it was judged."""
+        if document is None:
+            return ()
+        it = self._under(document)
+        found = rooms(document.usages(self.action), it.usage, it.amount_minor, it.currency)
+        return tuple(room for room in found if room.is_over)
+
+    def _under(self, document: Document | None) -> Context:
+        if self.usage and document and document.digest in self.usage:
+            return replace(self.context, usage=self.usage[document.digest])
+        return self.context
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +102,14 @@ class Changed:
 
 
 @dataclass(frozen=True, slots=True)
+class NoRoom:
+    """A request that the draft's budgets had no room for, where those in force had: nobody could have approved it."""
+
+    request: Decided
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
 class NotReproduced:
     """The policy in force does not say what was recorded."""
 
@@ -105,7 +124,7 @@ class Progress:
     done: int
 
 
-Finding = Changed | NotReproduced | Unreadable | Progress
+Finding = Changed | NoRoom | NotReproduced | Unreadable | Progress
 
 
 def backtest(
@@ -130,6 +149,12 @@ def _judged(draft: Document, current: Document | None, request: Decided) -> Iter
     becomes = request.judged_by(draft)
     if change := change_of(request.verdict, becomes):
         yield Changed(request, change, becomes)
+    if (
+        (full := request.no_room_in(draft))
+        and not isinstance(becomes, Deny)
+        and not request.no_room_in(current)
+    ):
+        yield NoRoom(request, " ".join(map(str, full)))
 
 
 def change_of(was: Verdict, becomes: Verdict) -> Change | None:
@@ -166,6 +191,7 @@ class Summary:
     done: int = 0
     changes: Counter[Change] = field(default_factory=Counter)
     money: Counter[tuple[Change, str]] = field(default_factory=Counter)
+    no_room: int = 0
     not_reproduced: int = 0
     # Of these: judged by the version that is in force, which has to say the same of the same.
     unexplained: int = 0
@@ -180,6 +206,8 @@ class Summary:
                 self.changes[change] += 1
                 if request.amount_minor is not None:
                     self.money[change, request.currency] += request.amount_minor
+            case NoRoom():
+                self.no_room += 1
             case NotReproduced(request):
                 self.not_reproduced += 1
                 self.unexplained += request.version == current

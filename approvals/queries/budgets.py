@@ -1,6 +1,6 @@
 """What budgets leave for one request, as the person who decides needs it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.utils import timezone
 
@@ -47,8 +47,18 @@ def budgets_for(request: ApprovalRequest) -> Budgets:
         usages = judge.budgets_of(judge.in_force(), request.action)
     except BudgetsUnknown:
         return Budgets(unknown=True)
-    rooms = budgets.left(usages, budgets.counted(request), timezone.now())
+    rooms = budgets.left(usages, _counted(request), timezone.now())
     return Budgets(tuple(_budget(room) for room in rooms))
+
+
+def _counted(request: ApprovalRequest) -> budgets.Counted:
+    """Of an exercise as of the newest real request in the same name: its own agent has never spent anything."""
+    it = budgets.counted(request)
+    real = ApprovalRequest.objects.filter(is_canary=False, requester_name=request.requester_name)
+    if not request.is_canary or (newest := real.order_by("-created_at").first()) is None:
+        return it
+    alike = budgets.counted(newest)
+    return replace(it, agent=alike.agent, principal=alike.principal)
 
 
 def _budget(room: Room) -> Budget:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import OuterRef, QuerySet, Subquery
 
 from approvals.actions.activate_policy import APPROVER, NAME, company
 from approvals.database import tenant_scope
@@ -29,6 +29,7 @@ class PolicyRow:
     created_at: datetime
     is_active: bool
     activated_at: datetime | None
+    until: datetime | None  # when another took its place, the last time
     is_asked: bool = False
 
 
@@ -89,7 +90,7 @@ class PolicyChange:
 def policies(by: Reviewer, *, after: str = "", rows: int = ROWS) -> Page[PolicyRow]:
     """The versions of the reviewer's tenant, the newest first; `after` is a page's mark."""
     with tenant_scope(by.tenant_id):
-        found = PolicyVersion.objects.select_related("author", "based_on").order_by("-number")
+        found = _versions().order_by("-number")
         if place := parsed(after):
             found = found.filter(number__lt=place[0])
         versions = list(found[: rows + 1])
@@ -128,11 +129,18 @@ def change_asked(request: ApprovalRequest) -> PolicyChange | None:
 
 
 def _version(number: int) -> PolicyVersion | None:
-    return PolicyVersion.objects.select_related("author", "based_on").filter(number=number).first()
+    return _versions().filter(number=number).first()
 
 
 def _active() -> PolicyVersion | None:
-    return PolicyVersion.objects.select_related("author", "based_on").filter(is_active=True).first()
+    return _versions().filter(is_active=True).first()
+
+
+def _versions() -> QuerySet[PolicyVersion]:
+    replaced = PolicyActivation.objects.filter(replaced=OuterRef("pk")).order_by("-id")
+    return PolicyVersion.objects.select_related("author", "based_on").annotate(
+        until=Subquery(replaced.values("at")[:1])
+    )
 
 
 def _row(version: PolicyVersion) -> PolicyRow:
@@ -144,6 +152,7 @@ def _row(version: PolicyVersion) -> PolicyRow:
         created_at=version.created_at,
         is_active=version.is_active,
         activated_at=version.activated_at,
+        until=version.until,  # type: ignore[attr-defined] # an annotation
     )
 
 

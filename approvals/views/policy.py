@@ -1,8 +1,9 @@
 """Where policies change: which versions there are, what one says and would change, and asking for it."""
 
 from collections.abc import Callable
+from datetime import date, timedelta
 from functools import wraps
-from typing import Concatenate, ParamSpec
+from typing import Any, Concatenate, ParamSpec
 from uuid import uuid4
 
 from django import forms
@@ -10,6 +11,7 @@ from django.contrib import messages
 from django.core.exceptions import BadRequest, PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
@@ -65,7 +67,10 @@ class ActivationForm(forms.Form):
 def reader(
     view: Callable[Concatenate[HttpRequest, Reviewer, P], HttpResponse],
 ) -> Callable[Concatenate[HttpRequest, Reviewer, P], HttpResponse]:
-    """Only for authors of policies, operators and auditors. Raises PermissionDenied, leaving an event, for others."""
+    """For what comes before a version: authors of policies, operators and auditors. Everybody reads what is stored.
+
+    Raises PermissionDenied, leaving an event, for others.
+    """
 
     @wraps(view)
     def guarded(request: HttpRequest, by: Reviewer, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
@@ -73,7 +78,8 @@ def reader(
             denied(by, wanted="policy", code="role_missing")
             raise PermissionDenied(
                 _(
-                    "Policies are for operators, policy authors and auditors. Your roles here include none of them."
+                    "Drafts of a policy are for operators, policy authors and auditors. "
+                    "Your roles here include none of them."
                 )
             )
         return view(request, by, *args, **kwargs)
@@ -83,15 +89,13 @@ def reader(
 
 @require_safe
 @member
-@reader
 def versions_page(request: HttpRequest, by: Reviewer) -> HttpResponse:
-    context = {"page": policies(by, after=request.GET.get("after", "")), **_may(by)}
+    context = {"page": policies(by, after=request.GET.get("after", ""))}
     return show(request, "policy/versions.html", context)
 
 
 @require_safe
 @member
-@reader
 def version_page(request: HttpRequest, by: Reviewer, number: int) -> HttpResponse:
     return _version(request, by, number)
 
@@ -104,21 +108,19 @@ def propose_page(request: HttpRequest, by: Reviewer) -> HttpResponse:
         base = request.GET.get("from", "")
         shown = policy_view(_number(base), by) if base else policy_in_force(by)
         begun = {"text": shown.source, "based_on": shown.row.number} if shown else {}
-        return show(request, "policy/propose.html", {"typed": begun, **_may(by)})
+        return _propose(request, begun)
     form = ProposalForm(request.POST)
     if not form.is_valid():
         raise BadRequest  # no page of ours sends such a form
     typed = form.cleaned_data
+    if "begin" in request.POST:  # from a simulation, with the draft that was tried there
+        return _propose(request, typed)
     try:
         version = policy_versions.propose(
             typed["text"], by=by, because=typed["because"], based_on=typed["based_on"]
         )
     except tuple(STATUS_OF) as refusal:
-        context = {"typed": typed, "problem": str(refusal), **_may(by)}
-        if isinstance(line := refusal.details.get("line"), int):
-            context["near"] = near(typed["text"], line)
-        context["wrong_because"] = str(refusal) if isinstance(refusal, BecauseMissing) else ""
-        return show(request, "policy/propose.html", context, status=STATUS_OF[type(refusal)])
+        return _propose(request, typed, refusal)
     messages.success(
         request,
         _("Stored as version {number}. It is not in force: ask for that here.").format(number=version.number),
@@ -147,6 +149,22 @@ def activate_page(request: HttpRequest, by: Reviewer, number: int) -> HttpRespon
     return redirect("request", filed.pk)
 
 
+def _propose(request: HttpRequest, typed: dict[str, Any], refusal: Refusal | None = None) -> HttpResponse:
+    context = {"typed": typed, "since": simulated_since()}
+    if refusal is None:
+        return show(request, "policy/propose.html", context)
+    context["problem"] = str(refusal)
+    if isinstance(line := refusal.details.get("line"), int):
+        context["near"] = near(typed["text"], line)
+    context["wrong_because"] = str(refusal) if isinstance(refusal, BecauseMissing) else ""
+    return show(request, "policy/propose.html", context, status=STATUS_OF[type(refusal)])
+
+
+def simulated_since() -> date:
+    """From when on a draft is tried, where nobody chose a day."""
+    return timezone.now().date() - timedelta(days=30)
+
+
 def _version(
     request: HttpRequest, by: Reviewer, number: int, *, reason: str = "", problem: str = "", status: int = 200
 ) -> HttpResponse:
@@ -155,13 +173,8 @@ def _version(
         "reason": reason,
         "problem": problem,
         "key": uuid4(),  # a form that is sent twice asks once
-        **_may(by),
     }
     return show(request, "policy/version.html", context, status=status)
-
-
-def _may(by: Reviewer) -> dict[str, bool]:
-    return {"may_author": policy_versions.may_author(by)}
 
 
 def _number(typed: str) -> int:

@@ -138,7 +138,9 @@ def decide_page(request: HttpRequest, by: Reviewer, request_id: UUID) -> HttpRes
             request, by, request_id, comment=choice["comment"], problem=str(refusal), status=status
         )
     request.session.pop(KEPT, None)
-    messages.success(request, _said(choice["decision"], decided_one))
+    missed = decided_one.is_canary and choice["decision"] == Vote.APPROVE
+    tell = messages.info if missed else messages.success
+    tell(request, _said(choice["decision"], decided_one))
     return redirect("request", request_id)
 
 

@@ -9,7 +9,7 @@ import logging
 from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, time
 from functools import partial
 from threading import BoundedSemaphore
 from time import monotonic
@@ -19,7 +19,6 @@ from django import forms
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.template.loader import render_to_string
-from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
@@ -34,13 +33,15 @@ from approvals.models import PolicyVersion
 from approvals.queries import allowed, history
 from approvals.views.access import member, show
 from approvals.views.excerpt import near
-from approvals.views.policy import reader
+from approvals.views.policy import reader, simulated_since
+from approvals.views.reviewer import Lines
 from policies.documents import Document
 from policies.errors import PolicyError
 from policies.simulation import (
     WORDS,
     Changed,
     Finding,
+    NoRoom,
     NotReproduced,
     Progress,
     Summary,
@@ -62,7 +63,7 @@ _one_at_a_time = BoundedSemaphore(1)
 
 
 class DraftForm(forms.Form):
-    draft = forms.CharField(max_length=MAX_BYTES, strip=False)
+    text = Lines(max_length=MAX_BYTES, strip=False)
     since = forms.DateField()
 
 
@@ -84,19 +85,19 @@ def simulation_page(request: HttpRequest, by: Reviewer) -> HttpResponse:
     current = history.in_force(by.tenant_id)
     if request.method != "POST":
         source = current.source if current else ""
-        return _page(request, source, timezone.now().date() - timedelta(days=30))
+        return _page(request, source, simulated_since())
     form = DraftForm(request.POST)
-    typed = (request.POST.get("draft", ""), request.POST.get("since", ""))
+    typed = (request.POST.get("text", ""), request.POST.get("since", ""))
     if not form.is_valid():
         problem = _(
             "Paste a policy of at most 256 KiB, and choose the day from which on requests are judged."
         )
         return _page(request, *typed, problem=problem, status=422)
     try:
-        draft = _draft(form.cleaned_data["draft"], by)
+        draft = _draft(form.cleaned_data["text"], by)
     except PolicyError as error:
         unreadable = PolicyUnreadable(line=error.line, column=error.column, problem=error.message)
-        around = near(form.cleaned_data["draft"], error.line)
+        around = near(form.cleaned_data["text"], error.line)
         return _page(request, *typed, problem=str(unreadable), around=around, status=422)
     try:
         judge.document_of(current)
@@ -181,13 +182,14 @@ def _found(asked: Asked) -> Iterator[str]:
     tenant_id, number = asked.by.tenant_id, asked.current.number if asked.current else None
     total, summary = history.decided_since(tenant_id, asked.since), Summary()
     changed: list[Changed] = []
+    full: list[NoRoom] = []
     others: list[NotReproduced | Unreadable] = []
     began = told_at = monotonic()
     current = judge.document_of(asked.current)
     requests = history.requests_decided_since(tenant_id, asked.since, asked.draft, current, most=MOST_COUNTED)
     for finding in backtest(asked.draft, current, requests):
         summary.add(finding, number)
-        _keep(finding, changed, others)
+        _keep(finding, changed, full, others)
         if isinstance(finding, Progress) and monotonic() - told_at >= TOLD_EVERY:
             told_at = monotonic()
             words = _("{done} of {total} requests judged").format(
@@ -196,12 +198,16 @@ def _found(asked: Asked) -> Iterator[str]:
             yield format_html('<p class="tick" role="status">{}</p>', words)
         if monotonic() - began > LONGEST_SECONDS:
             break
-    yield _result(asked, summary, changed, others, total)
+    yield _result(asked, summary, changed, full, others, total)
 
 
-def _keep(finding: Finding, changed: list[Changed], others: list[NotReproduced | Unreadable]) -> None:
+def _keep(
+    finding: Finding, changed: list[Changed], full: list[NoRoom], others: list[NotReproduced | Unreadable]
+) -> None:
     if isinstance(finding, Changed) and len(changed) < MOST_SHOWN:
         changed.append(finding)
+    if isinstance(finding, NoRoom) and len(full) < MOST_SHOWN:
+        full.append(finding)
     if isinstance(finding, NotReproduced | Unreadable) and len(others) < MOST_SHOWN:
         others.append(finding)
 
@@ -210,6 +216,7 @@ def _result(
     asked: Asked,
     summary: Summary,
     changed: list[Changed],
+    full: list[NoRoom],
     others: list[NotReproduced | Unreadable],
     total: int,
 ) -> str:
@@ -232,6 +239,8 @@ def _result(
             {"it": one, "words": WORDS[one.change], **_apart(one.request.verdict, one.becomes)}
             for one in changed
         ],
+        "full": full,
+        "full_left_out": summary.no_room - len(full),
         "others": [
             {"it": one, **_apart(one.request.verdict, one.says)}
             if isinstance(one, NotReproduced)

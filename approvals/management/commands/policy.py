@@ -31,7 +31,7 @@ from policies.cases import Outcome, load_cases, run
 from policies.documents import Document
 from policies.errors import PolicyError
 from policies.judge import RuleTrace, explain
-from policies.simulation import WORDS, Changed, NotReproduced, Progress, Summary, Unreadable, backtest
+from policies.simulation import WORDS, Changed, NoRoom, NotReproduced, Progress, Summary, Unreadable, backtest
 from policies.source import MAX_BYTES
 from policies.usage import declared
 from policies.wording import told, told_apart
@@ -142,14 +142,14 @@ class Command(BaseCommand):
             match finding:
                 case Progress(done):
                     bar.show(done)
-                case Changed() | NotReproduced() | Unreadable():
+                case Changed() | NoRoom() | NotReproduced() | Unreadable():
                     bar.close()
                     self._say(_finding(finding))
         bar.close()
         self._summary(summary, current)
         if summary.unexplained:
             return NOT_REPRODUCED
-        return DIFFERS if summary.changed else 0
+        return DIFFERS if summary.changed or summary.no_room else 0
 
     def _draft(self, file: Path, of: Tenant) -> Document:
         """Checked against the people and receivers that the tenant has."""
@@ -165,6 +165,8 @@ class Command(BaseCommand):
                 if of == change
             ]
             self._say(f"  {count:>7,} {WORDS[change]}{': ' if money else ''}{', '.join(money)}")
+        if summary.no_room:
+            self._say(f"{summary.no_room:,} would have found no room in a budget when they were filed.")
         if summary.not_reproduced:
             older = summary.not_reproduced - summary.unexplained
             self._say(
@@ -190,10 +192,12 @@ def _moves(action: str, arguments: Mapping[str, object]) -> tuple[int | None, st
     return (money.minor, money.currency) if money else (None, "")
 
 
-def _finding(finding: Changed | NotReproduced | Unreadable) -> str:
+def _finding(finding: Changed | NoRoom | NotReproduced | Unreadable) -> str:
     if isinstance(finding, Unreadable):
         return f"{finding.id} could not be judged again: {finding.because}"
     request = finding.request
+    if isinstance(finding, NoRoom):
+        return f"{request.id} would have found no room: {request.headline}\n    {finding.because}"
     if isinstance(finding, Changed):
         was, now = told_apart(request.verdict, finding.becomes)
         return f"{request.id} {WORDS[finding.change]}: {request.headline}\n    was {was}\n    now {now}"
