@@ -4,13 +4,14 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from approvals import moves, outbox, quorum
+from approvals import moves, outbox, quorum, step_up
 from approvals.acting import acting_on
 from approvals.audit.events import Actor, record
 from approvals.errors import MoveRefused, ReasonNeeded
 from approvals.identity.requester import Reviewer
 from approvals.models import ApprovalRequest
 from approvals.states import Status
+from policies.verdicts import from_json
 
 REASON = (3, 1000)  # characters
 REVOKE = "revoke"
@@ -19,8 +20,8 @@ REVOKE = "revoke"
 def revoke(request_id: UUID, *, by: Reviewer, reason: str) -> ApprovalRequest:
     """From approved to denied, by an independent reviewer of a role that decides it, whoever approved it.
 
-    Raises NotFound, MoveRefused (a worker has it already), SelfApproval, NotEntitled or ReasonNeeded; then nothing
-    was changed, and the refusal is on the trail.
+    Raises NotFound, MoveRefused (a worker has it already), SelfApproval, NotEntitled, ReasonNeeded or StepUpNeeded;
+    then nothing was changed, and the refusal is on the trail.
     """
     reason = reason.strip()
     with acting_on(request_id, REVOKE, by=by, refused="vote.refused") as request:
@@ -34,6 +35,7 @@ def _revoke(request: ApprovalRequest, by: Reviewer, reason: str) -> None:
         raise MoveRefused(status=request.status.replace("_", " "), wanted="taken back")
     if not REASON[0] <= len(reason) <= REASON[1]:
         raise ReasonNeeded
+    step_up.check(from_json(request.verdict), by)
     now = timezone.now()
     if not moves.make(request, Status.DENIED, decided_at=now, finished_at=now, outcome=reason):
         raise MoveRefused(status=request.status, wanted="taken back")

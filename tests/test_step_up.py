@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db import IntegrityError
 from django.utils import timezone
 
-from approvals import decide, judge
+from approvals import decide, judge, revoke
 from approvals.audit.models import Event
 from approvals.database import tenant_scope
 from approvals.errors import FieldTooLong, StepUpNeeded
@@ -128,3 +128,14 @@ def test_what_is_wrong_with_the_words_is_said_before_a_proof_is_asked_for(
             message="Only the shipping.",
             fields={"amount_minor": "x" * 501},
         )
+
+
+def test_an_approval_is_taken_back_with_a_fresh_proof_too(world: World) -> None:
+    rule_asks_for_proof(world)
+    request = vote(world, world.submit(), "lena", proof())
+    with world.processes.acting_as("web"):
+        with pytest.raises(StepUpNeeded):
+            revoke.revoke(request.pk, by=who_proved(world, "mara"), reason="I read it again.")
+        assert world.status(request) == "approved"
+        revoke.revoke(request.pk, by=who_proved(world, "mara", proof()), reason="I read it again.")
+    assert world.status(request) == "denied"

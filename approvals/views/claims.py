@@ -9,10 +9,11 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 
 from approvals import claims, policy_versions, revoke
-from approvals.errors import NotFound, Refusal
+from approvals.errors import NotFound, Refusal, StepUpNeeded
 from approvals.identity.requester import Reviewer
 from approvals.queries import denied
 from approvals.views.access import member
+from approvals.views.reviewer import KEPT, prove_first
 
 QUEUE = "queue"
 
@@ -45,9 +46,12 @@ def revoke_page(request: HttpRequest, by: Reviewer, request_id: UUID) -> HttpRes
         revoke.revoke(request_id, by=by, reason=reason)
     except NotFound:
         raise
+    except StepUpNeeded:
+        return prove_first(request, request_id, revoking=reason)
     except Refusal as refusal:
         messages.error(request, str(refusal))
     else:
+        request.session.pop(KEPT, None)
         messages.success(
             request, _("You took the approval back. The agent is told your reason; nothing is done.")
         )

@@ -30,6 +30,8 @@ from django.views.decorators.http import require_safe
 from approvals import step_up
 from approvals.audit.events import Actor, record
 from approvals.database import tenant_scope
+from approvals.identity.factors import has_second_factor
+from approvals.identity.proof import newest_by_second_factor
 from approvals.identity.requester import Reviewer
 from approvals.queries import tenants_of
 from approvals.views.access import frame, member, show
@@ -56,11 +58,15 @@ def framed(view: Callable[..., HttpResponseBase]) -> Page:
 
 
 def changing(view: Callable[..., HttpResponseBase]) -> Page:
-    """The same for what changes somebody's factors: after a fresh proof, and on the trail or not at all."""
+    """The same for what changes somebody's factors: after a fresh proof, and on the trail or not at all.
+
+    Whoever has a second factor proves that one: the company's sign-in alone must not put another in its place.
+    """
 
     @member
     def page(request: HttpRequest, by: Reviewer, /, **kwargs: Any) -> HttpResponse:
-        if step_up.proof_of(by) is None:
+        has_one = has_second_factor(by.person_id)
+        if (newest_by_second_factor(by.proofs) if has_one else step_up.proof_of(by)) is None:
             return prove(request, request.path)
         with transaction.atomic():
             before = _factors(by)

@@ -93,11 +93,12 @@ def test_a_recovery_code_signs_in_once_in_place_of_the_app(web: World, lena: Cli
     assert last == ["session.proved", "session.signed_in", "session.proof_failed"]
 
 
-def test_nobody_adds_or_removes_a_factor_without_a_fresh_proof(web: World, sign_in: SignIn) -> None:
+@pytest.mark.parametrize("less", ["password", "sso"])
+def test_nobody_changes_their_factors_by_less_than_a_factor(web: World, sign_in: SignIn, less: str) -> None:
     add_app(web, "lena")
     lena = sign_in("lena")
     session_proves(lena, web, "lena", "totp", ago=301)
-    session_proves(lena, web, "lena", "password")
+    session_proves(lena, web, "lena", less)
     for path in (APP, "/accounts/security/app/remove/", "/accounts/security/passkey/", f"{CODES}new/", CODES):
         for method in ("get", "post"):
             answer = getattr(lena, method)(path)

@@ -124,3 +124,22 @@ def test_guessing_in_a_session_is_slowed_down_and_locks_nobody_else(
     assert answer.status_code in (200, 429)
     assert thief.post("/accounts/reauthenticate/", {"password": PASSWORD}).status_code != 302
     assert lena.post("/accounts/reauthenticate/", {"password": PASSWORD}).status_code == 302
+
+
+def test_taking_an_approval_back_asks_too_and_keeps_the_reason(
+    web: World, sign_in: SignIn, asked: ApprovalRequest
+) -> None:
+    lena, page = sign_in("lena"), f"/requests/{asked.pk}/"
+    session_proves(lena, web, "lena")
+    decide(lena, asked)
+    with web.processes.acting_as("migrator"):
+        web.people["mara"].set_password(PASSWORD)
+        web.people["mara"].save()
+    mara = sign_in("mara")
+    led = mara.post(f"{page}revoke/", {"reason": COMMENT})
+    assert led["Location"].startswith("/accounts/reauthenticate/?next=%2Frequests%2F")
+    assert mara.post(led["Location"], {"password": PASSWORD})["Location"] == page
+    assert COMMENT in mara.get(page).content.decode()
+    assert web.status(asked) == "approved"
+    mara.post(f"{page}revoke/", {"reason": COMMENT})
+    assert web.status(asked) == "denied"
