@@ -16,6 +16,7 @@ from approvals.queries import history
 from policies.cases import shipped_cases
 from policies.documents import shipped
 from policies.simulation import Decided
+from tests.budgets.conftest import usage
 from tests.budgets.test_documented import example
 from tests.world import World
 
@@ -219,6 +220,17 @@ def test_a_draft_is_told_what_it_changes_and_nothing_is_changed(world: World, tm
     assert "2 requests judged, 1 would have been judged otherwise.\n" in told
     assert "        1 would ask for more: 50.00 USD\n" in told
     assert world.status(first) == "approved"
+
+
+def test_what_a_cap_of_the_draft_has_no_room_for_is_named(world: World, tmp_path: Path) -> None:
+    request = decided(world, 5000)
+    cap = usage("a_day", per="agent", cap="{ USD: 4000 }")
+    code, told = backtest(world, draft(tmp_path, ("actions:\n", f"usage:\n{cap}actions:\n")))
+    assert code == 1
+    assert (
+        f"{request.pk} would have found no room: {request.headline}\n    The budget “a day” has 40.00" in told
+    )
+    assert "1 would have found no room in a budget when they were filed.\n" in told
 
 
 def test_a_recorded_verdict_that_the_same_version_does_not_give_is_an_alarm(

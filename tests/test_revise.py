@@ -23,6 +23,7 @@ from approvals.errors import (
     LimitReached,
     MoveRefused,
     NoAnswer,
+    NobodyAsked,
     NotEntitled,
     NotFound,
     NothingRevised,
@@ -245,10 +246,19 @@ def test_a_doomed_answer_says_that_the_request_still_waits(world: World) -> None
 
 
 @pytest.mark.parametrize(
-    "course", [courses.pending, courses.approved, courses.denied, courses.withdrawn, courses.stale]
+    ("course", "why"),
+    [
+        (courses.pending, NobodyAsked),
+        (courses.approved, NobodyAsked),
+        (courses.stale, NobodyAsked),
+        (courses.denied, MoveRefused),
+        (courses.withdrawn, MoveRefused),
+    ],
 )
-def test_only_what_changes_were_asked_for_is_revised(world: World, course: courses.Course) -> None:
-    refused(world, course(world), MoveRefused, **LESS)
+def test_only_what_changes_were_asked_for_is_revised(
+    world: World, course: courses.Course, why: type[Refusal]
+) -> None:
+    refused(world, course(world), why, **LESS)
 
 
 def test_an_answer_after_the_deadline_is_too_late(world: World) -> None:

@@ -80,7 +80,7 @@ def test_a_refusal_says_what_to_do_and_changes_nothing(
 def test_what_nobody_asked_to_change_is_not_changed(host: Host, known: World) -> None:
     request = known.submit()
     said = host.refusal("revise_request", request_id=str(request.pk), arguments=LESS)
-    assert said.startswith("[move_refused] This request is already pending, so it can no longer be revised.")
+    assert said.startswith("[nobody_asked] Nobody asks to change this request: it is pending.")
 
 
 def test_another_agents_request_reads_as_a_missing_one(

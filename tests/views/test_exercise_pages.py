@@ -8,7 +8,9 @@ import pytest
 from approvals import judge
 from approvals.actions.refund_payment import RefundPayment
 from approvals.database import tenant_scope
+from policies.documents import shipped
 from tests import courses
+from tests.budgets.conftest import usage
 from tests.exercising import exercise
 from tests.notifications.conftest import Post, post, receiver
 from tests.notifications.receiving import Receiving
@@ -158,3 +160,24 @@ def test_who_decides_several_at_once_reads_which_was_one(
     body = {"decision": "approve", "shown": unescape(ticket), "id": str(request.pk)}
     done = lena.post("/together/decide/", body).content.decode()
     assert "This was an exercise, and nothing is done." in main(done)
+
+
+def test_the_budget_of_an_agent_reads_as_that_of_the_real_one(web: World, sign_in: SignIn) -> None:
+    """Its own agent has never spent anything, and who owns it has asked for nothing."""
+    caps = (usage(name, per=name, cap="{ USD: 20000, EUR: 20000 }") for name in ("agent", "principal"))
+    web.put_in_force(shipped().replace("actions:\n", f"usage:\n{''.join(caps)}actions:\n"))
+    web.vote(web.submit(amount_minor=5700), "approve", "lena")
+    waiting = next(one for one in (exercise(web) for _ in range(60)) if one.currency == "USD")
+    page = " ".join(sign_in("lena").get(f"/requests/{waiting.pk}/").content.decode().split())
+    assert page.count("Used 57.00 USD of") == 2
+
+
+def test_a_miss_is_told_without_a_tick(web: World, sign_in: SignIn) -> None:
+    waiting, lena = exercise(web), sign_in("lena")
+    body = {"decision": "approve", "comment": "", "seen": judge.seen(waiting)}
+    page = lena.post(f"/requests/{waiting.pk}/decide/", body, follow=True).content.decode()
+    assert re.search(
+        r'<p class="notice quiet" role="status">(?:(?!</p>).)*This was an exercise', page, re.DOTALL
+    )
+    assert "Made up for the exercise" in page
+    assert "Read by us from the company" not in page

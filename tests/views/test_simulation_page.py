@@ -13,6 +13,7 @@ from django.test import Client
 from approvals.models import ApprovalRequest
 from approvals.views import simulation
 from policies.documents import shipped
+from tests.budgets.conftest import usage
 from tests.views.conftest import SignIn
 from tests.world import World
 
@@ -30,7 +31,7 @@ async def _collected(pieces: Any) -> list[str]:
 
 def tried(browser: Client, draft: str, since: str = "") -> tuple[int, list[str]]:
     """The status, and the pieces of the page as they were sent."""
-    answer: Any = browser.post(PAGE, {"draft": draft, "since": since or f"{datetime.now(UTC):%Y-%m-%d}"})
+    answer: Any = browser.post(PAGE, {"text": draft, "since": since or f"{datetime.now(UTC):%Y-%m-%d}"})
     if not answer.streaming:
         return answer.status_code, [answer.content.decode()]
     return answer.status_code, asyncio.run(_collected(cast("AsyncIterator[bytes]", answer.streaming_content)))
@@ -48,7 +49,9 @@ def test_it_is_for_whoever_reads_policies(web: World, sign_in: SignIn) -> None:
     for method in ("get", "post"):
         refused = getattr(sign_in("lena"), method)(PAGE)
         assert refused.status_code == 403
-        assert "Policies are for operators, policy authors and auditors." in refused.content.decode()
+        assert (
+            "Drafts of a policy are for operators, policy authors and auditors." in refused.content.decode()
+        )
     assert PAGE not in sign_in("lena").get("/").content.decode()
     assert web.events().count("access.denied") == 2
 
@@ -109,6 +112,41 @@ def test_a_line_that_is_wrong_is_shown_with_those_around_it(web: World, sign_in:
     assert "→ this line: policy: 2" in text(page)
 
 
+def test_a_browsers_line_breaks_are_no_part_of_what_is_wrong(web: World, sign_in: SignIn) -> None:
+    draft = STRICTER.replace("policy: 1", "policy: 2", 1).replace("\n", "\r\n")
+    _, (page,) = tried(sign_in("ada"), draft)
+    assert "→ this line: policy: 2" in text(page)
+    assert "U+000D" not in page
+
+
+def test_what_a_cap_of_the_draft_has_no_room_for_is_named(web: World, sign_in: SignIn) -> None:
+    decided(web, 5000)
+    capped = shipped().replace(
+        "actions:\n", f"usage:\n{usage('a_day', per='agent', cap='{ USD: 4000 }')}actions:\n"
+    )
+    _, pieces = tried(sign_in("paul"), capped)
+    page = text("".join(pieces))
+    assert (
+        "1 requests judged, 0 would have been judged otherwise. 1 would have found no room in a budget."
+        in page
+    )
+    assert "The budget “a day” has 40.00 USD left of 40.00 USD in 24 hours, and this takes 50.00 USD." in page
+    _, pieces = tried(sign_in("paul"), capped.replace("4000", "5000"))
+    assert "no room" not in text("".join(pieces))
+
+
+def test_a_draft_goes_from_here_to_be_proposed_and_back(web: World, sign_in: SignIn) -> None:
+    paul = sign_in("paul")
+    begun = paul.post("/policy/propose/", {"text": STRICTER, "since": "2026-01-01", "begin": "1"})
+    page = begun.content.decode()
+    assert begun.status_code == 200
+    assert "Nothing was stored." not in page
+    assert "args.amount_minor &gt; 4000\n" in page
+    assert f'formaction="{PAGE}"' in page
+    assert 'formaction="/policy/propose/"' in paul.get(PAGE).content.decode()
+    assert 'formaction="/policy/propose/"' not in sign_in("ada").get(PAGE).content.decode()
+
+
 def test_progress_is_told_while_it_runs(web: World, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("policies.simulation.PROGRESS_EVERY", 1)
     monkeypatch.setattr(simulation, "TOLD_EVERY", 0.0)
@@ -136,7 +174,7 @@ def test_it_stops_after_a_while_and_says_what_is_left(
 def test_one_at_a_time_and_a_reader_who_goes_away_leaves_nothing_running(web: World, sign_in: SignIn) -> None:
     decided(web, 5000)
     browser = sign_in("opal")
-    form = {"draft": STRICTER, "since": f"{datetime.now(UTC):%Y-%m-%d}"}
+    form = {"text": STRICTER, "since": f"{datetime.now(UTC):%Y-%m-%d}"}
     answer: Any = browser.post(PAGE, form)
 
     async def leave() -> None:
