@@ -4,13 +4,13 @@ Read with YAML's failsafe schema (YAML 1.2.2, section 10.1): every scalar is tex
 `0x10` mean what they look like. Anchors, aliases, tags, repeated keys and hidden characters are refused.
 """
 
-import unicodedata
 from functools import cached_property
 from typing import Any
 
 import yaml
 
 from .errors import PolicyError
+from .hidden import is_hidden
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 16
@@ -146,9 +146,9 @@ class Source:
         return values
 
     def _refuse_hidden(self, text: str, node: yaml.Node | None) -> None:
-        """People sign what they see: no control, direction or zero-width character, raw or by escape."""
+        """People sign what they see: nothing that shows nothing or reorders what stands beside it, raw or by escape."""
         for index, character in enumerate(text):
-            if unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"} and character not in "\t\n":
+            if is_hidden(character) and character != "\t":
                 before = text[:index].split("\n")
                 place = self._place(node) if node else (len(before), len(before[-1]) + 1)
                 raise self.error(f"Hidden character U+{ord(character):04X}; remove it.", *place)

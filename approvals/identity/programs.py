@@ -12,7 +12,7 @@ from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.core.exceptions import ValidationError
 from django.utils.crypto import get_random_string
 
-from approvals.characters import is_hidden
+from policies.hidden import is_hidden
 
 if TYPE_CHECKING:
     from approvals.identity.models import Application

@@ -8,12 +8,12 @@ from django.core.management.base import CommandError
 
 from approvals import actions, switches
 from approvals.actions.activate_policy import POLICY_AUTHOR
-from approvals.characters import is_hidden
 from approvals.command_line import command_line
 from approvals.identity.models import Agent, Person, Tenant
 from approvals.identity.scopes import BROAD, narrowed
 from approvals.judge import roles_that_decide
 from approvals.queries.trail import AUDITOR
+from policies.hidden import is_hidden
 
 
 def tenant(slug: str) -> Tenant:

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from approvals.characters import describe, is_hidden, misleads, shown, written
+from approvals.characters import describe, misleads, shown, written
 from approvals.templatetags.countersign import hides, reveal
+from policies.hidden import is_hidden
 
 
 @pytest.mark.parametrize(

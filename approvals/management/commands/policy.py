@@ -19,7 +19,6 @@ from django.utils import timezone
 from approvals import actions, judge
 from approvals.actions.activate_policy import company, readable
 from approvals.actions.money import display
-from approvals.characters import is_hidden
 from approvals.database import tenant_scope
 from approvals.identity.models import Tenant
 from approvals.management import naming
@@ -30,6 +29,7 @@ from policies import documents
 from policies.cases import Outcome, load_cases, run
 from policies.documents import Document
 from policies.errors import PolicyError
+from policies.hidden import is_hidden
 from policies.judge import RuleTrace, explain
 from policies.simulation import WORDS, Changed, NoRoom, NotReproduced, Progress, Summary, Unreadable, backtest
 from policies.source import MAX_BYTES
