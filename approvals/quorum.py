@@ -177,10 +177,10 @@ def check_entitled(by: Reviewer, request: ApprovalRequest, *, approves: bool) ->
     return mine[0]
 
 
-def check_reviews(by: Reviewer, request: ApprovalRequest) -> None:
-    """Whether this is somebody who decides it, whatever they did so far. Raises SelfApproval or NotEntitled."""
+def check_reviews(by: Reviewer, request: ApprovalRequest) -> Ballot:
+    """How somebody decides it, whatever they did so far. Raises SelfApproval or NotEntitled."""
     found = known(request.tenant_id, [by.person_id], began(request))
-    ways(by.person_id, request, found, timezone.now())
+    return ways(by.person_id, request, found, timezone.now())[0]
 
 
 def _moment(request: ApprovalRequest) -> datetime:

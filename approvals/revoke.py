@@ -30,7 +30,7 @@ def revoke(request_id: UUID, *, by: Reviewer, reason: str) -> ApprovalRequest:
 
 
 def _revoke(request: ApprovalRequest, by: Reviewer, reason: str) -> None:
-    quorum.check_reviews(by, request)
+    ballot = quorum.check_reviews(by, request)
     if request.status != Status.APPROVED:
         raise MoveRefused(status=request.status.replace("_", " "), wanted="taken back")
     if not REASON[0] <= len(reason) <= REASON[1]:
@@ -46,7 +46,7 @@ def _revoke(request: ApprovalRequest, by: Reviewer, reason: str) -> None:
         actor=Actor("person", str(by.person_id)),
         request_id=request.pk,
         trace_id=request.trace_id,
-        data={"revoked": True},
+        data={"revoked": True, "instead_of": str(ballot.instead_of or "")},
         personal={"reason": reason, "name": by.name},
     )
     outbox.announce(request, "request.denied")

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from functools import lru_cache
 from typing import Literal
 
 CONTEXT = 3  # lines around what changed
@@ -19,6 +20,7 @@ class Line:
     skipped: int = 0
 
 
+@lru_cache(maxsize=8)  # each page of a version asks anew, and long texts that are unlike take seconds
 def changes(old: str, new: str, context: int = CONTEXT) -> tuple[Line, ...]:
     """Every line that was added or removed, in order, with some of what is around them; () for equal texts."""
     before, after = lines(old), lines(new)

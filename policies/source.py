@@ -14,6 +14,7 @@ from .hidden import is_hidden
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 16
+MAX_VALUES = 30_000  # keys and values: what a text of that size takes a second to read
 
 Path = tuple[str | int, ...]
 
@@ -111,8 +112,9 @@ class Source:
 
     def _refuse_tricks(self) -> None:
         """What makes YAML dangerous, seen while nothing is built yet."""
-        depth = documents = 0
+        depth = documents = values = 0
         for event in yaml.parse(self.text, Loader=yaml.BaseLoader):
+            values += isinstance(event, yaml.NodeEvent)
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
             documents += isinstance(event, yaml.DocumentStartEvent)
             place = self._position(event.start_mark)
@@ -122,6 +124,8 @@ class Source:
                 raise self.error("Tags are not allowed; remove the word that begins with '!'.", *place)
             if depth > MAX_DEPTH:
                 raise self.error(f"Nested more than {MAX_DEPTH} deep; a policy is flatter than that.", *place)
+            if values > MAX_VALUES:
+                raise self.error(f"A policy has at most {MAX_VALUES:,} keys and values; split it.", *place)
             if documents > 1:
                 raise self.error("One file holds one policy; remove the second '---'.", *place)
 

@@ -115,7 +115,8 @@ ONE_IN_A_YEAR = shipped().replace(
     [
         (HARDER.replace("finance, count: 1", "operator, count: 2"), "too few are left"),
         (f"{HARDER}          expires_in: 1m\n", "an hour to decide"),
-        (f"{HARDER}          valid_for: 300d\n          cooling_off: 299d\n", "7 days at most"),
+        (f"{HARDER}          valid_for: 300d\n          cooling_off: 299d\n", "3 hours at most"),
+        (f"{HARDER}          valid_for: 8d\n          cooling_off: 4h\n", "3 hours at most"),
         (f"{HARDER}          valid_for: 61m\n          cooling_off: 60m\n", "an hour to act"),
     ],
 )

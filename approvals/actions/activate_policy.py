@@ -25,6 +25,7 @@ from approvals.identity.models import Membership
 from approvals.models import PolicyActivation, PolicyVersion, Receiver
 from policies.changes import changes, counted, lines
 from policies.documents import Document, PolicyError, load
+from policies.durations import in_words
 from policies.rules import Denial
 from policies.source import Source
 from policies.staffing import missing
@@ -37,7 +38,6 @@ BUILT_IN = "built in"  # no rule of a document can be called so
 POLICY_AUTHOR = "policy_author"
 AUTHORS = frozenset({POLICY_AUTHOR, APPROVER})
 SHORTEST = timedelta(hours=1)  # to decide, and to carry it out when it has cooled off
-LONGEST = timedelta(days=7)  # to cool off
 BECAUSE = "A policy comes into force when an operator agrees who neither wrote it nor asks for it."
 WORKER = Actor("system", "worker")
 
@@ -74,7 +74,8 @@ class ActivatePolicy(Action[ActivateArguments, ActivateFacts]):
     threats = (
         "A rule is weakened among many harmless changes: read every line that was added or removed.",
         "Somebody changes the rules for a request of their own that is waiting: those that wait keep their rule, "
-        "and the stricter of both holds when they are carried out.",
+        "and the stricter of both holds when they are carried out; what has to be looked up anew, or is filed anew, "
+        "is judged by the new ones alone.",
     )
     inverse = NAME
     thing = "policy"
@@ -193,8 +194,9 @@ def _impossible(wanted: Verdict | None, staff: Mapping[str, Set[str]]) -> str:
     if not isinstance(wanted, Require):
         return "nobody could repair the policy any more."
     cools = wanted.cooling_off or NO_TIME
-    if wanted.expires_in < SHORTEST or wanted.valid_for - cools < SHORTEST or cools > LONGEST:
-        return "give people an hour to decide and a worker an hour to act, and let it cool off for 7 days at most."
+    if wanted.expires_in < SHORTEST or wanted.valid_for - cools < SHORTEST:
+        left = in_words(ALWAYS.valid_for - SHORTEST)
+        return f"give people an hour to decide and a worker an hour to act, and let it cool off for {left} at most."
     # Whoever writes and asks is no judge of it, so one author at least must leave enough others.
     authors = {person for role in AUTHORS for person in staff.get(role, ())}
     without = ({role: held - {author} for role, held in staff.items()} for author in authors)

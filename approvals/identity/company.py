@@ -68,8 +68,8 @@ def authenticated_since(claims: Mapping[str, Any], began: float) -> bool:
 def known_by(claims: Mapping[str, Any]) -> Person | None:
     """The person whom an operator has added under the address that the issuer has verified."""
     email = claims.get("email")
-    if claims.get("email_verified") is not True or not isinstance(email, str):
-        return None
+    if claims.get("email_verified") is not True or not isinstance(email, str) or not email.isascii():
+        return None  # of letters that become others in lower case, such as the Kelvin sign, nobody is vouched for
     return Person.objects.filter(email=email.lower()).first()
 
 

@@ -1,5 +1,6 @@
 """An approval that cools off is not carried out before its time, and any approval can be taken back until claimed."""
 
+import json
 from datetime import timedelta
 from uuid import uuid4
 
@@ -7,12 +8,13 @@ import psycopg
 import pytest
 
 from approvals import execute, outbox, revoke
+from approvals.audit.models import Event
 from approvals.database import tenant_scope
 from approvals.errors import MoveRefused, NotEntitled, NotFound, ReasonNeeded, Refusal, SelfApproval
 from approvals.models import ApprovalRequest, Outbox
 from approvals.queries.unfounded import unfounded
 from tests.attacks.test_roles import attempt
-from tests.people.asking import LEAD, asking, at_once, outcome_events
+from tests.people.asking import LEAD, asking, at_once, away, outcome_events
 from tests.test_execute import run
 from tests.world import World, break_the_trail
 
@@ -141,3 +143,12 @@ def test_taken_back_and_carried_out_at_the_same_instant_make_one_outcome(world: 
     won = world.status(request)
     assert won in {"denied", "succeeded"}
     assert bool(world.ledger(request)) is (won == "succeeded")
+
+
+def test_in_whose_place_it_was_taken_back_is_on_the_trail(world: World) -> None:
+    request = cooling(world)
+    away(world, "mara", "felix")
+    assert take_back(world, request, "felix").status == "denied"
+    with world.processes.acting_as("web"), tenant_scope(world.tenant.pk):
+        told = json.loads(Event.objects.get(request_id=request.pk, kind="request.denied").text)["data"]
+    assert told == {"revoked": True, "instead_of": str(world.people["mara"].pk)}

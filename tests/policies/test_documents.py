@@ -130,6 +130,13 @@ def test_a_refusal_begins_with_the_place_as_editors_and_compilers_write_it(
         ("name: test", "? [a]\n: test", "A key must be a word.", 2, 3),
         ("name: test", "name: [test", "This is not YAML", 3, 8),
         ("name: test", "name: " + "[" * 50_000, "Nested more than 16 deep", 2, 22),
+        (
+            "name: test",
+            "name: [" + "a," * 50_000 + "a]",
+            "A policy has at most 30,000 keys and values",
+            2,
+            59998,
+        ),
         ("policy: 1", "--- a\n--- b", "One file holds one policy", 2, 1),
         ("actions:", "action:", "'action' means nothing here. Did you mean 'actions'?", 3, 1),
         ("policy: 1", "#" * 300_000, "A policy has at most 256 KiB", 1, 1),

@@ -17,11 +17,13 @@ from django.test import Client
 
 from approvals import judge
 from approvals.database import tenant_scope
+from approvals.identity.company import known_by
 from approvals.identity.models import Person
 from approvals.models import Vote
 from approvals.views import sessions
 from tests.identity.issuing import ISSUER
 from tests.identity.provider import CLIENT, SECRET, Company, company
+from tests.people.asking import hire
 from tests.proving import rule_asks_for_proof
 from tests.scan.known import secret
 from tests.views.conftest import SignIn, add_role
@@ -95,6 +97,15 @@ def from_now(said: dict[str, Any]) -> dict[str, Any]:
         name: int(time.time() + value.total_seconds()) if isinstance(value, timedelta) else value
         for name, value in said.items()
     }
+
+
+def test_an_address_that_only_becomes_somebodys_in_lower_case_is_nobodys(web: World) -> None:
+    hire(web, "karl", "support_lead")
+    email = web.people["karl"].email
+    assert known_by({"email": email.upper(), "email_verified": True}) == web.people["karl"]
+    kelvin = email.replace("k", "\N{KELVIN SIGN}", 1)
+    assert kelvin.lower() == email
+    assert known_by({"email": kelvin, "email_verified": True}) is None
 
 
 @pytest.mark.parametrize(
