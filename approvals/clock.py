@@ -29,14 +29,16 @@ def expire(request_id: UUID, tenant_id: UUID) -> bool:
     """True when the request's time was up, no switch held it, and it expired now."""
     now = timezone.now()
     with tenant_scope(tenant_id):
-        # By the database's clock, which refuses by it too (migration 0009).
+        # By the database's clock, which refuses by it too (migration 0026).
         late = ApprovalRequest.objects.filter(
             pk=request_id,
             status__in=sources(Status.EXPIRED),
             expires_at__lte=TransactionNow(),
             frozen_at=None,
         )
-        won = late.exclude(switches.covered()).update(status=Status.EXPIRED, finished_at=now)
+        won = late.exclude(switches.covered(switches.STILL_ON & switches.IN_TIME)).update(
+            status=Status.EXPIRED, finished_at=now
+        )
         if won == 1:
             request = ApprovalRequest.objects.only("id", "tenant_id", "revision", "trace_id").get(
                 pk=request_id

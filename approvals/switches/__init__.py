@@ -4,8 +4,17 @@
 deadlines of what is stopped.
 """
 
-from approvals.switches.clocks import Clocks, deadline, is_held, tend, time_from, time_is_up
+from approvals.switches.clocks import (
+    Clocks,
+    deadline,
+    is_held,
+    tend,
+    time_from,
+    time_is_up,
+)
 from approvals.switches.reach import (
+    IN_TIME,
+    STILL_ON,
     check,
     check_goes_on,
     covered,
@@ -19,8 +28,10 @@ from approvals.switches.reach import (
 from approvals.switches.turning import OPERATOR, PLATFORM_OPERATOR, may_operate, turn_off, turn_on
 
 __all__ = [
+    "IN_TIME",
     "OPERATOR",
     "PLATFORM_OPERATOR",
+    "STILL_ON",
     "Clocks",
     "check",
     "check_goes_on",

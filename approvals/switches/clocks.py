@@ -1,7 +1,8 @@
 """Deadlines under a switch: the clock of a request stands from when the sweeper saw the switch until it sees it off.
 
 While it stands, nobody's time runs out; then the deadline moves on by the time it stood. So a request goes on with
-exactly the time that it had left, under however many switches, one after the other or at once.
+exactly the time that it had left, under however many switches, one after the other or at once. A switch that is turned
+on after the time was up holds nothing: a stop brings no request back.
 """
 
 from collections import defaultdict
@@ -10,22 +11,29 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.contrib.postgres.functions import TransactionNow
-from django.db.models import F, Q, QuerySet
+from django.db.models import Case, F, Q, QuerySet, When
+from django.db.models.functions import Greatest
 from django.utils import timezone
 
 from approvals.audit.events import Actor, record
 from approvals.database import tenant_scope
 from approvals.models import ApprovalRequest, Switch
 from approvals.states import OPEN
-from approvals.switches.reach import STILL_ON, covered, on, over, reached
+from approvals.switches.reach import IN_TIME, STILL_ON, covered, first_in_time, on, over, reached
 
 BATCH = 200  # requests whose clock is stopped, and whose clock is set on, in one round
 SETTLES = timedelta(minutes=1)  # in which every process knows of a switch, and what was under way is filed
 SWEEPER = Actor("system", "sweeper")
-# When a clock is stopped and when it is set on, as the database asks for it (migration 0006): at `now` of this
+# When a clock is stopped and when it is set on, as the database asks for it (migration 0026): at `now` of this
 # transaction, which may have waited.
-IS_ON = STILL_ON & Q(turned_on_at__lte=TransactionNow())
+IS_ON = STILL_ON & IN_TIME & Q(turned_on_at__lte=TransactionNow())
 WAS_ON = STILL_ON | Q(turned_off_at__gt=TransactionNow())
+# Seen only after the deadline, it has stood since the switch came on, which is why nobody's time ran out; or since
+# somebody gave it that deadline, where that was later.
+SINCE = Case(
+    When(expires_at__gt=TransactionNow(), then=TransactionNow()),
+    default=Greatest(first_in_time(), F("facts_read_at"), F("decided_at")),
+)
 
 
 @dataclass(frozen=True)
@@ -68,10 +76,12 @@ def time_from(now: datetime, time: timedelta, request: ApprovalRequest) -> dict[
 def time_is_up(request: ApprovalRequest) -> bool:
     """Whether the deadline has passed, and no switch holds it; in a scope of the request's tenant.
 
-    The switch itself is asked too: the sweeper may not have seen it yet.
+    The switch itself is asked too: the sweeper may not have seen it yet. One that came after the deadline is too late.
     """
-    is_late = not is_held(request) and request.expires_at <= timezone.now()
-    return is_late and over(request) is None
+    if is_held(request) or request.expires_at > timezone.now():
+        return False
+    oldest = over(request)
+    return oldest is None or oldest.turned_on_at > request.expires_at
 
 
 @dataclass(frozen=True)
@@ -98,9 +108,8 @@ class Clocks:
         now_on = frozenset(switch.pk for switch in switches)
         if now_on == self._settled:
             return []
-        under = reached(switches)
-        stop = _some(_open().filter(under, frozen_at=None))
-        set_on = _some(_open().exclude(under).exclude(frozen_at=None))
+        stop = _some(_open().filter(reached(switches, in_time=True), frozen_at=None))
+        set_on = _some(_open().exclude(reached(switches)).exclude(frozen_at=None))
         is_settled = not (stop or set_on or any(map(_is_young, switches)))
         self._settled = now_on if is_settled else None
         return stop + set_on
@@ -114,11 +123,15 @@ def tend(due: Due) -> None:
     with tenant_scope(due.tenant_id):
         mine = _open().filter(pk__in=due.request_ids)
         rows = mine.only("id", "tenant_id", "expires_at", "frozen_at", "trace_id")
-        looked = rows.annotate(now=TransactionNow(), is_covered=covered()).select_for_update(skip_locked=True)
+        # A clock that stands goes on standing under any switch; one that has run out is not stopped.
+        is_covered = Case(When(frozen_at=None, then=covered(STILL_ON & IN_TIME)), default=covered())
+        looked = rows.annotate(now=TransactionNow(), is_covered=is_covered).select_for_update(
+            skip_locked=True
+        )
         clocks = [(each, _at(each, each.now, is_covered=each.is_covered)) for each in looked]
         # In one statement with the question, and so below: a switch that is turned this moment costs a round, no more.
         stopped = [request.pk for request, clock in clocks if clock.frozen_at and not request.frozen_at]
-        ApprovalRequest.objects.filter(covered(IS_ON), pk__in=stopped).update(frozen_at=TransactionNow())
+        ApprovalRequest.objects.filter(covered(IS_ON), pk__in=stopped).update(frozen_at=SINCE)
         for request, clock in clocks:
             if request.frozen_at and not clock.frozen_at:
                 _set_on(request, request.frozen_at, clock.expires_at)

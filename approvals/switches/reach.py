@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django.db import Error as DatabaseTrouble
 from django.db import connection
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 from psycopg.errors import CheckViolation
 
 from approvals import actions, outbox
@@ -36,6 +36,8 @@ AGAIN_SECONDS = 4.0  # until a worker looks again whether a request may go on
 # Any number: whoever is about to send shares it, whoever turns a switch on holds it alone.
 LOCK = 0x5704
 STILL_ON = Q(turned_off_at=None)
+# In a question about requests: turned on before a request's time was up. What comes later finds nothing to hold.
+IN_TIME = Q(turned_on_at__lte=OuterRef("expires_at"))
 
 # The database's last question as something is filed, or comes back changed (migrations 0010 and 0012).
 _FILED = frozenset({"approval_request_filed", "approval_request_refiled"})
@@ -128,11 +130,20 @@ def covered(when: Q = STILL_ON) -> Q:
     return Q(agent__isnull=False) & Q(above)
 
 
-def reached(switches: Iterable[Switch]) -> Q:
-    """The requests that any of these switches holds, for looking through all of them: what it compares is constant."""
+def first_in_time() -> Subquery:
+    """In a query of requests: since when the oldest switch that is on, and came before the deadline, is on."""
+    above = _over(OuterRef("tenant_id"), OuterRef("agent_id"), OuterRef("action")).filter(STILL_ON & IN_TIME)
+    return Subquery(above.order_by("turned_on_at").values("turned_on_at")[:1])
+
+
+def reached(switches: Iterable[Switch], *, in_time: bool = False) -> Q:
+    """The requests under any of these switches, for looking through all of them: what it compares is constant.
+
+    `in_time` leaves out those whose time was up before the switch.
+    """
     found = Q(pk__in=())
     for switch in switches:
-        found |= _under(switch)
+        found |= _under(switch) & (Q(expires_at__gte=switch.turned_on_at) if in_time else Q())
     return found
 
 

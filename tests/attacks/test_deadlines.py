@@ -10,6 +10,7 @@ from tests import courses
 from tests.attacks.test_roles import scoped
 from tests.switches.conftest import fresh, operators
 from tests.switches.stops import Operators, row, sweep
+from tests.versions import LAXER, asked
 from tests.world import World
 
 __all__ = ["fresh", "operators"]
@@ -203,6 +204,17 @@ def test_a_table_of_its_own_does_not_stand_for_the_switches(world: World, operat
             shell.execute(HOLD, (request.pk,))
 
 
+def on_since(world: World, switch: Switch, ago: str) -> str:
+    with world.processes.cursor("admin") as shell:
+        shell.execute(
+            "UPDATE switch SET turned_on_at = now() - %s::interval WHERE id = %s RETURNING turned_on_at",
+            (ago, switch.pk),
+        )
+        (since,) = shell.fetchone() or (None,)
+    assert since
+    return str(since.isoformat())
+
+
 def late(world: World, request: ApprovalRequest) -> ApprovalRequest:
     with world.processes.cursor("admin") as shell:
         shell.execute(
@@ -223,10 +235,46 @@ def test_a_sweeper_expires_nothing_before_its_time(world: World, course: courses
 
 
 def test_a_sweeper_expires_nothing_that_a_switch_is_over(world: World, operators: Operators) -> None:
-    request = late(world, world.submit())
-    operators.stop()
+    request, switch = world.submit(), operators.stop()
+    on_since(world, switch, "10 seconds")
+    late(world, request)
     with pytest.raises(psycopg.errors.CheckViolation, match=NOT_YET):
         moved(world, request, EXPIRE)
+
+
+def test_a_switch_that_came_after_the_deadline_stops_no_clock_and_no_expiry(
+    world: World, operators: Operators
+) -> None:
+    request = late(world, world.submit())
+    switch = operators.stop()
+    refused(world, request, HOLD)
+    refused(world, request, HOLD.replace("now()", f"'{switch.turned_on_at.isoformat()}'"))
+    assert moved(world, request, EXPIRE) == 1
+
+
+def test_after_the_deadline_a_clock_stands_since_the_switch_came_on_and_since_no_other_time(
+    world: World, operators: Operators
+) -> None:
+    request, switch = world.submit(), operators.stop()
+    since = on_since(world, switch, "10 seconds")
+    with world.processes.cursor("admin") as shell:
+        shell.execute(
+            "UPDATE approval_request SET facts_read_at = now() - interval '1 day' WHERE id = %s",
+            (request.pk,),
+        )
+    late(world, request)
+    refused(world, request, HOLD)
+    refused(world, request, HOLD.replace("now()", f"'{since}'::timestamptz - interval '1 microsecond'"))
+    refused(world, request, HOLD.replace("now()", f"'{since}'::timestamptz + interval '1 microsecond'"))
+    assert moved(world, request, HOLD.replace("now()", f"'{since}'")) == 1
+
+
+def test_what_a_person_asked_for_expires_under_a_stop(world: World, operators: Operators) -> None:
+    request, switch = asked(world, LAXER), operators.stop()
+    on_since(world, switch, "10 seconds")
+    late(world, request)
+    refused(world, request, HOLD)
+    assert moved(world, request, EXPIRE) == 1
 
 
 def test_a_sweeper_expires_nothing_whose_clock_stands(world: World, operators: Operators) -> None:

@@ -43,6 +43,23 @@ def later(world: World, request: ApprovalRequest, by: timedelta) -> None:
         )
 
 
+def on_for(world: World, switch: Switch, by: timedelta) -> None:
+    """Time passes, as seen from the switch."""
+    with world.processes.acting_as("migrator"):
+        Switch.objects.filter(pk=switch.pk).update(turned_on_at=switch.turned_on_at - by)
+
+
+def given_ago(world: World, request: ApprovalRequest, by: timedelta) -> None:
+    """Time passes, as seen from the request: its deadline, and when that was given."""
+    later(world, request, by)
+    with world.processes.cursor("admin") as shell:
+        shell.execute(
+            "UPDATE approval_request SET facts_read_at = facts_read_at - %(by)s, decided_at = decided_at - %(by)s"
+            " WHERE id = %(id)s",
+            {"by": by, "id": request.pk},
+        )
+
+
 def left(world: World, request: ApprovalRequest) -> timedelta:
     now = row(world, request)
     return switches.deadline(now) - timezone.now()
@@ -115,11 +132,77 @@ def test_every_status_that_can_run_out_of_time_is_held(
 def test_a_switch_that_the_sweeper_has_not_seen_yet_keeps_time_from_running_out(
     world: World, operators: Operators
 ) -> None:
-    request = world.submit()
-    later(world, request, 1000 * HOUR)
-    operators.stop()
+    request, switch = world.submit(), operators.stop()
+    given_ago(world, request, 1000 * HOUR)
+    on_for(world, switch, 1000 * HOUR - SLACK)
     with world.processes.acting_as("sweeper"):
         assert not clock.expire(request.pk, request.tenant_id)
+    assert world.vote(request, "approve", "lena").status == "approved"
+
+
+def test_what_the_sweeper_sees_only_after_the_deadline_is_held_with_what_was_left_when_the_switch_came_on(
+    world: World, operators: Operators
+) -> None:
+    request, switch = world.submit(), operators.stop()
+    given_ago(world, request, 100 * HOUR)  # it had 72
+    on_for(world, switch, 30 * HOUR)
+    late = operators.stop(tool="request_refund")  # one that came after the deadline takes nothing away
+    sweep(world)
+    assert row(world, request).frozen_at == switch.turned_on_at - 30 * HOUR
+    assert 2 * HOUR - SLACK < left(world, request) <= 2 * HOUR
+    operators.go_on(late)
+    operators.go_on(switch)
+    sweep(world)
+    assert 2 * HOUR - SLACK < left(world, request) <= 2 * HOUR
+    assert world.vote(request, "approve", "lena").status == "approved"
+
+
+def test_a_deadline_given_under_a_switch_is_held_with_no_more_than_its_whole_time(
+    world: World, operators: Operators
+) -> None:
+    request, switch = world.submit(), operators.stop()
+    on_for(world, switch, 30 * HOUR)
+    world.vote(request, "approve", "lena")
+    given_ago(world, request, 10 * HOUR)
+    sweep(world)
+    assert VALID_FOR - SLACK < left(world, request) <= VALID_FOR
+
+
+@pytest.mark.parametrize("status", ["pending", "approved", "changes_requested", "stale"])
+def test_a_stop_brings_nothing_back_whose_time_was_up(
+    world: World, operators: Operators, status: str
+) -> None:
+    request, looking = world.submit(), switches.Clocks()
+    world.force_status(request, status)
+    given_ago(world, request, 1000 * HOUR)
+    switch = operators.stop()
+    with pytest.raises(MoveRefused):
+        world.vote(request, "approve", "lena")
+    assert sweep(world, looking) == 0
+    assert row(world, request).frozen_at is None
+    with world.processes.acting_as("worker"):
+        execute.run(request.pk, request.tenant_id)
+    assert row(world, request).status == status
+    with world.processes.acting_as("sweeper"):
+        # Whoever tends to it all the same, because time ran out in between, does not stop it either.
+        switches.tend(clocks.Due(request.tenant_id, (request.pk,)))
+        assert clock.expire(request.pk, request.tenant_id)
+    operators.go_on(switch)
+    sweep(world)
+    after = row(world, request)
+    assert (after.status, after.frozen_at) == ("expired", None)
+
+
+def test_a_clock_that_stands_goes_on_standing_under_a_switch_that_comes_after_the_deadline(
+    world: World, operators: Operators
+) -> None:
+    request, first = world.submit(), operators.stop()
+    sweep(world)
+    later(world, request, 1000 * HOUR)
+    operators.stop(tool="request_refund")
+    operators.go_on(first)
+    sweep(world)
+    assert row(world, request).frozen_at is not None
     assert world.vote(request, "approve", "lena").status == "approved"
 
 
