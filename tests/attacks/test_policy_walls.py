@@ -224,6 +224,9 @@ def by(world: World, name: str) -> dict[str, object]:
     return {"person_id": str(world.people[name].pk), "owner_id": str(world.people[name].pk)}
 
 
+OPERATOR = {"role": "operator", "count": 1}
+
+
 @pytest.mark.parametrize("status", ["approved", "executing", "succeeded"])
 def test_what_pages_file_is_pending(world: World, status: str) -> None:
     with pytest.raises(REFUSED):
@@ -242,6 +245,13 @@ def test_what_pages_file_is_pending(world: World, status: str) -> None:
         {"verdict": {"kind": "auto_approve", "because": "x", "rule": "x"}},
         {"verdict": {"kind": "require", "stages": [{"role": "finance", "count": 1}]}},
         {"verdict": {"kind": "require", "stages": [{"role": "operator", "count": 0}]}},
+        {
+            "verdict": {
+                "kind": "require",
+                "stages": [OPERATOR],
+                "escalation": {"after": 60, "to": "support_lead"},
+            }
+        },
         {"arguments": "{}"},
     ],
 )
