@@ -74,7 +74,7 @@ def _checked(request: ApprovalRequest, by: Reviewer, reason: str, typed: str, se
     if switches.is_held(request) or switches.over(request):
         raise StoppedMeanwhile
     if request.status != Status.PENDING or switches.time_is_up(request):
-        raise MoveRefused(status=request.status.replace("_", " "), wanted="pushed through")
+        raise MoveRefused(status=switches.status_in_words(request), wanted="pushed through")
     if changed := judge.changed(seen, request):
         raise PageOutdated(changed=changed)
     if refusal := never_because(request):
