@@ -30,7 +30,7 @@ from approvals.errors import (
     SelfApproval,
     StoppedMeanwhile,
 )
-from approvals.glass import AUDITOR, BREAKER, EARLIER, SECURITY, never_because
+from approvals.glass import AUDITOR, BREAKER, EARLIER, SECURITY, lasts, never_because
 from approvals.identity.models import Membership
 from approvals.identity.proof import Proof, newest_by_second_factor
 from approvals.identity.requester import Reviewer
@@ -74,7 +74,7 @@ def _checked(request: ApprovalRequest, by: Reviewer, reason: str, typed: str, se
     if switches.is_held(request) or switches.over(request):
         raise StoppedMeanwhile
     if request.status != Status.PENDING or switches.time_is_up(request):
-        raise MoveRefused(status=request.status.replace("_", " "), wanted="pushed through")
+        raise MoveRefused(status=switches.status_in_words(request), wanted="pushed through")
     if changed := judge.changed(seen, request):
         raise PageOutdated(changed=changed)
     if refusal := never_because(request):
@@ -127,9 +127,8 @@ def _break(
     about = {"revision": request.revision, "break_glass": str(glass.pk)}
     verdict = from_json(request.verdict)
     cooling_off = verdict.cooling_off if isinstance(verdict, Require) else None
-    # No longer than an approval by the people whom the rule asks would have.
-    lasts = min(BOX - EARLIER, verdict.valid_for) if isinstance(verdict, Require) else BOX - EARLIER
-    decide.approve(request, lasts, who, trace_id, about, cooling_off=cooling_off)
+    holds = lasts(verdict) if isinstance(verdict, Require) else BOX - EARLIER
+    decide.approve(request, holds, who, trace_id, about, cooling_off=cooling_off)
 
 
 def _row(

@@ -73,7 +73,7 @@ def _waiting(request_id: UUID, by: Reviewer) -> ApprovalRequest:
     """The request, locked, if it is this person's to decide."""
     request = moves.locked(request_id)
     if request.status != Status.PENDING or switches.time_is_up(request):
-        raise MoveRefused(status=request.status.replace("_", " "), wanted="looked at")
+        raise MoveRefused(status=switches.status_in_words(request), wanted="looked at")
     quorum.check_entitled(by, request, approves=False)
     return request
 

@@ -107,7 +107,7 @@ def _check(request: ApprovalRequest, decision: str, by: Reviewer, seen: str, com
     """
     wanted = _WANTED[decision]
     if request.status != Status.PENDING or switches.time_is_up(request):
-        raise MoveRefused(status=request.status.replace("_", " "), wanted=wanted.replace("_", " "))
+        raise MoveRefused(status=switches.status_in_words(request), wanted=wanted.replace("_", " "))
     ballot = quorum.check_entitled(by, request, approves=wanted == Status.APPROVED)
     if changed := judge.changed(seen, request):
         raise PageOutdated(changed=changed)

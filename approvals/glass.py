@@ -12,7 +12,7 @@ from approvals.identity.proof import SECOND_FACTORS, fresh_for
 from approvals.models import ApprovalRequest, BreakGlass
 from approvals.models.break_glass import BOX
 from approvals.payloads import digest
-from policies.verdicts import AutoApprove, Deny, from_json
+from policies.verdicts import AutoApprove, Deny, Require, from_json
 
 BREAKER = "break_glass"  # the role
 SECURITY, AUDITOR = "security", "auditor"  # who is told of it, and who looks at it afterwards
@@ -32,6 +32,11 @@ def never_because(request: ApprovalRequest) -> Refusal | None:
     if verdict.cooling_off and verdict.cooling_off >= BOX - EARLIER:
         return CoolsTooLong()
     return None
+
+
+def lasts(verdict: Require) -> timedelta:
+    """How long an approval by a broken glass holds: no longer than one by the people whom the rule asks would."""
+    return min(BOX - EARLIER, verdict.valid_for)
 
 
 def in_force(request: ApprovalRequest) -> BreakGlass | None:

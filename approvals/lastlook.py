@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from django.contrib.postgres.functions import TransactionNow
 from django.utils import timezone
 
-from approvals import actions, budgets, glass, judge, quorum
+from approvals import actions, budgets, glass, judge, quorum, switches
 from approvals.actions.contract import Arguments, Facts
 from approvals.audit.decisions import decided
 from approvals.audit.events import Actor
@@ -17,7 +17,8 @@ from approvals.errors import BudgetsUnknown
 from approvals.models import ApprovalRequest, PolicyVersion
 from approvals.notifications import trouble
 from approvals.payloads import canonical, digest
-from policies.verdicts import Deny, Require, Verdict, from_json, stricter
+from policies.durations import in_words
+from policies.verdicts import VALID_FOR, Deny, Require, Verdict, from_json, stricter
 
 WORKER = Actor("system", "worker")
 
@@ -62,13 +63,30 @@ def _forbidden(request: ApprovalRequest, wanted: Verdict) -> tuple[str, str]:
     """A code for the log and words for the reviewers; two empty ones when the verdict is satisfied."""
     if isinstance(wanted, Deny):
         return "policy_denies", f"the policy refuses it now: {wanted.because}"
-    open_places = quorum.missing(request, wanted) if isinstance(wanted, Require) else ()
+    if not isinstance(wanted, Require):
+        return "", ""
+    open_places = quorum.missing(request, wanted)
     if open_places and not glass.in_force(request):
         roles = ", ".join(f"{stage.count} {stage.role}" for stage in open_places)
         return "approvals_missing", f"the approvals no longer satisfy the rule: {roles} missing"
-    if isinstance(wanted, Require) and cools(request, wanted) > 0:
+    if _ends(request, wanted, is_broken=bool(open_places)) <= timezone.now():
+        holds = in_words(wanted.valid_for)
+        return "approval_too_old", f"the approval is too old: by the policy now it holds for {holds}"
+    if cools(request, wanted) > 0:
         return "cools_off", "the policy now asks for more time between the approval and this"
     return "", ""
+
+
+def _ends(request: ApprovalRequest, wanted: Require, *, is_broken: bool) -> datetime:
+    """Until when the approval holds by `wanted`: its deadline, sooner by what it was given more than that.
+
+    So the time for which a switch held it since counts for nothing, here too: the deadline has moved on by it.
+    """
+    then = from_json(request.verdict)
+    given = then.valid_for if isinstance(then, Require) else VALID_FOR
+    if isinstance(then, Require) and is_broken:
+        given = glass.lasts(then)
+    return switches.deadline(request) - max(given - wanted.valid_for, timedelta())
 
 
 def cools(request: ApprovalRequest, verdict: Verdict) -> float:

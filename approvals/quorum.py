@@ -136,13 +136,12 @@ def counted(
     request: ApprovalRequest, wanted: Require, ballots: Iterable[Ballot], found: Known, *, ties: bool = True
 ) -> Tally[Ballot]:
     """How these ballots fill the places that `wanted` asks for; those of people who are not independent fill none."""
-    escalation = wanted.escalation
+    escalation, since = wanted.escalation, _others_since(request, wanted)
 
     def fits(ballot: Ballot, role: str) -> bool:
         roles = found.roles_of(ballot)
         if role in roles:
             return True
-        since = request.escalated_at
         return bool(escalation and since and since <= ballot.at and escalation.to in roles)
 
     def tied(earlier: Ballot, later: Ballot) -> bool:
@@ -150,6 +149,20 @@ def counted(
 
     independent = [one for one in ballots if all(judge.independent(person, request) for person in one.people)]
     return tally(wanted.stages, independent, fits, tied)
+
+
+def _others_since(request: ApprovalRequest, wanted: Require) -> datetime | None:
+    """From when on the votes count of those to whom it was escalated; None for never.
+
+    Not before `wanted` lets it escalate, which may be later than the request's own rule did. Counted from the moment of
+    that rule, which moves on by the time for which a switch holds the request, until it has escalated.
+    """
+    then, since = from_json(request.verdict), request.escalated_at
+    asked = then.escalation if isinstance(then, Require) else None
+    if not (wanted.escalation and asked and since):
+        return None
+    came = min(request.escalates_at or since, since)
+    return max(since, came + wanted.escalation.after - asked.after)
 
 
 def missing(request: ApprovalRequest, wanted: Require) -> tuple[Stage, ...]:

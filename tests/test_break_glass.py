@@ -166,6 +166,14 @@ def test_what_is_over_is_not_pushed_through(company: World, ending: str) -> None
         push(company, request)
 
 
+def test_what_is_late_is_said_to_have_expired_before_the_sweeper_came(company: World) -> None:
+    request = company.submit(**BIG)
+    with company.processes.acting_as("migrator"):
+        ApprovalRequest.objects.filter(pk=request.pk).update(expires_at=timezone.now() - timedelta(seconds=1))
+    with pytest.raises(MoveRefused, match="already expired, so it can no longer be pushed through"):
+        push(company, request)
+
+
 def later(world: World, request: ApprovalRequest) -> None:
     """As if the quarter of an hour were over."""
     with world.processes.cursor("admin") as shell:

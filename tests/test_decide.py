@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from approvals import clock, decide, judge, rejudge
+from approvals import claims, clock, decide, judge, rejudge
 from approvals.database import tenant_scope
 from approvals.errors import (
     AlreadyVoted,
@@ -224,8 +224,18 @@ def test_time_up_means_expired(world: World) -> None:
 def test_nobody_decides_after_the_deadline_even_before_the_sweeper_came(world: World) -> None:
     request = world.submit()
     shift(world, request, expires_at=timezone.now() - timedelta(seconds=1))
-    with pytest.raises(MoveRefused):
+    with pytest.raises(MoveRefused, match="already expired, so it can no longer be approved"):
         world.vote(request, "approve", "lena")
+    with world.processes.acting_as("web"), pytest.raises(MoveRefused, match="already expired"):
+        claims.claim(request.pk, by=world.reviewer("lena"))
+
+
+def test_what_has_ended_is_called_what_it_is_also_after_its_deadline(world: World) -> None:
+    request = world.submit()
+    world.vote(request, "deny", "lena", comment="It was delivered.")
+    shift(world, request, expires_at=timezone.now() - timedelta(seconds=1))
+    with pytest.raises(MoveRefused, match="already denied"):
+        world.vote(request, "approve", "mara")
 
 
 def test_an_expiry_without_its_event_does_not_happen(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

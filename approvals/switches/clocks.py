@@ -18,7 +18,7 @@ from django.utils import timezone
 from approvals.audit.events import Actor, record
 from approvals.database import tenant_scope
 from approvals.models import ApprovalRequest, Switch
-from approvals.states import OPEN
+from approvals.states import OPEN, Status, sources
 from approvals.switches.reach import IN_TIME, STILL_ON, covered, first_in_time, on, over, reached
 
 BATCH = 200  # requests whose clock is stopped, and whose clock is set on, in one round
@@ -82,6 +82,12 @@ def time_is_up(request: ApprovalRequest) -> bool:
         return False
     oldest = over(request)
     return oldest is None or oldest.turned_on_at > request.expires_at
+
+
+def status_in_words(request: ApprovalRequest) -> str:
+    """For whoever is too late: what is overdue has expired, also before the sweeper has written it down."""
+    is_late = request.status in sources(Status.EXPIRED) and time_is_up(request)
+    return "expired" if is_late else request.status.replace("_", " ")
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,10 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from approvals import claims, clock
+from approvals import claims, clock, rejudge
 from approvals.errors import NotEntitled, NotYourTurn
 from approvals.models import ApprovalRequest
+from policies.documents import shipped
 from policies.verdicts import Escalation, Stage
 from tests.people.asking import FINANCE, HOUR, LEAD, asking, away, hire, loses, reload
 from tests.switches.stops import Operators, sweep
@@ -95,6 +96,85 @@ def test_the_policy_of_the_execution_must_still_let_it_escalate(world: World) ->
     world.vote(request, "approve", "hedy")
     run(world, request)
     assert world.status(request) == "stale"
+
+
+def escalated_and_approved(world: World, after: timedelta) -> ApprovalRequest:
+    """By the one to whom it escalated, at its escalation or so much later; an hour was the time then."""
+    hire(world, "hedy", "head_of_support")
+    request = asking(world, LEAD, **VALID)
+    later(world, request, HOUR + after)
+    assert urged(world, request)[0]
+    assert world.vote(request, "approve", "hedy").status == "approved"
+    return request
+
+
+def now_escalates(world: World, after: str) -> None:
+    usual = 'because: "Every refund is agreed to by a support lead."\n        then:\n'
+    more = f"          escalate_after: {after}\n          escalate_to: head_of_support\n"
+    world.put_in_force(shipped().replace(usual, usual + more))
+
+
+@pytest.mark.parametrize(("late", "after"), [(0, "30m"), (0, "1h"), (2, "3h")])
+def test_who_helped_after_the_time_of_the_policy_now_has_helped(world: World, late: int, after: str) -> None:
+    request = escalated_and_approved(world, late * HOUR)
+    now_escalates(world, after)
+    run(world, request)
+    assert world.status(request) == "succeeded"
+
+
+@pytest.mark.parametrize(("late", "after"), [(0, "24h"), (2, "4h")])
+def test_who_helped_before_the_policy_now_lets_others_help_has_not(
+    world: World, late: int, after: str
+) -> None:
+    """The later moment holds: that of an hour then, and of more now."""
+    request = escalated_and_approved(world, late * HOUR)
+    now_escalates(world, after)
+    run(world, request)
+    assert (world.status(request), world.ledger(request)) == ("stale", [])
+
+
+@pytest.mark.parametrize(("when", "status"), [("before it escalated", "stale"), ("approved", "succeeded")])
+def test_the_time_held_counts_for_the_moment_of_the_policy_now_neither(
+    world: World, operators: Operators, when: str, status: str
+) -> None:
+    """Held before its escalation, that is later by both rules. Held as approved, who helped in time has helped."""
+    hire(world, "hedy", "head_of_support")
+    request = asking(world, LEAD, **VALID)
+
+    def is_held_for_ten_hours() -> None:
+        switch = operators.stop()
+        sweep(world)
+        later(world, request, 10 * HOUR)
+        operators.go_on(switch)
+        sweep(world)
+
+    if when == "before it escalated":
+        is_held_for_ten_hours()
+        later(world, request, HOUR)
+    else:
+        later(world, request, 2 * HOUR)
+    assert urged(world, request)[0]
+    world.vote(request, "approve", "hedy")
+    if when == "approved":
+        is_held_for_ten_hours()
+    now_escalates(world, "2h")
+    run(world, request)
+    assert world.status(request) == status
+
+
+def test_what_is_reopened_escalates_anew(world: World) -> None:
+    request = escalated_and_approved(world, timedelta())
+    now_escalates(world, "24h")
+    run(world, request)
+    with world.processes.acting_as("worker"):
+        rejudge.reopen(request.pk, request.tenant_id)
+    with pytest.raises(NotEntitled):
+        world.vote(request, "approve", "hedy")
+    later(world, request, 24 * HOUR)
+    assert urged(world, request)[0]
+    assert world.vote(request, "approve", "hedy").status == "approved"
+    run(world, request)
+    assert world.status(request) == "succeeded"
 
 
 def test_a_decided_request_is_not_escalated(world: World) -> None:
