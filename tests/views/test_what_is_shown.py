@@ -15,7 +15,7 @@ from approvals.differences import differences
 from approvals.models import ApprovalRequest
 from approvals.payloads import canonical, digest
 from approvals.templatetags.countersign import words
-from policies.verdicts import Escalation, Stage, from_json, to_json
+from policies.verdicts import Escalation, Require, Stage, from_json, to_json
 from tests import courses
 from tests.breaking import give
 from tests.people.asking import FINANCE, LEAD, asking, shift
@@ -27,6 +27,8 @@ from tests.world import REFUND, World
 STRANGE = "p\u0430ypal \u202e\u200b\u200b <b>&\"'</b> \uff26ull "
 REASON = (STRANGE + "x" * 500)[:500]
 LINE = (STRANGE + "y" * 100)[:100]
+# As a policy's author may write it: blanks that are symbols or letters by their kind, a Cyrillic letter, a joiner.
+BECAUSE = ("Every refund\u2800\u3164\u3164 is \u0430greed\u034f to. " + "w" * 500)[:500]
 ADDRESS = {
     **dict.fromkeys(("name", "line1", "line2", "city", "region"), LINE),
     "postal_code": "z" * 12,
@@ -63,11 +65,15 @@ def longest(world: World, name: str) -> ApprovalRequest:
     for key, value in facts.items():
         if isinstance(value, str) and "currency" not in key:
             facts[key] = STRANGE + "f" * 2000
-    changed = {
+    changed: dict[str, Any] = {
         "arguments": canonical(arguments),
         "facts": canonical(facts),
         "headline": (STRANGE + "h" * 300)[:300],
     }
+    verdict = from_json(request.verdict)
+    if isinstance(verdict, Require):
+        verdict = replace(verdict, error=f"{STRANGE} is no number")
+    changed["verdict"] = to_json(replace(verdict, because=BECAUSE))
     changed |= {f"{part}_sha256": digest(changed[part]) for part in ("arguments", "facts")}
     with world.processes.acting_as("migrator"):
         ApprovalRequest.objects.filter(pk=request.pk).update(**changed)
