@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from approvals import claims, policy_versions, revoke
 from approvals.errors import NotFound, Refusal
 from approvals.identity.requester import Reviewer
+from approvals.models import ApprovalRequest
 from approvals.queries import denied
 from approvals.views.access import member
 
@@ -42,16 +43,20 @@ def revoke_page(request: HttpRequest, by: Reviewer, request_id: UUID) -> HttpRes
         return redirect("request", request_id)
     reason = request.POST.get("reason", "").replace("\r\n", "\n").replace("\0", "")
     try:
-        revoke.revoke(request_id, by=by, reason=reason)
+        revoked = revoke.revoke(request_id, by=by, reason=reason)
     except NotFound:
         raise
     except Refusal as refusal:
         messages.error(request, str(refusal))
     else:
-        messages.success(
-            request, _("You took the approval back. The agent is told your reason; nothing is done.")
-        )
+        messages.success(request, _revoked(revoked))
     return redirect("request", request_id)
+
+
+def _revoked(request: ApprovalRequest) -> str:
+    if request.person_id:
+        return _("You took the approval back. Whoever asked can read your reason; nothing is done.")
+    return _("You took the approval back. The agent is told your reason; nothing is done.")
 
 
 @member
