@@ -23,6 +23,7 @@ from tests.versions import (
     asked,
     in_force,
     propose,
+    reopen,
     run,
     stored,
 )
@@ -236,6 +237,25 @@ def test_the_button_is_the_askers_and_takes_it_back(web: World, sign_in: SignIn)
     again = paul.post(f"{address}withdraw/", follow=True).content.decode()
     assert "You took it back." not in again
     assert sign_in("opal").post(f"{address}withdraw/").status_code == 404
+
+
+def test_an_activation_that_another_one_overtook_says_so(web: World, sign_in: SignIn) -> None:
+    first, second = asked(web, STRICTER), asked(web, LAXER)
+    page, warning = f"/requests/{second.pk}/", "Version 2 came into force since this was looked up."
+    olga = sign_in("olga")
+    assert "came into force since" not in said(olga.get(page))
+    web.vote(first, "approve", "opal")
+    assert run(web, first) == "succeeded"
+    assert warning in said(olga.get(page))
+    assert "came into force since" not in said(olga.get(f"/requests/{first.pk}/"))
+    web.vote(second, "approve", "olga")
+    assert "came into force since" not in said(olga.get(page))  # it is on its way
+    assert run(web, second) == "stale"
+    reopen(web, second)
+    shown = said(olga.get(page))
+    assert "Back for a decision" in shown
+    assert "Put policy version 3 in force, in the place of version 2" in shown
+    assert "came into force since" not in shown
 
 
 def test_whoever_takes_back_an_activation_reads_who_is_told_why(web: World, sign_in: SignIn) -> None:
