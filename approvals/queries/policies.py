@@ -1,6 +1,7 @@
 """Policy versions for people: which there are, what each says and would change, and who put it in force."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
@@ -81,10 +82,14 @@ class PolicyView:
 
 @dataclass(frozen=True)
 class PolicyChange:
-    """What an activation asks for: the whole change, who wrote it and why."""
+    """What an activation asks for: the whole change, who wrote it and why.
+
+    `overtaken_by` is in force by now, where that is no longer what was in force at its look-up.
+    """
 
     row: PolicyRow
     change: Change
+    overtaken_by: int | None
 
 
 def policies(by: Reviewer, *, after: str = "", rows: int = ROWS) -> Page[PolicyRow]:
@@ -122,10 +127,23 @@ def change_asked(request: ApprovalRequest) -> PolicyChange | None:
     if request.action != NAME:
         return None
     version = _version(json.loads(request.arguments)["number"])
-    before = json.loads(request.facts)["active_number"]
+    facts = json.loads(request.facts)
+    before = facts["active_number"]
     if version is None:
         return None
-    return PolicyChange(_row(version), _change(_version(before) if before else None, version))
+    change = _change(_version(before) if before else None, version)
+    return PolicyChange(_row(version), change, _overtaken_by(facts))
+
+
+def _overtaken_by(facts: Mapping[str, object]) -> int | None:
+    """What is in force now, where it is not what these facts of an activation say."""
+    now = _active()
+    if now is None or (now.number, now.source_sha256) == (
+        facts["active_number"],
+        facts["active_source_sha256"],
+    ):
+        return None
+    return now.number
 
 
 def _version(number: int) -> PolicyVersion | None:

@@ -3,12 +3,13 @@
 from uuid import UUID
 
 from django import forms
+from django.conf import settings
 from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_safe
 
-from approvals import bulk, decide
+from approvals import bulk, decide, step_up
 from approvals.errors import (
     CommentMissing,
     CommentTooLong,
@@ -83,6 +84,8 @@ def _to_read(
     context = {
         "items": views,
         "shown": bulk.ticket(views, by=by),
+        "proof": step_up.proof_of(by),
+        "proof_minutes": settings.STEP_UP_SECONDS // 60,
         "can_decide": any(view.decidable and view.approvable for view in views),
         "comment": comment,
         "problem": problem,

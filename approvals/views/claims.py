@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from approvals import claims, policy_versions, revoke
 from approvals.errors import NotFound, Refusal, StepUpNeeded
 from approvals.identity.requester import Reviewer
+from approvals.models import ApprovalRequest
 from approvals.queries import denied
 from approvals.views.access import member
 from approvals.views.reviewer import KEPT, prove_first
@@ -43,7 +44,7 @@ def revoke_page(request: HttpRequest, by: Reviewer, request_id: UUID) -> HttpRes
         return redirect("request", request_id)
     reason = request.POST.get("reason", "").replace("\r\n", "\n").replace("\0", "")
     try:
-        revoke.revoke(request_id, by=by, reason=reason)
+        revoked = revoke.revoke(request_id, by=by, reason=reason)
     except NotFound:
         raise
     except StepUpNeeded:
@@ -52,10 +53,14 @@ def revoke_page(request: HttpRequest, by: Reviewer, request_id: UUID) -> HttpRes
         messages.error(request, str(refusal))
     else:
         request.session.pop(KEPT, None)
-        messages.success(
-            request, _("You took the approval back. The agent is told your reason; nothing is done.")
-        )
+        messages.success(request, _revoked(revoked))
     return redirect("request", request_id)
+
+
+def _revoked(request: ApprovalRequest) -> str:
+    if request.person_id:
+        return _("You took the approval back. Whoever asked can read your reason; nothing is done.")
+    return _("You took the approval back. The agent is told your reason; nothing is done.")
 
 
 @member

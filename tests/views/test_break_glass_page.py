@@ -256,3 +256,14 @@ def test_what_was_carried_out_holds_no_longer(company: World, sign_in: SignIn) -
     page = sign_in("mara").get(USES).content.decode()
     assert "it held at most until" in page
     assert "it holds until" not in page
+
+
+def test_the_two_moments_of_a_card_stand_apart_without_a_dot_that_could_begin_a_line(
+    company: World, sign_in: SignIn
+) -> None:
+    push(company, company.submit(**BIG))
+    card = sign_in("mara").get(USES).content.decode().split('class="ticket flat')[1].split("</li>")[0]
+    meta = card.split('<p class="meta">')[1].split("</p>")[0]
+    assert meta.startswith("<span><strong>Opal")
+    assert "</span> <span>it holds until" in meta
+    assert "\N{MIDDLE DOT}" not in meta

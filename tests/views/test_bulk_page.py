@@ -18,6 +18,10 @@ from approvals.database import tenant_scope
 from approvals.errors import NothingChosen, NotShown
 from approvals.models import ApprovalRequest, Vote
 from approvals.payloads import digest
+from approvals.queries import request_view
+from policies.verdicts import Require, Stage, to_json
+from tests.people.asking import away, hire, shift
+from tests.proving import session_proves
 from tests.views.conftest import SignIn
 from tests.views.test_what_is_shown import squeezed, text_of
 from tests.world import TRACE, World, break_the_trail
@@ -192,6 +196,51 @@ def test_somebody_who_may_not_decide_reads_them_and_decides_nothing(web: World, 
         post(otto, ticket(page), one).content.decode()
     )
     assert decided(web, one) == ["pending"]
+
+
+def asks(world: World, request: ApprovalRequest, *stages: Stage, **more: Any) -> None:
+    """As if a rule had said so."""
+    verdict = Require(stages=stages, because="So it is.", rule="people", **more)
+    shift(world, request, verdict=to_json(verdict))
+
+
+def test_in_whose_place_one_decides_is_said_before(web: World, sign_in: SignIn) -> None:
+    hire(web, "nina", "legal")
+    away(web, "lena", "nina")
+    one, nina = small(web), sign_in("nina")
+    page = read(nina, one)
+    assert "You decide in the place of Lena, who is out of office." in text_of(page.content.decode())
+    post(nina, ticket(page), one)
+    with tenant_scope(web.tenant.pk):
+        assert Vote.objects.get(request=one).instead_of_id == web.people["lena"].pk
+
+
+def test_why_no_approval_is_possible_yet_is_said_before(web: World, sign_in: SignIn) -> None:
+    one, lena = small(web), sign_in("lena")
+    asks(web, one, Stage("finance", 1), Stage("support_lead", 1, step=2))
+    page = read(lena, one)
+    with web.processes.acting_as("web"):
+        because = str(request_view(one.pk, web.reviewer("lena")).no_approval)
+    assert because != "None"
+    assert because in text_of(page.content.decode())
+    assert "Approve those that are ticked" not in page.content.decode()
+    assert f"Not decided. {because}" in text_of(post(lena, ticket(page), one).content.decode())
+
+
+def test_a_rule_that_asks_for_a_proof_is_decided_here_by_who_gave_it(web: World, sign_in: SignIn) -> None:
+    """This page asks nobody to prove anything: without a proof it offers no vote that would be refused."""
+    one, lena = small(web), sign_in("lena")
+    asks(web, one, Stage("support_lead", 1), step_up=True)
+    session_proves(lena, web, "lena", ago=3600)
+    page = read(lena, one)
+    assert "only its own page asks you: decide it there" in text_of(page.content.decode())
+    assert f'name="id" value="{one.pk}"' not in page.content.decode()
+    session_proves(lena, web, "lena")
+    page = read(lena, one)
+    assert "This rule asks who you are, and you proved it" in text_of(page.content.decode())
+    assert f'name="id" value="{one.pk}"' in page.content.decode()
+    post(lena, ticket(page), one)
+    assert decided(web, one) == ["approved"]
 
 
 def test_another_companys_request_reads_like_a_missing_one(web: World, sign_in: SignIn) -> None:

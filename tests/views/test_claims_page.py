@@ -86,7 +86,7 @@ def test_an_approval_is_taken_back_with_a_reason(web: World, sign_in: SignIn) ->
     assert "Take the approval back" not in text(sign_in("felix"), address)
     assert "needs a reason" in mara.post(f"{address}revoke/", {"reason": ""}, follow=True).content.decode()
     assert (
-        "You took the approval back."
+        "You took the approval back. The agent is told your reason"
         in mara.post(f"{address}revoke/", {"reason": "The parcel is lost."}, follow=True).content.decode()
     )
     assert web.status(request) == "denied"

@@ -14,7 +14,19 @@ from approvals.database import tenant_scope
 from approvals.identity.models import Membership
 from approvals.models import ApprovalRequest, PolicyVersion
 from policies.documents import shipped
-from tests.versions import LAXER, STRICTER, WHY, activated, asked, in_force, propose, run, stored
+from tests.versions import (
+    LAXER,
+    STRICTER,
+    WHY,
+    activated,
+    agreed,
+    asked,
+    in_force,
+    propose,
+    reopen,
+    run,
+    stored,
+)
 from tests.views.conftest import SignIn, add_role
 from tests.world import World
 
@@ -228,6 +240,38 @@ def test_the_button_is_the_askers_and_takes_it_back(web: World, sign_in: SignIn)
     again = paul.post(f"{address}withdraw/", follow=True).content.decode()
     assert "You took it back." not in again
     assert sign_in("opal").post(f"{address}withdraw/").status_code == 404
+
+
+def test_an_activation_that_another_one_overtook_says_so(web: World, sign_in: SignIn) -> None:
+    first, second = asked(web, STRICTER), asked(web, LAXER)
+    page, warning = f"/requests/{second.pk}/", "Version 2 came into force since this was looked up."
+    olga = sign_in("olga")
+    assert "came into force since" not in said(olga.get(page))
+    web.vote(first, "approve", "opal")
+    assert run(web, first) == "succeeded"
+    assert warning in said(olga.get(page))
+    assert "came into force since" not in said(olga.get(f"/requests/{first.pk}/"))
+    web.vote(second, "approve", "olga")
+    assert "came into force since" not in said(olga.get(page))  # it is on its way
+    assert run(web, second) == "stale"
+    reopen(web, second)
+    shown = said(olga.get(page))
+    assert "Back for a decision" in shown
+    assert "Put policy version 3 in force, in the place of version 2" in shown
+    assert "came into force since" not in shown
+
+
+def test_whoever_takes_back_an_activation_reads_who_is_told_why(web: World, sign_in: SignIn) -> None:
+    """A person asked for it, and no agent."""
+    request, olga = agreed(web), sign_in("olga")
+    address = f"/requests/{request.pk}/"
+    shown = said(olga.get(address))
+    assert "Take the approval back" in shown
+    assert "Whoever asked can read your reason: 3 to 1,000 characters." in shown
+    shown = said(olga.post(f"{address}revoke/", {"reason": "Not on a Friday."}, follow=True))
+    assert "You took the approval back. Whoever asked can read your reason; nothing is done." in shown
+    assert "The agent" not in shown
+    assert web.status(request) == "denied"
 
 
 def test_while_an_activation_waits_its_version_is_not_offered_to_be_asked_for_again(

@@ -8,7 +8,9 @@ from typing import Any
 from approvals import execute, rejudge
 from approvals.database import tenant_scope
 from approvals.models import ApprovalRequest
+from tests import courses
 from tests.journeys.scenes import HOSTILE
+from tests.people.asking import leaves
 from tests.views.conftest import SignIn
 from tests.world import REFUND, World
 
@@ -270,3 +272,17 @@ def test_what_the_policys_author_noted_stands_beside_the_reason(web: World, sign
     )
     other = web.submit("cancel_order", order_id="ord_10001", reason="The customer changed their mind.")
     assert "noted" not in text(section(shown(sign_in, other), "rule"))
+
+
+def test_what_a_rule_asked_for_stands_on_when_its_approver_has_left(web: World, sign_in: SignIn) -> None:
+    request = web.submit()
+    mara, page = sign_in("mara"), f"/requests/{request.pk}/"
+    assert "support lead 0 of 1 agreed" in text(mara.get(page).content.decode())
+    web.vote(request, "approve", "lena")
+    courses.run(web, request)
+    leaves(web, "lena")
+    shown = text(mara.get(page).content.decode())
+    assert "Done, exactly once." in shown
+    assert "of 1 agreed" not in shown
+    assert "support lead asked for 1" in shown
+    assert "Approved Lena" in shown

@@ -217,6 +217,17 @@ def test_a_recorded_verdict_that_was_tampered_with_is_an_alarm(web: World, sign_
     assert "Judged by version 1: 1 finance, by 'usual' In force: 1 support lead, by 'usual'" in page
 
 
+def test_what_a_reader_would_not_see_in_a_reason_is_named(web: World, sign_in: SignIn) -> None:
+    request = decided(web, 100)
+    changed = {**request.verdict, "because": f"{request.verdict['because']}\u3164"}
+    with web.processes.acting_as("migrator"):
+        ApprovalRequest.objects.filter(pk=request.pk).update(verdict=changed)
+    form = {"text": shipped(), "since": f"{datetime.now(UTC):%Y-%m-%d}"}
+    answer = cast("Any", sign_in("opal").post(PAGE, form))
+    page = "".join(asyncio.run(_collected(answer.streaming_content)))
+    assert '<mark class="unseen">U+3164 HANGUL FILLER</mark>' in page
+
+
 def test_a_draft_that_counts_too_much_for_a_page_is_told_so(
     web: World, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:

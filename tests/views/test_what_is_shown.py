@@ -8,14 +8,18 @@ from html import unescape
 from typing import Any
 
 import pytest
+from django.core import signing
 
-from approvals import actions, judge, material
+from approvals import actions, bulk, judge, material
 from approvals.differences import differences
 from approvals.models import ApprovalRequest
 from approvals.payloads import canonical, digest
 from approvals.templatetags.countersign import words
-from policies.verdicts import Escalation, Stage, from_json, to_json
-from tests.people.asking import FINANCE, LEAD, asking
+from policies.verdicts import Escalation, Require, Stage, from_json, to_json
+from tests import courses
+from tests.breaking import give
+from tests.people.asking import FINANCE, LEAD, asking, shift
+from tests.proving import session_proves
 from tests.views.conftest import SignIn
 from tests.world import REFUND, World
 
@@ -23,6 +27,8 @@ from tests.world import REFUND, World
 STRANGE = "p\u0430ypal \u202e\u200b\u200b <b>&\"'</b> \uff26ull "
 REASON = (STRANGE + "x" * 500)[:500]
 LINE = (STRANGE + "y" * 100)[:100]
+# As a policy's author may write it: blanks that are symbols or letters by their kind, a Cyrillic letter, a joiner.
+BECAUSE = ("Every refund\u2800\u3164\u3164 is \u0430greed\u034f to. " + "w" * 500)[:500]
 ADDRESS = {
     **dict.fromkeys(("name", "line1", "line2", "city", "region"), LINE),
     "postal_code": "z" * 12,
@@ -59,11 +65,15 @@ def longest(world: World, name: str) -> ApprovalRequest:
     for key, value in facts.items():
         if isinstance(value, str) and "currency" not in key:
             facts[key] = STRANGE + "f" * 2000
-    changed = {
+    changed: dict[str, Any] = {
         "arguments": canonical(arguments),
         "facts": canonical(facts),
         "headline": (STRANGE + "h" * 300)[:300],
     }
+    verdict = from_json(request.verdict)
+    if isinstance(verdict, Require):
+        verdict = replace(verdict, error=f"{STRANGE} is no number")
+    changed["verdict"] = to_json(replace(verdict, because=BECAUSE))
     changed |= {f"{part}_sha256": digest(changed[part]) for part in ("arguments", "facts")}
     with world.processes.acting_as("migrator"):
         ApprovalRequest.objects.filter(pk=request.pk).update(**changed)
@@ -74,24 +84,86 @@ def test_the_actions_here_are_all_there_are() -> None:
     assert set(FILED) == {action.name for action in actions.every()}
 
 
-@pytest.mark.parametrize("name", sorted(FILED))
-def test_every_material_field_is_on_the_page_whole(web: World, sign_in: SignIn, name: str) -> None:
-    request = longest(web, name)
-    answer = sign_in("lena").get(f"/requests/{request.pk}/")
-    page = squeezed(text_of(answer.content.decode()))
+def unbound(page: str) -> str:
+    """Without the marks' brackets, which a page draws, and without spaces."""
+    return squeezed(page.replace("[", "").replace("]", ""))
+
+
+def shows_all(page: str, request: ApprovalRequest) -> None:
+    """Every material field, whole."""
+    words_there = unbound(text_of(page))
     rows = material.rows(request)
     assert {row.section for row in rows} == {"head", *material.SECTIONS}
     for row in rows:
         for piece in row.shown:
-            assert squeezed(piece.replace("[", "").replace("]", "")) in page.replace("[", "").replace(
-                "]", ""
-            ), row
+            assert unbound(piece) in words_there, row
         if row.section not in ("head", "rule") and row.name != material.REASON:
-            assert squeezed(str(words(row.name))) in page, row
-    assert (
-        f'name="seen" value="{judge.seen(request)}"' in answer.content.decode()
-        or "decide" in answer.content.decode()
-    )
+            assert squeezed(str(words(row.name))) in words_there, row
+
+
+def value_of(page: str, name: str) -> str:
+    """Of the hidden field of that name: there is one, or more that say the same."""
+    (found,) = set(re.findall(rf'name="{name}" value="([^"]*)"', page))
+    return unescape(found)
+
+
+@pytest.mark.parametrize("name", sorted(FILED))
+def test_every_material_field_is_on_the_page_whole(web: World, sign_in: SignIn, name: str) -> None:
+    request = longest(web, name)
+    page = sign_in("lena").get(f"/requests/{request.pk}/").content.decode()
+    shows_all(page, request)
+    assert value_of(page, "seen") == judge.seen(request)
+
+
+@pytest.mark.parametrize("name", sorted(FILED))
+def test_every_material_field_is_on_the_page_of_who_pushes_it_through_alone(
+    web: World, sign_in: SignIn, name: str
+) -> None:
+    give(web, "opal", "break_glass")
+    request, opal = longest(web, name), sign_in("opal")
+    session_proves(opal, web, "opal", "totp")
+    page = opal.get(f"/requests/{request.pk}/break-glass/").content.decode()
+    shows_all(page, request)
+    assert value_of(page, "seen") == judge.seen(request)
+
+
+@pytest.mark.parametrize("name", sorted(FILED))
+def test_every_material_field_is_on_the_page_of_several(web: World, sign_in: SignIn, name: str) -> None:
+    """None of our actions is of low risk: these are taken for such ones."""
+    request = longest(web, name)
+    shift(web, request, risk="low")
+    request = web.reload(request)
+    page = sign_in("lena").get("/together/", {"id": [str(request.pk)]}).content.decode()
+    shows_all(page, request)
+    told = signing.loads(value_of(page, "shown"), salt=bulk._SALT)
+    assert told["shown"] == {str(request.pk): [judge.seen(request), request.headline]}
+
+
+@pytest.mark.parametrize("page", ["/requests/{}/", "/requests/{}/break-glass/", "/together/?id={}"])
+def test_each_page_that_binds_says_for_whom_and_what_else_waits(
+    web: World, sign_in: SignIn, page: str
+) -> None:
+    give(web, "lena", "break_glass")
+    request, other = web.submit(), web.submit(amount_minor=100)
+    shift(web, request, on_behalf_of_id=web.people["mara"].pk, risk="low")
+    words_there = text_of(sign_in("lena").get(page.format(request.pk)).content.decode())
+    assert "which belongs to Otto, on behalf of Mara" in words_there
+    assert "Another request on this payment:" in words_there
+    assert other.headline in words_there
+
+
+@pytest.mark.parametrize("page", ["/requests/{}/", "/requests/{}/break-glass/", "/together/?id={}"])
+def test_each_page_that_binds_says_what_changed_since_an_earlier_revision(
+    web: World, sign_in: SignIn, page: str
+) -> None:
+    give(web, "lena", "break_glass")
+    request = courses.ask_for_changes(web, web.submit(), by="mara")
+    courses.revise(web, request, amount_minor=900)
+    shift(web, request, risk="low")
+    words_there = text_of(sign_in("lena").get(page.format(request.pk)).content.decode())
+    assert "Revision 2" in words_there
+    assert "What has changed since revision 1" in words_there
+    assert "amount before: 129.00 USD 12900 now: 9.00 USD 900" in words_there
 
 
 @pytest.mark.parametrize(
