@@ -1,4 +1,4 @@
-"""`python -m tests.shots`: every page at 360, 768 and 1440 pixels in both themes, into `.data/shots/`."""
+"""`python -m tests.shots`: every page at 360, 768 and 1440 pixels in both themes, into `.shots/`."""
 
 import sys
 from pathlib import Path

@@ -9,7 +9,7 @@ from tests.journeys.scenes import OUTSIDE, at_work
 from tests.journeys.site import ROOT, THEMES, Site
 
 WIDTHS = (360, 768, 1440)
-FOLDER = ROOT / ".data" / "shots"
+FOLDER = ROOT / ".shots"  # not in .data, which is the running product's alone
 
 
 @pytest.mark.timeout(600)
