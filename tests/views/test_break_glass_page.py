@@ -267,3 +267,13 @@ def test_the_two_moments_of_a_card_stand_apart_without_a_dot_that_could_begin_a_
     assert meta.startswith("<span><strong>Opal")
     assert "</span> <span>it holds until" in meta
     assert "\N{MIDDLE DOT}" not in meta
+
+
+def test_a_budget_without_room_is_said_before_anything_is_proved(
+    company: World, sign_in: SignIn, set_policy: SetPolicy
+) -> None:
+    request = company.submit(**BIG)
+    page, refused = f"/requests/{request.pk}/break-glass/", "a push excuses no budget: it will be refused"
+    assert refused not in sign_in("opal").get(page).content.decode()
+    set_policy(usage("small", per="tenant", cap="{ USD: 100 }"))
+    assert refused in sign_in("opal").get(page).content.decode()
