@@ -205,8 +205,7 @@ class RequestAltered(Refusal):
 
 
 class StepUpNeeded(Refusal):
-    """This decision needs you to prove once more who you are. Nothing was decided. Prove it, then decide again:
-    what you typed is kept."""
+    """This decision needs you to prove once more who you are. Nothing was decided. Prove it, then decide again."""
 
 
 class CommentMissing(Refusal):
