@@ -1,0 +1,210 @@
+"""An export proves itself to a program that shares no code with the service: what was done to it is seen."""
+
+import base64
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from io import StringIO
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from approvals.audit.export import export
+from approvals.audit.format import digest
+from approvals.audit.models import Checkpoint
+from tests.audit.trails import Trail
+
+PROGRAM = Path(__file__).resolve().parents[2] / "tools" / "verify_export.py"
+Lines = list[dict[str, object]]
+
+
+@pytest.fixture
+def exported(trail: Trail) -> Lines:
+    """Five events in two checkpoints, and two that are not sealed; another tenant's beside them."""
+    tenant, other = uuid4(), uuid4()
+    for batch in (3, 2):
+        for _ in range(batch):
+            trail.record(
+                tenant, personal={"name": "Ada Ämter 😀", "reason": "Überwiesen"}, data={"amount": "12900"}
+            )
+            trail.record(other)
+        trail.seal()
+    trail.record(tenant)
+    trail.record(tenant)
+    return [json.loads(line) for line in read(trail, tenant)]
+
+
+def read(trail: Trail, tenant: UUID) -> list[str]:
+    trail.act_as("sweeper")
+    return list(export(tenant))
+
+
+def proved(trail: Trail, lines: Lines, folder: Path, *more: str, tail: str = "\n") -> tuple[int, str]:
+    """What the program says, run by itself: nothing of the service is on its path."""
+    file = folder / "trail.jsonl"
+    text = "\n".join(json.dumps(line, ensure_ascii=False) for line in lines) + tail
+    file.write_text(text, encoding="utf-8")
+    key = base64.b64encode(trail.signing_key.public_key().public_bytes_raw()).decode()
+    command = [sys.executable, "-I", str(PROGRAM), str(file), "--key", key, *more]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
+    assert done.stderr == ""
+    return done.returncode, done.stdout
+
+
+def events(lines: Lines) -> list[int]:
+    return [index for index, line in enumerate(lines) if line["line"] == "event"]
+
+
+def test_a_whole_export_is_proved(trail: Trail, exported: Lines, tmp_path: Path) -> None:
+    assert proved(trail, exported, tmp_path) == (
+        0,
+        "OK: 5 events in 2 checkpoints, whole and unedited; 2 not sealed yet\n",
+    )
+
+
+def edit_a_byte(lines: Lines) -> None:
+    line = lines[events(lines)[1]]
+    line["text"] = str(line["text"]).replace("12900", "12901")
+
+
+def take_one_out(lines: Lines) -> None:
+    del lines[events(lines)[1]]
+
+
+def put_one_in(lines: Lines) -> None:
+    lines.insert(2, dict(lines[events(lines)[-1]]))
+
+
+def swap_two(lines: Lines) -> None:
+    first, second = events(lines)[:2]
+    lines[first], lines[second] = lines[second], lines[first]
+
+
+def edit_a_checkpoint(lines: Lines) -> None:
+    lines[1]["text"] = str(lines[1]["text"]).replace('"count":3', '"count":2')
+
+
+def take_a_checkpoint_out(lines: Lines) -> None:
+    """With its events: what is left is signed, and does not begin at the beginning."""
+    second = next(index for index, line in enumerate(lines) if index > 1 and line["line"] == "checkpoint")
+    del lines[1:second]
+
+
+def edit_a_name(lines: Lines) -> None:
+    personal = lines[events(lines)[0]]["personal"]
+    assert isinstance(personal, dict)
+    personal["name"][1] = "Somebody else"
+
+
+def cut_the_last_line(lines: Lines) -> None:
+    del lines[-1]
+
+
+def cut_what_is_not_sealed(lines: Lines) -> None:
+    del lines[events(lines)[-1]]
+
+
+@pytest.mark.parametrize(
+    ("done", "says"),
+    [
+        (edit_a_byte, "line 5: the 3 events of checkpoint 1, which end here, do not give the root"),
+        (take_one_out, "line 5: checkpoint 1 sealed 3 events, and here are fewer"),
+        (put_one_in, "line 5: the 3 events of checkpoint 1, which end here, do not give the root"),
+        (swap_two, "line 5: the 3 events of checkpoint 1, which end here, do not give the root"),
+        (edit_a_checkpoint, "line 2: its signature is wrong"),
+        (take_a_checkpoint_out, "line 2: it does not follow the checkpoint before it"),
+        (edit_a_name, "line 3: its personal value `name` is not the one that it commits to"),
+        (cut_the_last_line, "line 11: the file ends before its last line"),
+        (cut_what_is_not_sealed, "line 10: it counts other lines than there are"),
+    ],
+    ids=lambda value: value.__name__ if callable(value) else "",
+)
+def test_what_was_done_to_it_is_seen(
+    trail: Trail, exported: Lines, tmp_path: Path, done: Callable[[Lines], None], says: str
+) -> None:
+    done(exported)
+    code, told = proved(trail, exported, tmp_path)
+    assert (code, told.startswith(f"NOT PROVED: {says}")) == (1, True), told
+
+
+def test_a_tail_that_was_cut_with_its_checkpoint_is_seen_by_one_kept_outside(
+    trail: Trail, exported: Lines, tmp_path: Path
+) -> None:
+    second = [index for index, line in enumerate(exported) if line["line"] == "checkpoint"][1]
+    kept = digest(str(exported[second]["text"]))
+    assert proved(trail, exported, tmp_path, "--checkpoint", kept)[0] == 0
+    cut = [*exported[:second], {"line": "end", "checkpoints": 1, "sealed": 3, "unsealed": 0}]
+    assert proved(trail, cut, tmp_path)[0] == 0  # by itself it is whole: so keep checkpoints outside
+    code, told = proved(trail, cut, tmp_path, "--checkpoint", kept)
+    assert code == 1
+    assert "the checkpoint that you kept is not in this file" in told
+
+
+def test_erased_values_leave_the_proof_whole(trail: Trail, tmp_path: Path) -> None:
+    tenant = uuid4()
+    trail.record(tenant, personal={"name": "Ada"})
+    trail.seal()
+    trail.tamper("DELETE FROM audit_personal WHERE tenant_id = %s", tenant)
+    lines = [json.loads(line) for line in read(trail, tenant)]
+    assert lines[2]["personal"] == {}
+    assert proved(trail, lines, tmp_path)[0] == 0
+
+
+def test_what_was_edited_in_the_database_is_seen_in_the_export(trail: Trail, tmp_path: Path) -> None:
+    tenant = uuid4()
+    event = trail.record(tenant, data={"amount": "12900"})
+    trail.seal()
+    trail.tamper("UPDATE audit_event SET text = replace(text, '12900', '1') WHERE id = %s", event)
+    lines = [json.loads(line) for line in read(trail, tenant)]
+    assert proved(trail, lines, tmp_path)[0] == 1
+
+
+def test_signed_by_a_stranger_it_is_not_proved(trail: Trail, exported: Lines, tmp_path: Path) -> None:
+    file = tmp_path / "trail.jsonl"
+    file.write_text("\n".join(map(json.dumps, exported)))
+    key = base64.b64encode(bytes(range(1, 33))).decode()
+    command = [sys.executable, "-I", str(PROGRAM), str(file), "--key", key]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "which is none of yours" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]\n", "{}\n", "null\n", '{"line":"export","v":2,"tenant":"x"}\n', "\x00\n"]
+)
+def test_what_is_no_export_is_not_proved(trail: Trail, tmp_path: Path, text: str) -> None:
+    assert proved(trail, [], tmp_path, tail=text)[0] == 1
+
+
+def test_another_tenants_events_are_not_in_it(trail: Trail, exported: Lines) -> None:
+    tenant = exported[0]["tenant"]
+    assert all(f'"tenant":"{tenant}"' in str(exported[index]["text"]) for index in events(exported))
+    assert Checkpoint.objects.exclude(tenant_id=str(tenant)).exists()
+
+
+def test_the_command_writes_a_file_that_only_its_writer_reads_and_that_is_proved(
+    trail: Trail, exported: Lines, tmp_path: Path
+) -> None:
+    file = tmp_path / "acme.jsonl"
+    call_command("export_audit", str(file), tenant=UUID(str(exported[0]["tenant"])), stdout=StringIO())
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert [one.name for one in tmp_path.iterdir()] == ["acme.jsonl"]
+    written = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    assert written == exported
+    assert proved(trail, written, tmp_path)[0] == 0
+
+
+def test_the_command_overwrites_nothing_and_knows_no_stranger(exported: Lines, tmp_path: Path) -> None:
+    file = tmp_path / "acme.jsonl"
+    file.write_text("mine")
+    with pytest.raises(CommandError, match="is there already"):
+        call_command("export_audit", str(file), tenant=UUID(str(exported[0]["tenant"])), stdout=StringIO())
+    assert file.read_text() == "mine"
+    assert [one.name for one in tmp_path.iterdir()] == ["acme.jsonl"]
+    with pytest.raises(CommandError, match="There is no trail"):
+        call_command("export_audit", str(tmp_path / "x"), tenant=uuid4(), stdout=StringIO())
+    with pytest.raises(CommandError, match="cannot be written"):
+        call_command("export_audit", "/proc/x/y", tenant=UUID(str(exported[0]["tenant"])), stdout=StringIO())
