@@ -28,6 +28,7 @@ from approvals.identity.models import Tenant
 from approvals.identity.requester import Requester, Reviewer
 from approvals.models import ApprovalRequest, PolicyVersion
 from approvals.payloads import digest
+from approvals.queries.trail import AUDITOR
 from policies.errors import PolicyError
 
 BECAUSE = (10, 500)  # characters
@@ -35,6 +36,11 @@ BECAUSE = (10, 500)  # characters
 
 def may_author(by: Reviewer) -> bool:
     return bool(AUTHORS & by.roles)
+
+
+def may_try(by: Reviewer) -> bool:
+    """Whether somebody sees what drafts would change: who writes them, and who audits."""
+    return may_author(by) or AUDITOR in by.roles
 
 
 def propose(

@@ -8,9 +8,10 @@ from uuid import UUID
 
 from django.db.models import OuterRef, QuerySet, Subquery
 
-from approvals.actions.activate_policy import APPROVER, NAME, company
+from approvals.actions.activate_policy import APPROVER, NAME
 from approvals.database import tenant_scope
 from approvals.errors import NotFound
+from approvals.identity.models import Membership
 from approvals.identity.requester import Reviewer
 from approvals.models import ApprovalRequest, PolicyActivation, PolicyVersion, Vote
 from approvals.queries.paging import ROWS, Page, mark, page, parsed
@@ -181,7 +182,8 @@ def _change(before: PolicyVersion | None, after: PolicyVersion) -> Change:
 
 def _view(version: PolicyVersion, by: Reviewer) -> PolicyView:
     numbered = enumerate(lines(version.source), 1)
-    deciders = company(by.tenant_id).staff.get(APPROVER, set()) - {str(version.author_id), str(by.person_id)}
+    operators = Membership.objects.filter(tenant_id=by.tenant_id, role=APPROVER, person__is_active=True)
+    parts = [person_id for person_id in (version.author_id, by.person_id) if person_id]
     return PolicyView(
         row=_row(version),
         source=version.source,
@@ -190,7 +192,7 @@ def _view(version: PolicyVersion, by: Reviewer) -> PolicyView:
         change=_change(_active(), version),
         in_force=_in_force(version),
         asked=_asked(version),
-        has_decider=bool(deciders),
+        has_decider=operators.exclude(person_id__in=parts).exists(),
     )
 
 

@@ -73,7 +73,7 @@ def frame(by: Reviewer | None) -> dict[str, Any]:
         "may_audit": AUDITOR in by.roles,
         "may_operate": switches.may_operate(by),
         "may_author": policy_versions.may_author(by),
-        "may_simulate": policy_versions.may_author(by) or AUDITOR in by.roles,
+        "may_simulate": policy_versions.may_try(by),
         "stopped": stopped(by),
         "may_watch": may_watch(by),
         "unreviewed": unreviewed(by) if may_watch(by) else 0,

@@ -3,13 +3,12 @@
 from uuid import UUID
 
 from django import forms
-from django.conf import settings
 from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_safe
 
-from approvals import bulk, decide, step_up
+from approvals import bulk, decide
 from approvals.errors import (
     CommentMissing,
     CommentTooLong,
@@ -23,7 +22,7 @@ from approvals.identity.requester import Reviewer
 from approvals.models import Vote
 from approvals.queries import queue
 from approvals.views.access import member, show
-from approvals.views.reviewer import Lines
+from approvals.views.reviewer import Lines, proving
 
 STATUS_OF: dict[type[Refusal], int] = {NothingChosen: 422, TooManyAtOnce: 422, NotLowRisk: 422, NotShown: 409}
 
@@ -84,8 +83,7 @@ def _to_read(
     context = {
         "items": views,
         "shown": bulk.ticket(views, by=by),
-        "proof": step_up.proof_of(by),
-        "proof_minutes": settings.STEP_UP_SECONDS // 60,
+        **proving(by),
         "can_decide": any(view.decidable and view.approvable for view in views),
         "comment": comment,
         "problem": problem,

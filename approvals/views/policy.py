@@ -30,7 +30,6 @@ from approvals.errors import (
 )
 from approvals.identity.requester import Reviewer
 from approvals.queries import denied, policies, policy_in_force, policy_view
-from approvals.queries.trail import AUDITOR
 from approvals.views.access import member, show
 from approvals.views.excerpt import near
 from approvals.views.reviewer import Lines
@@ -74,7 +73,7 @@ def reader(
 
     @wraps(view)
     def guarded(request: HttpRequest, by: Reviewer, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
-        if not (policy_versions.may_author(by) or AUDITOR in by.roles):
+        if not policy_versions.may_try(by):
             denied(by, wanted="policy", code="role_missing")
             raise PermissionDenied(
                 _(

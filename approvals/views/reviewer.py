@@ -179,11 +179,15 @@ def page_of(
         "comment": comment,
         "problem": problem,
         "wrong_comment": wrong_comment,
-        "proof": step_up.proof_of(by),
-        "proof_minutes": settings.STEP_UP_SECONDS // 60,
+        **proving(by),
         **more,
     }
     return show(request, "reviewer/request.html", context, status=status)
+
+
+def proving(by: Reviewer) -> dict[str, object]:
+    """What before.html says of a rule that asks for a proof: the one that is there, and how long one counts."""
+    return {"proof": step_up.proof_of(by), "proof_minutes": settings.STEP_UP_SECONDS // 60}
 
 
 def _looking(request: HttpRequest, by: Reviewer, it: RequestView) -> str:
