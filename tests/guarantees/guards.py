@@ -1,7 +1,7 @@
 """`make guards`: disable each guard in turn, in a copy of the checkout, and see that each of its tests then fails.
 
-A promise with a test that still passes without the thing that keeps it is not tested by it. The list is guards.toml;
-GUARANTEES.md is written from it (`python -m tests.guarantees.guards --write`).
+A promise with a test that still passes without the thing that keeps it is not tested by it. The lists are promises/*.toml,
+one a subject; GUARANTEES.md is written from it (`python -m tests.guarantees.guards --write`).
 """
 
 import argparse
@@ -21,6 +21,7 @@ from approvals.management import embedded
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "GUARANTEES.md"
+PROMISES = Path(__file__).parent / "promises"
 TESTS_FAILED = 1  # pytest's exit code; 2 and more mean that not everything was tested
 
 
@@ -49,12 +50,12 @@ class Guarantee:
 
 
 def guarantees() -> list[Guarantee]:
-    listed = tomllib.loads((Path(__file__).parent / "guards.toml").read_text())["guarantee"]
     return [
         Guarantee(
             one["id"], one["promise"], tuple(one["tests"]), tuple(Edit(**edit) for edit in one["guards"])
         )
-        for one in listed
+        for subject in sorted(PROMISES.glob("*.toml"))
+        for one in tomllib.loads(subject.read_text())["guarantee"]
     ]
 
 
@@ -65,7 +66,7 @@ def page() -> str:
         "",
         "What Countersign promises, by id. Each promise has tests that name it and a guard in the code that keeps it;",
         "`make guards` disables each guard in turn and shows that each of its tests then fails. This page is written",
-        "from `tests/guarantees/guards.toml` by `python -m tests.guarantees.guards --write`.",
+        "from `tests/guarantees/promises/` by `python -m tests.guarantees.guards --write`.",
         "",
     ]
     for one in guarantees():
