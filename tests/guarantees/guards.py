@@ -1,7 +1,7 @@
 """`make guards`: disable each guard in turn, in a copy of the checkout, and see that each of its tests then fails.
 
-A promise with a test that still passes without the thing that keeps it is not tested by it. The lists are promises/*.toml,
-one a subject; GUARANTEES.md is written from it (`python -m tests.guarantees.guards --write`).
+A promise with a test that still passes without the thing that keeps it is not tested by it. The lists are
+promises/*.toml, one a subject; GUARANTEES.md is written from them (`python -m tests.guarantees.guards --write`).
 """
 
 import argparse
