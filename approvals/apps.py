@@ -7,6 +7,7 @@ class ApprovalsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from approvals import actions
+        from approvals import actions, pace
 
         actions.discover()
+        pace.check_known()

@@ -7,7 +7,10 @@ last leaves doubt whether money moved.
 
 import json
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from functools import lru_cache
+from math import ceil
 from pathlib import Path
 from time import monotonic
 from typing import Any, NamedTuple, cast
@@ -24,6 +27,8 @@ Json = dict[str, Any]
 CONNECT_SECONDS = 2.0
 MOST_BYTES = 16 * 1024 * 1024  # of an answer: a hundred times what a page of a hundred payments has
 _CHUNK = 64 * 1024
+LONGEST_ASKED = 86_400  # seconds that somebody is waited for at their word
+UNASKED = 5  # seconds where they ask to wait and do not say for how long
 
 
 class _Response(NamedTuple):
@@ -56,12 +61,13 @@ class Backing:
     def get(self, path: str, params: Mapping[str, str | int] | None = None) -> Json:
         """The JSON object at `path`: a list, or what else does not say what it is an answer to.
 
-        Raises NothingFound (404), BackingRefused (other 4xx), TryLater (429), NotReached, NoAnswer.
+        Raises NothingFound (404), BackingRefused (other 4xx), TryLater (429, or a 503 that says when), NotReached,
+        NoAnswer.
         """
         return self._call(_alone, "GET", path, fields=params)
 
     def write(self, method: str, path: str, body: Mapping[str, object], *, key: str) -> Json:
-        """Send a change under an idempotency key; raises as `get` does."""
+        """Send a change under an idempotency key; raises as `get` does, but for a 503: nobody knows what it did."""
         headers = {"Idempotency-Key": key, "Content-Type": "application/json"}
         return self._call(_alone, method, path, headers=headers, body=json.dumps(body).encode())
 
@@ -77,7 +83,7 @@ class Backing:
             response = _sent(ask, method, path, headers=headers, **kwargs)
             self.last_status = response.status
             call.set_attribute("http.response.status_code", response.status)
-            return _answer(response)
+            return _answer(response, is_read=method == "GET")
 
     def _token(self) -> str:
         """Read at each call, so that a credential rotates without a restart."""
@@ -161,13 +167,13 @@ def _body(response: urllib3.BaseHTTPResponse, until: float) -> bytes:
     return bytes(body)
 
 
-def _answer(response: _Response) -> Json:
+def _answer(response: _Response, *, is_read: bool) -> Json:
     if 200 <= response.status < 300:
         return _object(response)
+    if response.status == 429 or (response.status == 503 and is_read and response.retry_after):
+        raise TryLater(seconds=_seconds(response.retry_after))
     if response.status >= 500 or 300 <= response.status < 400 or response.status == 408:
         raise NoAnswer(status=response.status)
-    if response.status == 429:
-        raise TryLater(seconds=_seconds(response.retry_after))
     problem = _problem(response)
     if response.status == 404:
         raise NothingFound(status=404, **problem)
@@ -194,5 +200,14 @@ def _problem(response: _Response) -> dict[str, str]:
 
 
 def _seconds(retry_after: str | None) -> int:
-    """Retry-After in seconds, between 1 and 300; a date or nonsense counts as 5."""
-    return min(max(int(retry_after), 1), 300) if retry_after and retry_after.isdecimal() else 5
+    """Retry-After in seconds (RFC 9110, section 10.2.3: a number or a date), a second to a day; 5 for nonsense."""
+    text = (retry_after or "").strip()
+    if text.isascii() and text.isdigit():
+        return min(max(int(text[:9]), 1), LONGEST_ASKED)
+    try:
+        until = parsedate_to_datetime(text)
+    except ValueError:
+        return UNASKED
+    # One that names no zone is in GMT, as all HTTP dates are.
+    left = (until if until.tzinfo else until.replace(tzinfo=UTC)) - datetime.now(UTC)
+    return min(max(ceil(left.total_seconds()), 1), LONGEST_ASKED)

@@ -7,14 +7,12 @@ reached" and "it did not answer" end differently: only the last is in doubt, and
 
 import logging
 from dataclasses import dataclass
-from datetime import timedelta
 from uuid import UUID
 
-from django.conf import settings
-from django.db.models import Max
+from django.db.models import Max, QuerySet
 from django.utils import timezone
 
-from approvals import actions, attempts, judge, lastlook, moves, outbox, switches
+from approvals import actions, attempts, judge, lastlook, leases, moves, outbox, pace, switches
 from approvals.actions.contract import Arguments, Facts, Receipt
 from approvals.audit.events import Actor, record
 from approvals.database import tenant_scope
@@ -69,7 +67,8 @@ def run(request_id: UUID, tenant_id: UUID) -> None:
     if claim is None:
         return
     try:
-        _carry_out(claim)
+        with leases.kept(_ours(claim), tenant_id):
+            _carry_out(claim)
     except Stopped as stopped:
         _hold(claim, stopped.switch)
         raise switches.waits(stopped.switch) from stopped
@@ -154,7 +153,10 @@ def _asked(
 
 
 def _claim(request_id: UUID, tenant_id: UUID) -> Claim | None:
-    """The next attempt, committed; None when there is nothing (more) to do for this caller."""
+    """The next attempt, committed; None when there is nothing (more) to do for this caller.
+
+    Raises outbox.Postponed while another worker has it, or the limits of its action leave it no turn.
+    """
     with tenant_scope(tenant_id):
         request = (
             ApprovalRequest.objects.select_related("tenant")
@@ -164,24 +166,37 @@ def _claim(request_id: UUID, tenant_id: UUID) -> Claim | None:
         open_one = attempts.open_one(request)
         if request.status == Status.EXECUTING and open_one is not None:
             _take_over(request, open_one)
-        elif request.status == Status.APPROVED and not switches.time_is_up(request):
-            _move(request, Status.EXECUTING)
-        if request.status != Status.EXECUTING:
+        if not _goes_on(request):
             return None
-        last = Execution.objects.filter(request=request).aggregate(last=Max("number"))["last"] or 0
-        if switches.time_is_up(request):
-            _ran_out(request)
-            return None
-        execution = Execution(
-            tenant_id=tenant_id,
-            request=request,
-            number=last + 1,
-            key=str(request.pk),
-            lease_until=timezone.now() + timedelta(seconds=settings.EXECUTION_LEASE_SECONDS),
-        )
-        execution.save(force_insert=True)
-        _record("execution.claimed", request, {"attempt": execution.number})
-        return Claim(request, execution, request.tenant.slug)
+        wait = pace.wait_for_turn(request)
+        if wait is None:
+            return _claimed(request)
+    # Outside, so that what was taken over stays so: it holds nobody else up while this one waits.
+    raise wait
+
+
+def _goes_on(request: ApprovalRequest) -> bool:
+    """Whether another attempt is right. What ran out while it was being carried out ends here."""
+    is_late = switches.time_is_up(request)
+    if request.status == Status.EXECUTING and is_late:
+        _ran_out(request)
+    return request.status in (Status.APPROVED, Status.EXECUTING) and not is_late
+
+
+def _claimed(request: ApprovalRequest) -> Claim:
+    if request.status == Status.APPROVED:
+        _move(request, Status.EXECUTING)
+    last = Execution.objects.filter(request=request).aggregate(last=Max("number"))["last"] or 0
+    execution = Execution(
+        tenant_id=request.tenant_id,
+        request=request,
+        number=last + 1,
+        key=str(request.pk),
+        lease_until=leases.until(),
+    )
+    execution.save(force_insert=True)
+    _record("execution.claimed", request, {"attempt": execution.number})
+    return Claim(request, execution, request.tenant.slug)
 
 
 def _take_over(request: ApprovalRequest, dead: Execution) -> None:
@@ -193,9 +208,9 @@ def _take_over(request: ApprovalRequest, dead: Execution) -> None:
     if dead.lease_until > now:
         raise outbox.Postponed((dead.lease_until - now).total_seconds() + 1, "another worker holds the lease")
     outcome = "uncertain" if dead.sent_at else "abandoned"
-    won = Execution.objects.filter(pk=dead.pk, finished_at=None, sent_at=dead.sent_at).update(
-        finished_at=now, outcome=outcome
-    )
+    # Its heart may have beaten since it was read.
+    still = Execution.objects.filter(pk=dead.pk, finished_at=None, sent_at=dead.sent_at, lease_until__lte=now)
+    won = still.update(finished_at=now, outcome=outcome)
     if won != 1:
         raise outbox.Postponed(1, "the worker that was thought dead is not")
     if dead.sent_at:
@@ -335,11 +350,14 @@ def _close(claim: Claim, outcome: str, *, detail: str) -> None:
         _fence(claim, finished_at=timezone.now(), outcome=outcome, detail=detail[:1000])
 
 
+def _ours(claim: Claim) -> QuerySet[Execution]:
+    """Our attempt, while it is ours."""
+    return Execution.objects.filter(pk=claim.execution.pk, token=claim.execution.token, finished_at=None)
+
+
 def _fence(claim: Claim, **changes: object) -> None:
     """Write to our attempt only while it is ours. Raises LeaseLost."""
-    won = Execution.objects.filter(
-        pk=claim.execution.pk, token=claim.execution.token, finished_at=None
-    ).update(**changes)
+    won = _ours(claim).update(**changes)
     if won != 1:
         raise LeaseLost
 
@@ -379,5 +397,9 @@ def _what_happened(error: CountersignError) -> str:
 
 
 def _wait(error: CountersignError, claim: Claim) -> float:
+    """Seconds until the next attempt: never sooner than was asked for, and never later than the approval runs out."""
     asked = error.details.get("seconds")
-    return float(asked) if isinstance(asked, int) else outbox.backoff(claim.execution.number)
+    if not isinstance(asked, int):
+        return outbox.backoff(claim.execution.number)
+    left = (switches.deadline(claim.request) - timezone.now()).total_seconds()
+    return min(outbox.spread(asked), max(left, 1.0))

@@ -14,16 +14,15 @@ from functools import partial
 from typing import NamedTuple
 from uuid import UUID, uuid4
 
-from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
 from opentelemetry.context import Context
 from opentelemetry.trace import SpanKind
 
-from approvals import bells
+from approvals import bells, leases
 from approvals.database import tenant_scope
-from approvals.errors import CountersignError
+from approvals.errors import CountersignError, TryLater
 from approvals.models import ApprovalRequest, Outbox
 from approvals.tracing import entry, failed, remote, trace_id, traceparent, unknown_span
 
@@ -135,7 +134,8 @@ def claimed(row_id: UUID, tenant_id: UUID) -> Iterator[Outbox | None]:
         request_id=str(row.request_id),
     ) as work:
         try:
-            yield row
+            with leases.kept(Outbox.objects.filter(pk=row.pk, token=row.token), row.tenant_id):
+                yield row
         except Postponed as wanted:
             _again(row, wanted.seconds, str(wanted))
         except GaveUp as last:
@@ -144,7 +144,7 @@ def claimed(row_id: UUID, tenant_id: UUID) -> Iterator[Outbox | None]:
             failed(work, type(error).__name__)
             _log_failure(row, error)
             because = str(error) if isinstance(error, CountersignError) else type(error).__name__
-            _again(row, backoff(row.attempts), because)
+            _again(row, _pause(row, error), because)
         else:
             _close(row, done_at=timezone.now(), last_error="")
 
@@ -173,7 +173,18 @@ def backoff(attempts: int) -> float:
 
     Chance keeps a thousand rows that failed together from coming back together.
     """
-    return min(2.0 ** min(attempts, 20), LONGEST_WAIT) * _dice.uniform(1, 1.25)
+    return spread(min(2.0 ** min(attempts, 20), LONGEST_WAIT))
+
+
+def spread(seconds: float) -> float:
+    """That long, and up to a quarter more: never sooner than it says."""
+    return seconds * _dice.uniform(1, 1.25)
+
+
+def _pause(row: Outbox, error: Exception) -> float:
+    """No shorter than whoever answered asked for, whichever handler it was that asked them."""
+    asked = spread(float(str(error.details["seconds"]))) if isinstance(error, TryLater) else 0.0
+    return max(backoff(row.attempts), asked)
 
 
 def _log_failure(row: Outbox, error: Exception) -> None:
@@ -194,10 +205,9 @@ def _open(now: datetime) -> Q:
 
 def _claim(row_id: UUID, tenant_id: UUID) -> Outbox | None:
     now, token = timezone.now(), uuid4()
-    lease = now + timedelta(seconds=settings.EXECUTION_LEASE_SECONDS)
     with tenant_scope(tenant_id):
         won = Outbox.objects.filter(_open(now), pk=row_id).update(
-            token=token, lease_until=lease, attempts=F("attempts") + 1
+            token=token, lease_until=leases.until(), attempts=F("attempts") + 1
         )
         return Outbox.objects.get(pk=row_id) if won == 1 else None
 

@@ -5,6 +5,7 @@ a demo or a test generates are refused.
 """
 
 import os
+import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -127,11 +128,38 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     # Of connecting, before a message is sent: else a bell that nobody hears holds a page up for six seconds.
     "max_retries": 0,
 }
-# HTTP timeout < soft < hard < lease (EXECUTION_LEASE_SECONDS) < visibility timeout
+# HTTP timeout < soft < hard < visibility timeout. A worker renews its leases until the hard limit, and no longer.
 CELERY_TASK_SOFT_TIME_LIMIT = 40
 CELERY_TASK_TIME_LIMIT = 50
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
-EXECUTION_LEASE_SECONDS = 60
+EXECUTION_LEASE_SECONDS = int(os.environ.get("EXECUTION_LEASE_SECONDS", "20"))
+if not 4 <= EXECUTION_LEASE_SECONDS <= CELERY_TASK_TIME_LIMIT:
+    raise SettingMissing(
+        name="EXECUTION_LEASE_SECONDS",
+        hint=f"It is 4 to {CELERY_TASK_TIME_LIMIT} seconds: a lease is renewed four times in its length.",
+    )
+
+if BACKING_LONGEST_SECONDS < CELERY_TASK_TIME_LIMIT:
+    raise SettingMissing(
+        name="BACKING_LONGEST_SECONDS",
+        hint=f"It is at least {CELERY_TASK_TIME_LIMIT}: a worker that was taken for dead may still send until then.",
+    )
+
+
+def paced(name: str, written: list[str]) -> dict[str, tuple[int | None, int | None]]:
+    """`refund_payment=2/30` by action: how many attempts at once, how many a minute; `-` is no limit."""
+    limits = {}
+    for one in written:
+        found = re.fullmatch(r"([a-z][a-z0-9_]*)=([1-9][0-9]{0,5}|-)/([1-9][0-9]{0,5}|-)", one)
+        if found is None or found[1] in limits:
+            hint = f"It lists each action once, such as refund_payment=2/30, or -/30 or 2/-; this is not: {one[:80]}"
+            raise SettingMissing(name=name, hint=hint)
+        at_once, a_minute = (None if number == "-" else int(number) for number in found.groups()[1:])
+        limits[found[1]] = (at_once, a_minute)
+    return limits
+
+
+EXECUTION_LIMITS = paced("EXECUTION_LIMITS", listed("EXECUTION_LIMITS"))
 
 # --- how much an agent may ask for ------------------------------------------------------------------------
 

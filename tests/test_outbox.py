@@ -436,6 +436,7 @@ def worker(world: World, own_broker: embedded.Server, tmp_path: Path) -> Iterato
         "BACKING_READ_CREDENTIALS": settings.BACKING_READ_CREDENTIALS,
         "BACKING_WRITE_CREDENTIALS": world.processes.write_credentials,
         "ALLOW_PRIVATE_RECEIVERS": "1",
+        "EXECUTION_LEASE_SECONDS": str(max(4, settings.EXECUTION_LEASE_SECONDS)),
     }
     options = ("--concurrency", "1", "--loglevel", "INFO", "--without-mingle", "--without-gossip")
     argv = (sys.executable, "-m", "celery", "-A", "approvals", "worker", *options)

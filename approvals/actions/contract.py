@@ -118,6 +118,10 @@ class Action(ABC, Generic[A, F]):
     `facts.customer_id`. Always a text that is there; what is not named, no budget can tell apart."""
     where: ClassVar[str] = "The company's system"
     """What is asked and written, as pages tell of it where it gave no answer."""
+    at_once: ClassVar[int | None] = None
+    """How many attempts at it may be under way at the same time, in one company; None is no limit."""
+    a_minute: ClassVar[int | None] = None
+    """How many attempts at it may begin within any minute, in one company; None is no limit."""
     arguments: type[A]
     facts: type[F]
 
