@@ -25,7 +25,7 @@ from approvals.models import ApprovalRequest, Vote
 from approvals.payloads import digest
 from approvals.states import Status
 from approvals.tracing import span
-from policies.verdicts import VALID_FOR, AutoApprove, Deny, Require, from_json
+from policies.verdicts import AutoApprove, Deny, Require, from_json
 
 COMMENT = (3, 1000)  # characters
 LONGEST_OF_A_FIELD = 500  # characters
@@ -194,7 +194,7 @@ def _cast(
         about: dict[str, object] = {"revision": request.revision}
         approve(request, verdict.valid_for, who, trace_id, about, cooling_off=verdict.cooling_off)
     elif isinstance(verdict, AutoApprove):
-        approve(request, VALID_FOR, who, trace_id, {"revision": request.revision})
+        approve(request, verdict.valid_for, who, trace_id, {"revision": request.revision})
 
 
 def approve(

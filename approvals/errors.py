@@ -329,6 +329,11 @@ class CoolsTooLong(Refusal):
     """The rule lets an approval cool off for longer than a break-glass lasts, so nothing would come of it."""
 
 
+class WindowShut(Refusal):
+    """The rule lets this be carried out at certain hours, and a break-glass ends before they begin. Nothing would come
+    of it."""
+
+
 class NothingToBreak(Refusal):
     """This request needs no person's approval: a worker approves it. There is nothing to push through."""
 

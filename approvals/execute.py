@@ -12,7 +12,7 @@ from uuid import UUID
 from django.db.models import Max, QuerySet
 from django.utils import timezone
 
-from approvals import actions, attempts, judge, lastlook, leases, moves, outbox, pace, switches
+from approvals import actions, attempts, hours, judge, lastlook, leases, moves, outbox, pace, switches
 from approvals.actions.contract import Arguments, Facts, Receipt
 from approvals.audit.events import Actor, record
 from approvals.database import tenant_scope
@@ -29,6 +29,7 @@ from approvals.models import ApprovalRequest, Execution, Switch
 from approvals.states import Status
 from approvals.tracing import span
 from policies.verdicts import from_json
+from policies.windows import Window
 
 logger = logging.getLogger(__name__)
 WORKER = Actor("system", "worker")
@@ -55,6 +56,14 @@ class Stopped(CountersignError):
         self.switch = switch
 
 
+class Closed(CountersignError):
+    """It may not be carried out at this hour. Nothing of this attempt was sent."""
+
+    def __init__(self, opens: lastlook.Opens) -> None:
+        super().__init__()
+        self.opens = opens
+
+
 @span("execute")
 def run(request_id: UUID, tenant_id: UUID) -> None:
     """Carry an approved request out, or go on where a dead worker left it.
@@ -63,6 +72,7 @@ def run(request_id: UUID, tenant_id: UUID) -> None:
     """
     _wait_while_held(request_id, tenant_id)
     _wait_while_it_cools(request_id, tenant_id)
+    _wait_for_its_window(request_id, tenant_id)
     claim = _claim(request_id, tenant_id)
     if claim is None:
         return
@@ -72,10 +82,13 @@ def run(request_id: UUID, tenant_id: UUID) -> None:
     except Stopped as stopped:
         _hold(claim, stopped.switch)
         raise switches.waits(stopped.switch) from stopped
+    except Closed as closed:
+        _put_back(claim, closed.opens)
+        raise outbox.Postponed(closed.opens.seconds, closed.opens.because) from closed
 
 
 def _carry_out(claim: Claim) -> None:
-    """Look again, judge again, send. Raises Stopped or outbox.Postponed."""
+    """Look again, judge again, send. Raises Stopped, Closed or outbox.Postponed."""
     # Before anything is looked up: who approved under a switch is not asked again because of it.
     with tenant_scope(claim.request.tenant_id):
         _check_not_stopped(claim)
@@ -93,10 +106,11 @@ def _carry_out(claim: Claim) -> None:
     except BackingRefused as error:
         _give_back(claim, action, arguments, f"the facts can no longer be read: {error}")
         return
-    if reason := lastlook.no_longer(claim.request, action, arguments, facts):
-        _give_back(claim, action, arguments, reason)
+    look = lastlook.look(claim.request, action, arguments, facts)
+    if look.no_longer:
+        _give_back(claim, action, arguments, look.no_longer)
         return
-    _call(claim, action, arguments, approved)
+    _call(claim, action, arguments, approved, look.windows)
 
 
 @span("reconcile")
@@ -217,11 +231,19 @@ def _take_over(request: ApprovalRequest, dead: Execution) -> None:
         _doubt(request, "The worker died between sending and recording.")
 
 
-def _call(claim: Claim, action: actions.AnyAction, arguments: Arguments, facts: Facts) -> None:
+def _call(
+    claim: Claim,
+    action: actions.AnyAction,
+    arguments: Arguments,
+    facts: Facts,
+    windows: tuple[Window, ...],
+) -> None:
     """Commit that it is about to be sent, send it with nothing open, record what came back."""
     request = claim.request
     with tenant_scope(request.tenant_id):
         _check_not_stopped(claim)
+        if opens := lastlook.closed(request, windows):
+            raise Closed(opens)
         _fence(claim, sent_at=timezone.now())
         _record("execution.sent", request, {"attempt": claim.execution.number, "key": claim.execution.key})
     try:
@@ -265,6 +287,16 @@ def _hold(claim: Claim, switch: Switch) -> None:
             _record("execution.held", request, about)
 
 
+def _put_back(claim: Claim, opens: lastlook.Opens) -> None:
+    """The request is approved again and waits, unless an earlier attempt of it was in doubt: as under a switch."""
+    request = claim.request
+    with tenant_scope(request.tenant_id):
+        _fence(claim, finished_at=timezone.now(), outcome="retry", detail=opens.because)
+        if not attempts.was_in_doubt(request):
+            _move(request, Status.APPROVED)
+        _record("execution.postponed", request, {"attempt": claim.execution.number, "because": opens.because})
+
+
 def _wait_while_held(request_id: UUID, tenant_id: UUID) -> None:
     """What a switch was seen to hold waits without another attempt: the trail of a long stop must not grow.
 
@@ -286,6 +318,21 @@ def _wait_while_it_cools(request_id: UUID, tenant_id: UUID) -> None:
         seconds = lastlook.cools(request, from_json(request.verdict))
         if request.status == Status.APPROVED and seconds > 0:
             raise outbox.Postponed(seconds, "it cools off: until then the approval can be taken back")
+
+
+def _wait_for_its_window(request_id: UUID, tenant_id: UUID) -> None:
+    """Outside it nobody claims it, and it can still be taken back. Raises outbox.Postponed.
+
+    An attempt that a dead worker left open is settled at any hour.
+    """
+    with tenant_scope(tenant_id):
+        request = ApprovalRequest.objects.get(pk=request_id)
+        if attempts.open_one(request) or request.status not in (Status.APPROVED, Status.EXECUTING):
+            return
+        if switches.time_is_up(request):
+            return
+        if opens := lastlook.closed(request, hours.windows_of(from_json(request.verdict))):
+            raise outbox.Postponed(opens.seconds, opens.because)
 
 
 def _succeeded(claim: Claim, receipt: Receipt, status: int | None, *, detail: str = "") -> None:

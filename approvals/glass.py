@@ -6,13 +6,14 @@ from django.db.models import F
 from django.utils import timezone
 
 from approvals import judge
-from approvals.errors import CoolsTooLong, FourEyesAlways, NothingToBreak, PolicyForbids, Refusal
+from approvals.errors import CoolsTooLong, FourEyesAlways, NothingToBreak, PolicyForbids, Refusal, WindowShut
 from approvals.identity.models import Membership
 from approvals.identity.proof import SECOND_FACTORS, fresh_for
 from approvals.models import ApprovalRequest, BreakGlass
 from approvals.models.break_glass import BOX
 from approvals.payloads import digest
-from policies.verdicts import AutoApprove, Deny, Require, from_json
+from policies.verdicts import NO_TIME, AutoApprove, Deny, Require, from_json
+from policies.windows import opening
 
 BREAKER = "break_glass"  # the role
 SECURITY, AUDITOR = "security", "auditor"  # who is told of it, and who looks at it afterwards
@@ -31,6 +32,10 @@ def never_because(request: ApprovalRequest) -> Refusal | None:
         return FourEyesAlways()
     if verdict.cooling_off and verdict.cooling_off >= BOX - EARLIER:
         return CoolsTooLong()
+    now = timezone.now()
+    opens = opening(verdict.windows, now + (verdict.cooling_off or NO_TIME))
+    if verdict.windows and (opens is None or opens - now >= lasts(verdict)):
+        return WindowShut()
     return None
 
 

@@ -1,14 +1,17 @@
-"""The last look before the call: whether what was approved may still be done, by facts, policy, people and budgets.
+"""The last look before the call: whether what was approved may still be done, by facts, policy, people and budgets,
+and when.
 
 The stricter of the verdict then and the verdict now wins.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.contrib.postgres.functions import TransactionNow
 from django.utils import timezone
 
-from approvals import actions, budgets, glass, judge, quorum, switches
+from approvals import actions, budgets, glass, hours, judge, quorum, switches
 from approvals.actions.contract import Arguments, Facts
 from approvals.audit.decisions import decided
 from approvals.audit.events import Actor
@@ -18,21 +21,40 @@ from approvals.models import ApprovalRequest, PolicyVersion
 from approvals.notifications import trouble
 from approvals.payloads import canonical, digest
 from policies.durations import in_words
-from policies.verdicts import VALID_FOR, Deny, Require, Verdict, from_json, stricter
+from policies.verdicts import Deny, Require, Verdict, from_json, stricter
+from policies.windows import Window, moment_in_words, opening
 
 WORKER = Actor("system", "worker")
 
 
-def no_longer(request: ApprovalRequest, action: actions.AnyAction, arguments: Arguments, facts: Facts) -> str:
-    """Why what was approved must not be done now; "" when it still holds. The stricter verdict wins."""
+@dataclass(frozen=True)
+class Look:
+    """Why what was approved must not be done any more, "" where it still holds; and the windows in which it may be:
+    those of the policy then, and of the one now."""
+
+    no_longer: str
+    windows: tuple[Window, ...] = ()
+
+
+@dataclass(frozen=True)
+class Opens:
+    """A window is closed: for how many seconds, and until when in words."""
+
+    seconds: float
+    because: str
+
+
+def look(request: ApprovalRequest, action: actions.AnyAction, arguments: Arguments, facts: Facts) -> Look:
+    """At what was approved, with facts that were just read. The stricter verdict wins."""
     if digest(canonical(facts)) != request.facts_sha256:
-        return "what was looked up has changed since the approval"
+        return Look("what was looked up has changed since the approval")
     with tenant_scope(request.tenant_id):
         at = timezone.now()
         now, version, _ = judge.verdict_now(request, action, arguments, facts, at)
         if isinstance(now, Require) and now.error:
             trouble.note(request, now.error)
-        code, reason = _forbidden(request, stricter(from_json(request.verdict), now))
+        wanted = stricter(from_json(request.verdict), now)
+        code, reason = _forbidden(request, wanted)
         code, reason = _no_room(request, version, at) or (code, reason)
     decided(
         "execute",
@@ -45,7 +67,7 @@ def no_longer(request: ApprovalRequest, action: actions.AnyAction, arguments: Ar
         policy_version=version.pk if version else None,
         because=code or None,
     )
-    return reason
+    return Look(reason, hours.windows_of(wanted))
 
 
 def _no_room(request: ApprovalRequest, version: PolicyVersion | None, at: datetime) -> tuple[str, str] | None:
@@ -83,7 +105,7 @@ def _ends(request: ApprovalRequest, wanted: Require, *, is_broken: bool) -> date
     So the time for which a switch held it since counts for nothing, here too: the deadline has moved on by it.
     """
     then = from_json(request.verdict)
-    given = then.valid_for if isinstance(then, Require) else VALID_FOR
+    given = wanted.valid_for if isinstance(then, Deny) else then.valid_for
     if isinstance(then, Require) and is_broken:
         given = glass.lasts(then)
     return switches.deadline(request) - max(given - wanted.valid_for, timedelta())
@@ -94,6 +116,29 @@ def cools(request: ApprovalRequest, verdict: Verdict) -> float:
     asked = verdict.cooling_off if isinstance(verdict, Require) else None
     if not asked or not request.decided_at:
         return 0
-    now = ApprovalRequest.objects.values_list(TransactionNow(), flat=True).get(pk=request.pk)
-    left: timedelta = request.decided_at + asked - now
-    return left.total_seconds()
+    return (request.decided_at + asked - _now(request)).total_seconds()
+
+
+def closed(request: ApprovalRequest, windows: Sequence[Window]) -> Opens | None:
+    """When what was approved may be carried out next; None while all its windows are open.
+
+    Nobody waits beyond the deadline: then it has run out. By the database's clock, which refuses by it too.
+    """
+    now = _now(request)
+    moment = opening(windows, now)
+    if moment == now:
+        return None
+    until = min(moment or request.expires_at, switches.deadline(request))
+    words = (
+        f"opens {moment_in_words(moment, windows[0].zone)}"
+        if moment
+        else "does not open before its time is up"
+    )
+    return Opens(
+        max((until - now).total_seconds(), 1.0), f"the window in which it may be carried out {words}"
+    )
+
+
+def _now(request: ApprovalRequest) -> datetime:
+    now: datetime = ApprovalRequest.objects.values_list(TransactionNow(), flat=True).get(pk=request.pk)
+    return now

@@ -16,7 +16,7 @@ from approvals.errors import NotFound
 from approvals.fields import Field, amount, compared, fields
 from approvals.models import ApprovalRequest, Revision
 from policies import wording
-from policies.verdicts import Require, from_json
+from policies.verdicts import Require, Verdict, from_json
 
 REASON = "reason"
 
@@ -52,12 +52,11 @@ def rule(of: Content) -> tuple[Field, ...]:
     if isinstance(verdict, Require):
         found += [Field("error", verdict.error)] if verdict.error else []
         found += [Field(stage.role, str(stage.count)) for stage in verdict.stages]
-        found += terms(verdict)
-    return tuple(found)
+    return (*found, *terms(verdict))
 
 
-def terms(asked: Require) -> tuple[Field, ...]:
-    """What comes with asking people, in words: the order, the proof, the times, and who else may decide later."""
+def terms(asked: Verdict) -> tuple[Field, ...]:
+    """What comes with it, in words: the order, the proof, the times, and who else may decide later."""
     return tuple(Field(name, text) for name, text in wording.terms(asked).items())
 
 

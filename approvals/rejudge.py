@@ -16,7 +16,7 @@ from approvals.errors import MoveRefused
 from approvals.models import ApprovalRequest, PolicyVersion, Vote
 from approvals.payloads import canonical, digest
 from approvals.states import Status
-from policies.verdicts import VALID_FOR, AutoApprove, Verdict, from_json
+from policies.verdicts import AutoApprove, Verdict, from_json
 
 WORKER = Actor("system", "worker")
 
@@ -44,8 +44,8 @@ def approve_by_rule(request_id: UUID, tenant_id: UUID) -> None:
         now = timezone.now()
         verdict, version, usage = judge.verdict_now(request, action, arguments, facts, now, in_turn=True)
         agrees = isinstance(verdict, AutoApprove) and request.facts_sha256 == digest(canonical(facts))
-        if agrees:
-            decide.approve(request, VALID_FOR, WORKER, request.trace_id, {"rule": verdict.rule})
+        if isinstance(verdict, AutoApprove) and agrees:
+            decide.approve(request, verdict.valid_for, WORKER, request.trace_id, {"rule": verdict.rule})
         else:
             _rejudge(request, verdict, version, facts, usage, now)
     decided(

@@ -189,9 +189,9 @@ def withdraw_request(arguments: dict[str, Any], call: Call) -> Receipt:
 
 def receipt(view: queries.AgentView, call: Call, before: str = "") -> Receipt:
     call.line.approval_state = view.status
-    sentence = queries.sentence(view.status, is_held=view.is_held, is_refused=view.is_refused).format(
-        outcome=_words(view)
-    )
+    sentence = queries.sentence(
+        view.status, is_held=view.is_held, is_refused=view.is_refused, opens=view.opens
+    ).format(outcome=_words(view))
     return Receipt(
         request_id=view.request_id,
         status=view.status,

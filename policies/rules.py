@@ -8,8 +8,10 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import time, timedelta
 from functools import cached_property
 from typing import Annotated, Literal, Self
+from zoneinfo import ZoneInfo
 
 import rfc8785
 from pydantic import (
@@ -25,10 +27,22 @@ from pydantic import (
 )
 
 from .conditions import Condition
-from .durations import written
+from .durations import in_words, written
 from .signature import Signature
 from .usage import Usage
-from .verdicts import EXPIRES_IN, VALID_FOR, AutoApprove, Deny, Duration, Escalation, Require, Stage, Verdict
+from .verdicts import (
+    EXPIRES_IN,
+    NO_TIME,
+    VALID_FOR,
+    AutoApprove,
+    Deny,
+    Duration,
+    Escalation,
+    Require,
+    Stage,
+    Verdict,
+)
+from .windows import DAYS, Day, Window
 
 FORMAT = 1
 LONGEST_SENTENCE = 500
@@ -128,10 +142,94 @@ def _truth(text: object) -> bool:
 Truth = Annotated[bool, BeforeValidator(_truth)]
 
 
+def _day(text: object) -> Day:
+    for day in DAYS:
+        if text == day:
+            return day
+    raise ValueError(f"Write days as {', '.join(DAYS)}.")
+
+
+def _distinct_days(days: tuple[Day, ...]) -> tuple[Day, ...]:
+    if len(set(days)) < len(days):
+        raise ValueError("A day is named twice here; name it once.")
+    return days
+
+
+def _clock(text: object) -> time:
+    match = re.fullmatch(r"([01][0-9]|2[0-3]):([0-5][0-9])", str(text))
+    if match is None:
+        raise ValueError('Write a time of the day in quotes: "09:00", from "00:00" to "23:59".')
+    return time(int(match[1]), int(match[2]))
+
+
+def _zone(name: str) -> str:
+    # A place, or UTC: what an abbreviation such as EST means is not the same everywhere.
+    try:
+        if "/" not in name and name != "UTC":
+            raise ValueError(name)
+        ZoneInfo(name)
+    except (ValueError, OSError, LookupError) as error:
+        raise ValueError(
+            f"There is no time zone '{name}'. Name a place, such as Europe/Berlin, or UTC."
+        ) from error
+    return name
+
+
+Clock = Annotated[time, BeforeValidator(_clock)]
+
+
+class Hours(_Part):
+    """`window: { days, from, to, zone }`: when what the rule lets through may be carried out."""
+
+    days: Annotated[
+        tuple[Annotated[Day, BeforeValidator(_day)], ...], Field(min_length=1), AfterValidator(_distinct_days)
+    ]
+    opens: Annotated[Clock, Field(alias="from")]
+    closes: Annotated[Clock, Field(alias="to")]
+    zone: Annotated[str, AfterValidator(_zone)]
+
+    @model_validator(mode="after")
+    def _lasts(self) -> Self:
+        if self.opens == self.closes:
+            raise ValueError("This window closes when it opens: write another `from` or `to`.")
+        return self
+
+    def window(self) -> Window:
+        return Window(tuple(sorted(self.days, key=DAYS.index)), self.opens, self.closes, self.zone)
+
+    def check_waited_for(self, valid_for: timedelta, cooling_off: timedelta) -> None:
+        """Raises ValueError where an approval that just missed the window would run out before the next one."""
+        # An hour more than the calendar says, for the night in which clocks are set back.
+        needed = self.window().longest_closed() + cooling_off + timedelta(hours=1)
+        if valid_for < needed:
+            raise ValueError(
+                "An approval given as this window closes would run out before it opens again: "
+                f"write a `valid_for` of at least {in_words(needed)}."
+            )
+
+
 class Denial(_Part):
     """`then: {deny: ...}`; the sentence is public, the agent may read it."""
 
     deny: Sentence
+
+
+class Automatic(_Part):
+    """`then: {auto_approve: true, window: ...}`; nobody is asked, and it is carried out in its window alone."""
+
+    auto_approve: Annotated[Literal[True], BeforeValidator(_truth)]
+    valid_for: WrittenDuration = VALID_FOR
+    window: Hours | None = None
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.window:
+            self.window.check_waited_for(self.valid_for, NO_TIME)
+        return self
+
+    def verdict(self, because: str, rule: str) -> AutoApprove:
+        windows = (self.window.window(),) if self.window else ()
+        return AutoApprove(because=because, rule=rule, valid_for=self.valid_for, windows=windows)
 
 
 class Requirement(_Part):
@@ -143,6 +241,7 @@ class Requirement(_Part):
     valid_for: WrittenDuration = VALID_FOR
     step_up: Truth = False
     cooling_off: WrittenDuration | None = None
+    window: Hours | None = None
     escalate_after: WrittenDuration | None = None
     escalate_to: Name | None = None
     channels: Annotated[tuple[Channel, ...], Field(min_length=1, max_length=20), AfterValidator(_once)] = ()
@@ -159,6 +258,8 @@ class Requirement(_Part):
             )
         if self.cooling_off and self.cooling_off >= self.valid_for:
             raise ValueError("The approval would run out while it cools off: shorten `cooling_off`.")
+        if self.window:
+            self.window.check_waited_for(self.valid_for, self.cooling_off or NO_TIME)
         return self
 
     @property
@@ -188,6 +289,7 @@ class Requirement(_Part):
             valid_for=self.valid_for,
             step_up=self.step_up,
             cooling_off=self.cooling_off,
+            windows=(self.window.window(),) if self.window else (),
             escalation=Escalation(after, to) if after and to else None,
             channels=self.channels,
         )
@@ -199,11 +301,14 @@ def _consequence(value: object) -> str | None:
         return "<deny>"
     if isinstance(value, Requirement) or (isinstance(value, Mapping) and "require" in value):
         return "<require>"
+    if isinstance(value, Automatic) or (isinstance(value, Mapping) and "auto_approve" in value):
+        return "<automatic>"
     return "<auto_approve>" if value == "auto_approve" else None
 
 
 Consequence = Annotated[
     Annotated[Literal["auto_approve"], Tag("<auto_approve>")]
+    | Annotated[Automatic, Tag("<automatic>")]
     | Annotated[Denial, Tag("<deny>")]
     | Annotated[Requirement, Tag("<require>")],
     Discriminator(
@@ -230,7 +335,7 @@ class Rule(_Part):
     def _verdict(self) -> Verdict:
         if isinstance(self.then, Denial):
             return Deny(public=self.then.deny, because=self.because, rule=self.name)
-        if isinstance(self.then, Requirement):
+        if isinstance(self.then, Requirement | Automatic):
             return self.then.verdict(self.because, self.name)
         return AutoApprove(because=self.because, rule=self.name)
 
@@ -296,4 +401,5 @@ class Document(_Part):
         Covers every value that was written, reasons included; layout and YAML comments do not count. A
         default that was not written is left out, so that a later program version computes the same digest.
         """
-        return hashlib.sha256(rfc8785.dumps(self.model_dump(mode="json", exclude_unset=True))).hexdigest()
+        said = self.model_dump(mode="json", by_alias=True, exclude_unset=True)
+        return hashlib.sha256(rfc8785.dumps(said)).hexdigest()

@@ -29,6 +29,7 @@ class Change(StrEnum):
     ASKS_LESS = "asks less"
     ASKS_MORE = "asks more"
     ASKS_OTHERWISE = "asks otherwise"
+    WAITS_OTHERWISE = "waits otherwise"
     LETS_IN = "lets in"
 
 
@@ -41,6 +42,7 @@ WORDS = {
     Change.ASKS_LESS: "would ask for less",
     Change.ASKS_MORE: "would ask for more",
     Change.ASKS_OTHERWISE: "would ask for something else",
+    Change.WAITS_OTHERWISE: "would be carried out at other times",
     Change.LETS_IN: "would no longer be refused",
 }
 
@@ -174,7 +176,13 @@ def change_of(was: Verdict, becomes: Verdict) -> Change | None:
             return Change.ASKS_NOBODY
         case Require(), Require():
             return _asks(was, becomes)
+        case AutoApprove(), AutoApprove() if _times(was) != _times(becomes):
+            return Change.WAITS_OTHERWISE
     return None
+
+
+def _times(one: AutoApprove) -> tuple[object, ...]:
+    return one.valid_for, set(one.windows)
 
 
 def _asks(was: Require, becomes: Require) -> Change | None:

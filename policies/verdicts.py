@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, ConfigDict, Discriminator, Field, PlainSerializer, TypeAdapter
 from pydantic.dataclasses import dataclass
 
+from .windows import Window
+
 EXPIRES_IN = timedelta(hours=72)
 VALID_FOR = timedelta(hours=4)
 NO_TIME = timedelta(0)
@@ -72,10 +74,12 @@ class Deny:
 
 @dataclass(frozen=True, config=_frozen)
 class AutoApprove:
-    """Nobody needs to be asked."""
+    """Nobody needs to be asked. It then waits at most `valid_for` for its execution, which all `windows` let in."""
 
     because: Text
     rule: Text
+    valid_for: Duration = VALID_FOR
+    windows: tuple[Window, ...] = ()
     kind: Literal["auto_approve"] = "auto_approve"
 
 
@@ -84,7 +88,8 @@ class Require:
     """People must agree, in every stage.
 
     They have `expires_in` to do so; an approval then waits at most `valid_for` for its execution, and at least
-    `cooling_off`, in which it can be taken back. With `step_up` each of them proves once more who they are.
+    `cooling_off`, in which it can be taken back, and until all `windows` are open. With `step_up` each of them proves
+    once more who they are.
     `channels` names the receivers that are told; () tells every one. `error` says what went wrong when a human
     decides because a rule could not be evaluated: for operators, never for an agent.
     """
@@ -96,6 +101,7 @@ class Require:
     valid_for: Duration = VALID_FOR
     step_up: bool = False
     cooling_off: Duration | None = None
+    windows: tuple[Window, ...] = ()
     escalation: Escalation | None = None
     channels: tuple[Text, ...] = ()
     error: str | None = None
@@ -123,13 +129,19 @@ def stricter(then: Verdict, now: Verdict) -> Verdict:
     """The verdict that satisfies both: of two judgements of one request, none may be weakened by the other.
 
     Deny outranks Require, which outranks AutoApprove. Two Requires add up: per role the larger count, the order of
-    both, the shorter times, the longer cooling-off; an escalation only where both have one. Of two equally strict
-    verdicts the earlier one is kept. Two orders that contradict each other cannot both hold: the roles that would wait
+    both, the shorter times, the longer cooling-off; an escalation only where both have one. What is let through at
+    all is let through only while the windows of both are open. Of two equally strict verdicts the earlier one is kept.
+    Two orders that contradict each other cannot both hold: the roles that would wait
     for each other are then asked side by side, and all of them must still agree.
     """
     if isinstance(then, Require) and isinstance(now, Require):
         return _both(then, now)
-    return now if _order[type(now)] > _order[type(then)] else then
+    if isinstance(then, AutoApprove) and isinstance(now, AutoApprove):
+        then = replace(then, valid_for=min(then.valid_for, now.valid_for))
+    strict, other = (now, then) if _order[type(now)] > _order[type(then)] else (then, now)
+    if isinstance(strict, Deny) or isinstance(other, Deny):
+        return strict
+    return replace(strict, windows=_windows(strict.windows, other.windows))
 
 
 def demands(strict: Require, other: Require) -> bool:
@@ -142,6 +154,7 @@ def demands(strict: Require, other: Require) -> bool:
         and strict.valid_for <= other.valid_for
         and strict.step_up >= other.step_up
         and (strict.cooling_off or NO_TIME) >= (other.cooling_off or NO_TIME)
+        and set(strict.windows) >= set(other.windows)
         and _escalation(strict.escalation, other.escalation) == strict.escalation
         and set(_channels(strict.channels, other.channels)) == set(strict.channels)
     )
@@ -166,6 +179,7 @@ def _both(then: Require, now: Require) -> Require:
         valid_for=min(then.valid_for, now.valid_for),
         step_up=then.step_up or now.step_up,
         cooling_off=max(then.cooling_off or NO_TIME, now.cooling_off or NO_TIME) or None,
+        windows=_windows(then.windows, now.windows),
         escalation=_escalation(then.escalation, now.escalation),
         channels=_channels(then.channels, now.channels),
         error=error,
@@ -198,6 +212,11 @@ def _escalation(then: Escalation | None, now: Escalation | None) -> Escalation |
     if then is None or now is None or then.to != now.to:
         return None
     return max(then, now, key=lambda one: one.after)
+
+
+def _windows(then: tuple[Window, ...], now: tuple[Window, ...]) -> tuple[Window, ...]:
+    """All of them have to be open."""
+    return tuple(dict.fromkeys((*then, *now)))
 
 
 def _channels(then: tuple[str, ...], now: tuple[str, ...]) -> tuple[str, ...]:

@@ -197,6 +197,8 @@ def _impossible(wanted: Verdict | None, staff: Mapping[str, Set[str]]) -> str:
     if wanted.expires_in < SHORTEST or wanted.valid_for - cools < SHORTEST:
         left = in_words(ALWAYS.valid_for - SHORTEST)
         return f"give people an hour to decide and a worker an hour to act, and let it cool off for {left} at most."
+    if wanted.windows:
+        return "it must wait for no `window`: what is wrong is put right at any hour."
     # Whoever writes and asks is no judge of it, so one author at least must leave enough others.
     authors = {person for role in AUTHORS for person in staff.get(role, ())}
     without = ({role: held - {author} for role, held in staff.items()} for author in authors)

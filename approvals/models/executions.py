@@ -34,6 +34,7 @@ class Execution(models.Model):
 
     class Meta:
         db_table = "execution"
+        indexes: ClassVar = [models.Index(fields=["tenant", "started_at"], name="execution_started")]
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["request", "number"], name="execution_number"),
             models.UniqueConstraint(

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.conf import settings
 
-from approvals import limits, switches
+from approvals import hours, limits, switches
 from approvals.database import rows_in_scope, tenant_scope
 from approvals.errors import NotFound
 from approvals.identity.requester import Requester
@@ -92,6 +92,7 @@ class AgentView:
     created_at: datetime
     expires_at: datetime  # if it is held: were it to go on now
     is_held: bool  # by an operator's switch
+    opens: str  # from when on it may be carried out, in words, while that is not yet
     is_refused: bool  # by the policy as it now is, though it waits
     changed_at: datetime
 
@@ -101,10 +102,12 @@ def review_url(request_id: UUID) -> str:
     return f"{settings.PUBLIC_URL}/requests/{request_id}/"
 
 
-def sentence(status: Status, *, is_held: bool, is_refused: bool = False) -> str:
-    """What the status means to the agent, with {outcome} still open."""
+def sentence(status: Status, *, is_held: bool, is_refused: bool = False, opens: str = "") -> str:
+    """What the status means to the agent, with {outcome} still open. `opens` is from when on it may be carried out."""
     if is_refused:
         return REFUSED
+    if opens and not is_held:
+        return f"Approved; it will be carried out from {opens} on, and can be withdrawn until then."
     if not is_held or status in {Status.EXECUTING, Status.UNCERTAIN}:  # what was sent is settled as ever
         return SENTENCES[status]
     return f"Approved. {HELD}" if status is Status.APPROVED else f"{SENTENCES[status]} {HELD}"
@@ -116,12 +119,13 @@ def agent_view(request: ApprovalRequest) -> AgentView:
     outcome = "" if status in {Status.PENDING, Status.APPROVED, Status.EXECUTING} else request.outcome
     changes = _asked_for(request) if status is Status.CHANGES_REQUESTED else None
     outcome = changes.message if changes else outcome
+    opens, is_held = hours.opens_in_words(request), switches.is_held(request)
     return AgentView(
         request_id=request.pk,
         action=request.action,
         headline=request.headline,
         status=status,
-        sentence=sentence(status, is_held=switches.is_held(request), is_refused=_is_refused(request)).format(
+        sentence=sentence(status, is_held=is_held, is_refused=_is_refused(request), opens=opens).format(
             outcome=outcome or "no reason was given."
         ),
         outcome=outcome,
@@ -132,7 +136,8 @@ def agent_view(request: ApprovalRequest) -> AgentView:
         review_url=review_url(request.pk),
         created_at=request.created_at,
         expires_at=switches.deadline(request),
-        is_held=switches.is_held(request),
+        is_held=is_held,
+        opens=opens,
         is_refused=_is_refused(request),
         changed_at=_changed_at(request),
     )

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from approvals import actions, judge, material, quorum, step_up, switches
+from approvals import actions, hours, judge, material, quorum, step_up, switches
 from approvals.actions.contract import NotReversible
 from approvals.audit import queries as audit
 from approvals.database import tenant_scope
@@ -117,6 +117,8 @@ class RequestView:
     looking: Looking | None  # who is at it
     escalated_at: datetime | None
     cools_until: datetime | None  # until then no worker claims it
+    opens: str  # from when on a worker may carry it out, in words, while its window is closed
+    missed_its_window: bool  # it ran out before its window opened
     revocable: bool  # by this reviewer, now
     withdrawable: bool  # by this person, who asked for it
     overdue: bool
@@ -200,6 +202,8 @@ def _view(request: ApprovalRequest, by: Reviewer) -> RequestView:
         looking=looked_at([request]).get(request.pk),
         escalated_at=request.escalated_at,
         cools_until=_cools_until(request),
+        opens=hours.opens_in_words(request),
+        missed_its_window=hours.missed(request),
         revocable=request.status == Status.APPROVED and _reviews(by, request),
         withdrawable=request.person_id == by.person_id and request.status in sources(Status.WITHDRAWN),
         overdue=switches.time_is_up(request),
@@ -242,7 +246,7 @@ def _rule(request: ApprovalRequest, places: tuple[Places, ...]) -> Rule:
         error=getattr(verdict, "error", None) or "",
         policy_version=request.policy_version.number if request.policy_version else None,
         places=places,
-        terms=material.terms(verdict) if isinstance(verdict, Require) else (),
+        terms=material.terms(verdict),
         asks_for_proof=step_up.asks(verdict),
     )
 

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
-from approvals import decide, step_up, switches
+from approvals import decide, hours, step_up, switches
 from approvals.errors import (
     AlreadyVoted,
     BudgetExceeded,
@@ -214,6 +214,11 @@ def _said(decision: str, request: ApprovalRequest) -> str:
             "You approved this request. That was the last approval it needed: a worker carries it out once an "
             "operator lets it go on."
         )
+    if status == Status.APPROVED and (opens := hours.opens_in_words(request)):
+        return _(
+            "You approved this request. That was the last approval it needed: a worker carries it out from {opens} "
+            "on, and until then it can be taken back."
+        ).format(opens=opens)
     if status == Status.APPROVED and request.verdict.get("cooling_off"):
         return _(
             "You approved this request. That was the last approval it needed: a worker carries it out when its "

@@ -26,8 +26,8 @@ __all__ = ["own_broker", "ringer", "worker"]
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leases of a second, with four beats in it."""
-    monkeypatch.setattr(settings, "EXECUTION_LEASE_SECONDS", 1)
+    """Leases of two seconds, with four beats in them."""
+    monkeypatch.setattr(settings, "EXECUTION_LEASE_SECONDS", 2)
 
 
 def until(condition: Callable[[], bool]) -> None:

@@ -1,7 +1,7 @@
 """Every word of the format: what it comes to in a verdict, and how a wrong one is refused."""
 
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import time, timedelta
 
 import pytest
 
@@ -9,7 +9,8 @@ from policies.context import Context
 from policies.documents import PolicyError, load
 from policies.judge import judge
 from policies.signature import Signature
-from policies.verdicts import Escalation, Require, Stage, from_json, to_json
+from policies.verdicts import AutoApprove, Escalation, Require, Stage, from_json, to_json
+from policies.windows import Window
 
 ROLES = frozenset({"support_lead", "finance", "legal"})
 
@@ -68,6 +69,11 @@ actions:
             "require: [{ role: finance, count: 1 }]\nchannels: [refunds, Night shift]",
             {"channels": ("refunds", "Night shift")},
         ),
+        (
+            'require: [{ role: finance, count: 1 }]\nwindow: { days: [fri, mon], from: "09:00", to: "17:00", '
+            "zone: Europe/Berlin }\nvalid_for: 7d",
+            {"windows": (Window(("mon", "fri"), time(9), time(17), "Europe/Berlin"),)},
+        ),
     ],
 )
 def test_each_word_comes_to_a_verdict_and_back_from_json(
@@ -82,6 +88,31 @@ def test_each_word_comes_to_a_verdict_and_back_from_json(
     assert from_json(to_json(verdict)) == verdict
 
 
+def test_what_asks_for_nobody_may_have_a_window_too(
+    signatures: Mapping[str, Signature], ask: Callable[..., Context]
+) -> None:
+    then = (
+        "auto_approve: true\nvalid_for: 18h\nwindow: { days: [mon, tue, wed, thu, fri, sat, sun], "
+        + HOURS
+        + " }"
+    )
+    document = load(written(then), signatures, ROLES)
+    window = Window(("mon", "tue", "wed", "thu", "fri", "sat", "sun"), time(9), time(17), "UTC")
+    assert judge(document, "refund_payment", ask("refund_payment")) == AutoApprove(
+        because="Only.", rule="only", valid_for=timedelta(hours=18), windows=(window,)
+    )
+    plain = load(written("auto_approve: true"), signatures, ROLES)
+    assert judge(plain, "refund_payment", ask("refund_payment")) == AutoApprove(because="Only.", rule="only")
+
+
+def test_hours_are_part_of_what_a_document_says(signatures: Mapping[str, Signature]) -> None:
+    texts = [
+        f"auto_approve: true\nvalid_for: 9d\nwindow: {{ days: [mon], {hours} }}" for hours in (HOURS, LATER)
+    ]
+    one, other = (load(written(text), signatures, ROLES).digest for text in texts)
+    assert one != other
+
+
 def test_what_is_not_written_asks_for_nothing_more(
     signatures: Mapping[str, Signature], ask: Callable[..., Context]
 ) -> None:
@@ -91,6 +122,8 @@ def test_what_is_not_written_asks_for_nothing_more(
 
 
 ONE = "require: [{ role: finance, count: 1 }]\n"
+HOURS, LATER = ('from: "09:00", to: "17:00", zone: UTC', 'from: "10:00", to: "17:00", zone: UTC')
+WEEK = ONE + "valid_for: 7d\n"
 
 
 @pytest.mark.parametrize(
@@ -123,6 +156,54 @@ ONE = "require: [{ role: finance, count: 1 }]\n"
         (ONE + "channels: [refunds, refunds]", "A receiver is named twice here; name it once.", 11, 21),
         (ONE + "channels: [refunds, refnuds]", "There is no receiver 'refnuds'. Did you mean", 11, 31),
         ("deny: Public.\nstep_up: true", "'step_up' means nothing here.", 11, 11),
+        (WEEK + f"window: {{ days: [], {HOURS} }}", "This is empty; write at least one entry.", 12, 27),
+        (WEEK + f"window: {{ days: [monday], {HOURS} }}", "Write days as mon, tue", 12, 28),
+        (WEEK + f"window: {{ days: [mon, mon], {HOURS} }}", "A day is named twice here", 12, 27),
+        (
+            WEEK + 'window: { days: [mon], from: "9", to: "17:00", zone: UTC }',
+            "Write a time of the day",
+            12,
+            40,
+        ),
+        (WEEK + 'window: { days: [mon], from: "09:00", to: "24:00", zone: UTC }', "Write a time of", 12, 53),
+        (
+            WEEK + 'window: { days: [mon], from: "09:00", to: "09:00", zone: UTC }',
+            "closes when it opens",
+            12,
+            19,
+        ),
+        (
+            WEEK + 'window: { days: [mon], from: "09:00", to: "17:00", zone: Mars/Olympus }',
+            "no time zone",
+            12,
+            68,
+        ),
+        (
+            WEEK + 'window: { days: [mon], from: "09:00", to: "17:00", zone: EST }',
+            "Name a place, such",
+            12,
+            68,
+        ),
+        (WEEK + 'window: { days: [mon], from: "09:00", to: "17:00" }', "'zone' is missing here", 12, 19),
+        (WEEK + f"window: {{ days: [mon], until: now, {HOURS} }}", "'until' means nothing here", 12, 34),
+        (
+            ONE + f"window: {{ days: [mon, tue, wed, thu, fri], {HOURS} }}",
+            "run out before it opens again: write a `valid_for` of at least 65 hours.",
+            *(10, 11),
+        ),
+        (
+            ONE + f"cooling_off: 1h\nvalid_for: 65h\nwindow: {{ days: [mon, tue, wed, thu, fri], {HOURS} }}",
+            "write a `valid_for` of at least 66 hours.",
+            *(10, 11),
+        ),
+        (
+            "auto_approve: true\nwindow: { days: [mon], " + HOURS + " }",
+            "a `valid_for` of at least 161 hours",
+            10,
+            11,
+        ),
+        ("auto_approve: false", "Input should be True", 10, 25),
+        ("auto_approve: true\nstep_up: true", "'step_up' means nothing here.", 11, 11),
     ],
 )
 def test_each_word_is_refused_where_it_stands_when_it_is_wrong(

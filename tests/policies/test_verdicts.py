@@ -1,5 +1,5 @@
 import json
-from datetime import timedelta
+from datetime import time, timedelta
 
 import pytest
 from hypothesis import assume, given
@@ -17,6 +17,7 @@ from policies.verdicts import (
     stricter,
     to_json,
 )
+from policies.windows import Window
 
 words = st.text(min_size=1, max_size=12)
 durations = st.integers(1, 10_000_000).map(lambda seconds: timedelta(seconds=seconds))
@@ -25,7 +26,17 @@ stages = st.dictionaries(roles, st.tuples(st.integers(1, 4), st.integers(1, 3)),
     lambda asked: tuple(Stage(role, count, step) for role, (count, step) in asked.items())
 )
 denials = st.builds(Deny, public=words, because=words, rule=words)
-approvals = st.builds(AutoApprove, because=words, rule=words)
+windows = st.lists(
+    st.sampled_from(
+        [
+            Window(("mon", "tue"), time(9), time(17), "Europe/Berlin"),
+            Window(("sat",), time(22), time(6), "UTC"),
+            Window(("mon",), time(8, 30), time(12), "America/New_York"),
+        ]
+    ),
+    unique=True,
+).map(tuple)
+approvals = st.builds(AutoApprove, because=words, rule=words, valid_for=durations, windows=windows)
 requirements = st.builds(
     Require,
     stages=stages,
@@ -35,6 +46,7 @@ requirements = st.builds(
     valid_for=durations,
     step_up=st.booleans(),
     cooling_off=st.none() | durations,
+    windows=windows,
     escalation=st.none() | st.builds(Escalation, after=durations, to=roles),
     channels=st.lists(st.sampled_from(["refunds", "night", "finance"]), unique=True).map(tuple),
     error=st.none() | words,
@@ -46,7 +58,9 @@ def as_strict(one: Verdict, other: Verdict) -> bool:
     """Whether `one` lets nothing through that `other` would stop."""
     if isinstance(one, Require) and isinstance(other, Require):
         return demands(one, other)
-    return isinstance(one, Deny) or isinstance(other, AutoApprove)
+    if isinstance(one, Deny) or isinstance(other, Deny):
+        return isinstance(one, Deny)
+    return isinstance(other, AutoApprove) and set(one.windows) >= set(other.windows)
 
 
 def contradictory(one: Verdict, other: Verdict) -> bool:
@@ -83,6 +97,7 @@ def test_a_duration_is_whole_seconds_in_json() -> None:
         "valid_for": 7200,
         "step_up": False,
         "cooling_off": None,
+        "windows": [],
         "escalation": None,
         "channels": [],
         "error": None,
@@ -189,6 +204,26 @@ def test_each_part_of_the_stricter_verdict_is_as_strict_as_both_have_it(then: Ve
         )
         # () tells every receiver.
         assert not verdict.channels or (asked.channels and set(asked.channels) <= set(verdict.channels))
+
+
+def test_a_window_goes_to_json_and_back_and_what_was_stored_without_one_is_readable() -> None:
+    verdict = AutoApprove("Small.", "small", windows=(Window(("sat",), time(22), time(6), "UTC"),))
+    assert to_json(verdict)["windows"] == [
+        {"days": ["sat"], "opens": "22:00:00", "closes": "06:00:00", "zone": "UTC"}
+    ]
+    assert from_json(to_json(verdict)) == verdict
+    stored = {"kind": "auto_approve", "because": "Small.", "rule": "small"}  # before there were windows
+    assert from_json(stored) == AutoApprove("Small.", "small")
+
+
+@given(verdicts, verdicts)
+def test_what_is_let_through_twice_is_let_through_while_both_windows_are_open(
+    then: Verdict, now: Verdict
+) -> None:
+    verdict = stricter(then, now)
+    if isinstance(verdict, Deny) or isinstance(then, Deny) or isinstance(now, Deny):
+        return
+    assert set(verdict.windows) == {*then.windows, *now.windows}
 
 
 def ordered(*roles: str) -> Require:
