@@ -1,0 +1,176 @@
+"""What is tried again and what never is: only what is known not to have happened, and never sooner than was asked."""
+
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any, NoReturn
+
+import pytest
+from django.utils import timezone
+
+from approvals import actions, backing, outbox
+from approvals.backing import _answer, _Response, _seconds
+from approvals.errors import (
+    BackingRefused,
+    CountersignError,
+    NoAnswer,
+    NothingFound,
+    NotReached,
+    SettingMissing,
+    TryLater,
+)
+from approvals.models import ApprovalRequest
+from tests.test_execute import approved, attempts, run, waiting
+from tests.test_outbox import raising, work
+from tests.world import World
+
+REFUND = type(actions.get("refund_payment"))
+DAY = 86_400
+
+
+@pytest.mark.parametrize(
+    ("status", "retry_after", "read", "write"),
+    [
+        (429, "7", TryLater, TryLater),
+        (429, None, TryLater, TryLater),
+        (503, "7", TryLater, NoAnswer),  # a write that somebody gave up on may have happened
+        (503, None, NoAnswer, NoAnswer),
+        (500, "7", NoAnswer, NoAnswer),
+        (502, "7", NoAnswer, NoAnswer),
+        (504, None, NoAnswer, NoAnswer),
+        (408, "7", NoAnswer, NoAnswer),
+        (302, "7", NoAnswer, NoAnswer),
+        (400, "7", BackingRefused, BackingRefused),
+        (403, None, BackingRefused, BackingRefused),
+        (404, None, NothingFound, NothingFound),
+        (409, "7", BackingRefused, BackingRefused),
+        (422, None, BackingRefused, BackingRefused),
+    ],
+)
+def test_what_an_answer_means_to_a_read_and_to_a_write(
+    status: int, retry_after: str | None, read: type[CountersignError], write: type[CountersignError]
+) -> None:
+    for is_read, expected in ((True, read), (False, write)):
+        with pytest.raises(CountersignError) as raised:
+            _answer(_Response(status, retry_after, b"{}"), is_read=is_read)
+        assert type(raised.value) is expected
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "outcome"),
+    [
+        (TryLater(seconds=30), "executing", "retry"),
+        (NotReached(), "executing", "retry"),
+        (NoAnswer(status=503), "uncertain", "uncertain"),
+        (NoAnswer(status=500), "uncertain", "uncertain"),
+        (NoAnswer(), "uncertain", "uncertain"),
+        (RuntimeError("what was sent is not known"), "uncertain", "uncertain"),
+        (BackingRefused(status=422, message="no"), "failed", "failed"),
+        (NothingFound(status=404, message="no"), "failed", "failed"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+)
+def test_what_is_tried_again_of_what_was_sent(
+    world: World, monkeypatch: pytest.MonkeyPatch, error: Exception, status: str, outcome: str
+) -> None:
+    request = approved(world)
+    monkeypatch.setattr(REFUND, "execute", fails(error))
+    is_tried_again = tries(world, request)
+    assert (world.status(request), attempts(world, request)) == (status, [outcome])
+    assert is_tried_again is (outcome == "retry")
+    assert ("reconcile" in waiting(world, request)) is (outcome == "uncertain")
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "outcome"),
+    [
+        (TryLater(seconds=30), "executing", "retry"),
+        (NotReached(), "executing", "retry"),
+        (NoAnswer(status=503), "executing", "retry"),
+        (SettingMissing(name="BACKING_READ_CREDENTIALS", hint=""), "executing", "retry"),
+        (BackingRefused(status=403, message="no"), "stale", "stale"),
+        (NothingFound(status=404, message="no"), "stale", "stale"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+)
+def test_before_anything_is_sent_every_look_up_that_fails_is_tried_again(
+    world: World, monkeypatch: pytest.MonkeyPatch, error: Exception, status: str, outcome: str
+) -> None:
+    request = approved(world)
+    monkeypatch.setattr(REFUND, "look_up", fails(error))
+    assert tries(world, request) is (outcome == "retry")
+    assert (world.status(request), attempts(world, request)) == (status, [outcome])
+    assert "execution.sent" not in world.events(request)
+
+
+def fails(error: Exception) -> Any:
+    def failing(*_: object, **__: object) -> NoReturn:
+        raise error
+
+    return failing
+
+
+def tries(world: World, request: ApprovalRequest) -> bool:
+    """Whether a worker wants to come again by itself."""
+    try:
+        run(world, request)
+    except outbox.Postponed:
+        return True
+    return False
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("7", 7),
+        (" 7 ", 7),
+        ("0", 1),
+        ("300", 300),
+        ("7200", 7200),
+        ("864000", DAY),
+        ("9" * 400, DAY),
+        ("-5", 5),
+        ("soon", 5),
+        ("\u0667", 5),  # a seven, and no digit of HTTP's
+        ("", 5),
+        (None, 5),
+        ("Wed, 99 Foo 2026 07:28:00 GMT", 5),
+    ],
+)
+def test_retry_after_is_read_in_seconds(text: str | None, seconds: int) -> None:
+    assert _seconds(text) == seconds
+
+
+@pytest.mark.parametrize("zone", ["GMT", "-0000"])
+@pytest.mark.parametrize(("ahead", "least", "most"), [(7200, 7100, 7200), (-90, 1, 1), (10 * DAY, DAY, DAY)])
+def test_retry_after_is_read_as_a_date_too(zone: str, ahead: int, least: int, most: int) -> None:
+    date = format_datetime(datetime.now(UTC) + timedelta(seconds=ahead), usegmt=True)
+    assert least <= _seconds(date.replace("GMT", zone)) <= most
+
+
+@pytest.mark.parametrize("asked", [7, 3600])
+def test_no_attempt_comes_sooner_than_was_asked(
+    world: World, monkeypatch: pytest.MonkeyPatch, asked: int
+) -> None:
+    request = approved(world)
+    world.shop.arm("rate_limited", method="POST", retry_after=asked)
+    with pytest.raises(outbox.Postponed) as wait:
+        run(world, request)
+    assert asked <= wait.value.seconds <= asked * 1.25
+
+
+def test_nobody_waits_longer_than_the_approval_is_good_for(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is over then, and who is told so had no reason to wait."""
+    request = approved(world)
+    monkeypatch.setattr(REFUND, "execute", fails(TryLater(seconds=backing.LONGEST_ASKED)))
+    with pytest.raises(outbox.Postponed) as wait:
+        run(world, request)
+    assert 3.9 * 3600 < wait.value.seconds <= 4 * 3600
+
+
+def test_every_handler_of_the_outbox_waits_as_long_as_was_asked(world: World) -> None:
+    """A rule that looks things up, a stale request that is opened again: whoever was told to wait."""
+    world.submit()
+    row = work(world, raising(TryLater(seconds=120)))
+    assert 119 < (row.not_before - timezone.now()).total_seconds() <= 150
