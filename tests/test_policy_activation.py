@@ -118,6 +118,11 @@ ONE_IN_A_YEAR = shipped().replace(
         (f"{HARDER}          valid_for: 300d\n          cooling_off: 299d\n", "3 hours at most"),
         (f"{HARDER}          valid_for: 8d\n          cooling_off: 4h\n", "3 hours at most"),
         (f"{HARDER}          valid_for: 61m\n          cooling_off: 60m\n", "an hour to act"),
+        (
+            f"{HARDER}          valid_for: 9d\n"
+            '          window: { days: [mon], from: "09:00", to: "17:00", zone: UTC }\n',
+            "it must wait for no `window`",
+        ),
     ],
 )
 def test_a_rule_that_makes_activations_impossible_is_refused(world: World, more: str, says: str) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import time, timedelta
 
 import pytest
 
@@ -22,6 +22,7 @@ from policies.simulation import (
     change_of,
 )
 from policies.verdicts import AutoApprove, Deny, Escalation, Require, Stage
+from policies.windows import Window
 
 NO = Deny(public="No.", because="b", rule="r")
 YES = AutoApprove(because="b", rule="r")
@@ -29,6 +30,7 @@ ONE = Require(stages=(Stage("finance", 1),), because="b", rule="r")
 TWO = replace(ONE, stages=(Stage("finance", 2),))
 OTHER = replace(ONE, stages=(Stage("legal", 1),))
 BROKEN = replace(ONE, rule="error", error="Rule 'x': no")
+HOURS = (Window(("mon",), time(9), time(17), "Europe/Berlin"),)
 
 
 @pytest.mark.parametrize(
@@ -52,6 +54,10 @@ BROKEN = replace(ONE, rule="error", error="Rule 'x': no")
         (ONE, replace(ONE, escalation=Escalation(timedelta(hours=1), "legal")), Change.ASKS_LESS),
         (ONE, replace(ONE, channels=("refunds",)), Change.ASKS_LESS),
         (ONE, replace(ONE, expires_in=timedelta(hours=1)), Change.ASKS_MORE),
+        (ONE, replace(ONE, windows=HOURS), Change.ASKS_MORE),
+        (replace(ONE, windows=HOURS), ONE, Change.ASKS_LESS),
+        (YES, replace(YES, windows=HOURS), Change.WAITS_OTHERWISE),
+        (YES, replace(YES, valid_for=timedelta(days=9)), Change.WAITS_OTHERWISE),
         (ONE, BROKEN, Change.CANNOT_TELL),
         (YES, BROKEN, Change.CANNOT_TELL),
         (BROKEN, BROKEN, None),

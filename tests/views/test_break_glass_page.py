@@ -14,6 +14,7 @@ from approvals.models import ApprovalRequest, BreakGlass
 from tests import courses, versions
 from tests.breaking import REASON, change_the_facts, give, push, review
 from tests.budgets.conftest import SetPolicy, set_policy, usage
+from tests.execution.at_hours import shut_now
 from tests.exercising import exercise
 from tests.people.asking import HOUR, LEAD, asking
 from tests.proving import add_app, session_proves
@@ -188,6 +189,7 @@ def test_a_budget_without_room_is_said_and_nothing_is_pushed_through(
         (lambda world: versions.asked(world), "takes those who have to agree. Nobody pushes it through"),
         (lambda world: world.submit("issue_store_credit", **CREDIT), "There is nothing to push through."),
         (lambda world: asking(world, LEAD, cooling_off=HOUR), "cool off for longer than a break-glass lasts"),
+        (lambda world: asking(world, LEAD, windows=(shut_now(),)), "a break-glass ends before they begin"),
     ],
 )
 def test_where_it_is_always_refused_it_is_said_at_once_and_not_offered(

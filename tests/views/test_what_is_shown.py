@@ -3,7 +3,7 @@
 import json
 import re
 from dataclasses import replace
-from datetime import timedelta
+from datetime import time, timedelta
 from html import unescape
 from typing import Any
 
@@ -16,6 +16,7 @@ from approvals.models import ApprovalRequest
 from approvals.payloads import canonical, digest
 from approvals.templatetags.countersign import words
 from policies.verdicts import Escalation, Require, Stage, from_json, to_json
+from policies.windows import Window
 from tests import courses
 from tests.breaking import give
 from tests.people.asking import FINANCE, LEAD, asking, shift
@@ -212,6 +213,7 @@ def test_what_comes_with_the_asking_is_on_the_page_before_anybody_decides(
         LEAD,
         Stage("finance", 1, step=2),
         cooling_off=timedelta(minutes=2),
+        windows=(Window(("mon", "tue", "wed"), time(9), time(17), "Europe/Berlin"),),
         valid_for=timedelta(hours=2),
         escalation=Escalation(timedelta(hours=4), "head_of_support"),
         step_up=True,
@@ -221,6 +223,7 @@ def test_what_comes_with_the_asking_is_on_the_page_before_anybody_decides(
     assert "it may be taken back for 2 minutes before it is carried out" in page
     assert "after 4 hours without a decision head of support may decide too" in page
     assert "an approval is good for 2 hours" in page
+    assert "carried out only Mon to Wed, 09:00 to 17:00 (Europe/Berlin)" in page
     assert "each decision asks for a fresh proof of who decides" in page
     for row in material.rows(request):
         assert all(squeezed(piece) in squeezed(page) for piece in row.shown), row
@@ -232,6 +235,7 @@ def test_what_comes_with_the_asking_is_on_the_page_before_anybody_decides(
         ("order", {"stages": (LEAD, Stage("finance", 1, step=2))}),
         ("proof", {"step_up": True}),
         ("cooling-off", {"cooling_off": timedelta(minutes=2)}),
+        ("window", {"windows": (Window(("mon",), time(9), time(17), "UTC"),)}),
         ("escalation", {"escalation": Escalation(timedelta(hours=4), "head_of_support")}),
         ("validity", {"valid_for": timedelta(hours=2)}),
     ],
