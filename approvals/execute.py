@@ -49,6 +49,10 @@ class Claim:
     tenant_slug: str
 
 
+class KeyOver(CountersignError):
+    """Another attempt would come after its key's time. Nothing of it was sent."""
+
+
 class Stopped(CountersignError):
     """A switch is over this request. Nothing of this attempt was sent."""
 
@@ -73,6 +77,8 @@ def run(request_id: UUID, tenant_id: UUID) -> None:
     except Stopped as stopped:
         _hold(claim, stopped.switch)
         raise switches.waits(stopped.switch) from stopped
+    except KeyOver:
+        _too_late(claim)
 
 
 def _carry_out(claim: Claim) -> None:
@@ -81,6 +87,7 @@ def _carry_out(claim: Claim) -> None:
     with tenant_scope(claim.request.tenant_id):
         _check_not_stopped(claim)
     action, arguments, approved = judge.stored(claim.request)
+    _check_key(claim, action)  # before anybody is asked to look again at what can not be done
     try:
         judge.check_sound(claim.request, action, arguments, approved)
         action.writer(claim.tenant_slug).check_credential()
@@ -154,6 +161,7 @@ def _call(claim: Claim, action: actions.AnyAction, arguments: Arguments, facts: 
     request = claim.request
     with tenant_scope(request.tenant_id):
         _check_not_stopped(claim)
+        _check_key(claim, action)
         _fence(claim, sent_at=timezone.now())
         _record("execution.sent", request, {"attempt": claim.execution.number, "key": claim.execution.key})
     try:
@@ -182,6 +190,28 @@ def _check_not_stopped(claim: Claim) -> None:
     """In the transaction of what must not happen under a switch. Raises Stopped."""
     if switch := switches.in_the_way(claim.request):
         raise Stopped(switch)
+
+
+def _check_key(claim: Claim, action: actions.AnyAction) -> None:
+    """Whatever became of the attempts before it, and whatever it waited for since. Raises KeyOver."""
+    if claim.execution.number == 1:
+        return  # nothing was sent before
+    with tenant_scope(claim.request.tenant_id):
+        if attempts.key_is_over(claim.request, action.key_lives):
+            raise KeyOver
+
+
+def _too_late(claim: Claim) -> None:
+    """Never again by itself: what was in doubt waits for the provider's record, or for people; the rest has failed."""
+    request = claim.request
+    with tenant_scope(request.tenant_id):
+        _fence(
+            claim, finished_at=timezone.now(), outcome="too late", detail="Its key may be forgotten by now."
+        )
+        if attempts.was_in_doubt(request):
+            _doubt(request, "It is too late for another attempt: its key may be forgotten by now.")
+        else:
+            _finish(request, Status.FAILED, "It is too late for another attempt; nothing was done.", "")
 
 
 def _hold(claim: Claim, switch: Switch) -> None:
@@ -256,7 +286,9 @@ def _give_back(claim: Claim, action: actions.AnyAction, arguments: Arguments, re
     receipt = None
     if in_doubt:
         try:
-            receipt = reconcile.asked(claim.request, action, arguments, claim.tenant_slug)
+            receipt = reconcile.asked(
+                claim.request, action, arguments, claim.tenant_slug, turn=claim.execution.number
+            )
         except outbox.Postponed:
             _close(claim, "retry", detail=reason)
             raise

@@ -3,6 +3,8 @@
 The same for every way there: a worker's own attempt, the provider's record, and people who settle a doubt by hand.
 """
 
+from django.db.models import DateTimeField, Value
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from approvals import moves, outbox
@@ -38,7 +40,8 @@ def event(kind: str, request: ApprovalRequest, data: dict[str, object]) -> None:
 
 def doubt(request: ApprovalRequest, why: str) -> None:
     """Whether it happened is not known: the provider is asked in a moment."""
-    move(request, Status.UNCERTAIN, outcome=why)
+    first = Coalesce("doubted_at", Value(timezone.now(), DateTimeField()))
+    move(request, Status.UNCERTAIN, outcome=why, doubted_at=first)
     event("execution.uncertain", request, {"because": why})
     outbox.put(request, outbox.RECONCILE, wait_seconds=2)
     outbox.announce(request, "request.uncertain")

@@ -47,7 +47,7 @@ def run(row_id: str, tenant_id: str) -> None:
 def reconcile(row_id: str, tenant_id: str) -> None:
     with claimed(UUID(row_id), UUID(tenant_id)) as row:
         if row:
-            reconciling.run(row.request_id, row.tenant_id)
+            reconciling.run(row.request_id, row.tenant_id, turn=row.attempts)
 
 
 @shared_task(name="approvals.tasks.reopen")
