@@ -25,11 +25,6 @@ from approvals.states import Status
 BECAUSE = (10, 500)  # characters
 
 
-def may_settle(by: Reviewer, request: ApprovalRequest) -> bool:
-    """Whether a page offers it; the verb checks by itself, and says more."""
-    return not _refusal(by, request)
-
-
 def ask(
     request_id: UUID,
     *,
