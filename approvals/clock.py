@@ -1,7 +1,9 @@
 """The clock's verbs, in the sweeper: what happens to a request because time has passed."""
 
+from datetime import timedelta
 from uuid import UUID
 
+from django.conf import settings
 from django.contrib.postgres.functions import TransactionNow
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
@@ -10,6 +12,7 @@ from approvals import outbox, switches, watching
 from approvals.audit.events import Actor, record
 from approvals.database import tenant_scope
 from approvals.models import ApprovalRequest, Claim, Vote
+from approvals.notifications import stays_uncertain
 from approvals.states import Status, sources
 
 SWEEPER = Actor("system", "sweeper")
@@ -86,6 +89,40 @@ def _urged(request_id: UUID, tenant_id: UUID, due: Q, done: str, kind: str, anno
             outbox.announce(request, announcement)
             watching.moved(request)
     return won == 1
+
+
+def tell_of_doubt(request_id: UUID, tenant_id: UUID) -> bool:
+    """True when it stays in doubt whether a request happened, and operators are told so now, this once."""
+    with tenant_scope(tenant_id):
+        won = ApprovalRequest.objects.filter(_in_doubt(), pk=request_id).update(
+            doubt_told_at=TransactionNow()
+        )
+        if won == 1:
+            request = ApprovalRequest.objects.only("id", "tenant_id", "revision", "trace_id").get(
+                pk=request_id
+            )
+            record(
+                "execution.stays_uncertain",
+                tenant_id=tenant_id,
+                actor=SWEEPER,
+                request_id=request_id,
+                trace_id=request.trace_id,
+                data={"seconds": settings.UNCERTAIN_ALERT_SECONDS},
+            )
+            outbox.announce(request, stays_uncertain.KIND)
+            outbox.put(request, outbox.MAIL, kind=stays_uncertain.KIND)
+    return won == 1
+
+
+def _in_doubt() -> Q:
+    """For too long, and nobody was told yet. A switch stops what is not sent yet, and silences nothing of this."""
+    too_long = TransactionNow() - timedelta(seconds=settings.UNCERTAIN_ALERT_SECONDS)
+    return Q(status=Status.UNCERTAIN, doubt_told_at=None, doubted_at__lte=too_long)
+
+
+def to_tell_of_doubt(limit: int = 200) -> list[tuple[UUID, UUID]]:
+    """Requests of all tenants that stay in doubt, and whose operators were not told: (id, tenant id)."""
+    return list(ApprovalRequest.objects.filter(_in_doubt()).values_list("id", "tenant_id")[:limit])
 
 
 def to_escalate(limit: int = 200) -> list[tuple[UUID, UUID]]:

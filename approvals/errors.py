@@ -140,6 +140,18 @@ class ActivatedMeanwhile(NotReached):
     """Another policy version came into force meanwhile, so nothing was done."""
 
 
+class StillUnderWay(NotReached):
+    """What was sent may still be under way, so nothing was settled. Try again in a minute."""
+
+
+class SettledMeanwhile(BackingRefused):
+    """It is no longer in doubt: it has {now} meanwhile. Nothing was settled by hand."""
+
+
+class OnRecordNow(BackingRefused):
+    """{where} has it on record by now ({reference}), and that is what counts. Nothing was settled by hand."""
+
+
 class TryLater(CountersignError):
     """The company's system asks to wait {seconds} s. Try again then."""
 
@@ -297,6 +309,30 @@ class NotLowRisk(Refusal):
 class NotShown(Refusal):
     """These requests were not shown to you on one page within the last hour, so nothing was decided.
     Look at them again."""
+
+
+# --- what stays in doubt ----------------------------------------------------------------------------------
+
+
+class OperatorsSettle(Refusal):
+    """Only operators ask to settle what is in doubt. Your roles here do not include it."""
+
+
+class PartOfIt(Refusal):
+    """You cannot settle this: {why}. Another operator has to."""
+
+
+class NothingInDoubt(Refusal):
+    """This request is not in doubt: it is {status}."""
+
+
+class FindingMissing(Refusal):
+    """Say what you found: that it happened, or that it never did."""
+
+
+class ReferenceWrong(Refusal):
+    """To say that it happened, give the provider's own reference, one line of at most 200 characters. To say that it
+    never did, leave it empty."""
 
 
 # --- break-glass ------------------------------------------------------------------------------------------

@@ -1,8 +1,8 @@
-"""Claim, call, record, reconcile: exactly what was approved, exactly once.
+"""Claim, call, record: exactly what was approved, exactly once.
 
 The claim is committed before the call, so that a crash leaves a trace; no lock is held and no transaction is
 open while the backing API works. One key stands for all attempts of a request. "It refused", "it was not
-reached" and "it did not answer" end differently: only the last is in doubt, and doubt is settled by asking.
+reached" and "it did not answer" end differently: only the last is in doubt, and `reconcile` settles that by asking.
 """
 
 import logging
@@ -12,9 +12,8 @@ from uuid import UUID
 from django.db.models import Max, QuerySet
 from django.utils import timezone
 
-from approvals import actions, attempts, hours, judge, lastlook, leases, moves, outbox, pace, switches
+from approvals import actions, attempts, hours, judge, lastlook, leases, outbox, pace, reconcile, switches
 from approvals.actions.contract import Arguments, Facts, Receipt
-from approvals.audit.events import Actor, record
 from approvals.database import tenant_scope
 from approvals.errors import (
     BackingRefused,
@@ -26,13 +25,18 @@ from approvals.errors import (
     TryLater,
 )
 from approvals.models import ApprovalRequest, Execution, Switch
+from approvals.outcomes import LeaseLost
+from approvals.outcomes import doubt as _doubt
+from approvals.outcomes import event as _record
+from approvals.outcomes import finish as _finish
+from approvals.outcomes import move as _move
+from approvals.outcomes import ran_out as _ran_out
 from approvals.states import Status
 from approvals.tracing import span
 from policies.verdicts import from_json
 from policies.windows import Window
 
 logger = logging.getLogger(__name__)
-WORKER = Actor("system", "worker")
 
 
 @dataclass(frozen=True)
@@ -44,8 +48,8 @@ class Claim:
     tenant_slug: str
 
 
-class LeaseLost(CountersignError):
-    """Another worker took this attempt over; its record counts, not ours."""
+class KeyOver(CountersignError):
+    """Another attempt would come after its key's time. Nothing of it was sent."""
 
 
 class Stopped(CountersignError):
@@ -85,14 +89,17 @@ def run(request_id: UUID, tenant_id: UUID) -> None:
     except Closed as closed:
         _put_back(claim, closed.opens)
         raise outbox.Postponed(closed.opens.seconds, closed.opens.because) from closed
+    except KeyOver:
+        _too_late(claim)
 
 
 def _carry_out(claim: Claim) -> None:
-    """Look again, judge again, send. Raises Stopped, Closed or outbox.Postponed."""
+    """Look again, judge again, send. Raises Stopped, Closed, KeyOver or outbox.Postponed."""
     # Before anything is looked up: who approved under a switch is not asked again because of it.
     with tenant_scope(claim.request.tenant_id):
         _check_not_stopped(claim)
     action, arguments, approved = judge.stored(claim.request)
+    _check_key(claim, action)  # before anybody is asked to look again at what can not be done
     try:
         judge.check_sound(claim.request, action, arguments, approved)
         action.writer(claim.tenant_slug).check_credential()
@@ -111,59 +118,6 @@ def _carry_out(claim: Claim) -> None:
         _give_back(claim, action, arguments, look.no_longer)
         return
     _call(claim, action, arguments, approved, look.windows)
-
-
-@span("reconcile")
-def reconcile(request_id: UUID, tenant_id: UUID) -> None:
-    """Settle an uncertain request by asking the backing API for our reference; never by trying blindly.
-
-    Raises outbox.Postponed while it does not answer, or while what was sent may still be under way.
-    """
-    with tenant_scope(tenant_id):
-        request = ApprovalRequest.objects.select_related("tenant").get(pk=request_id)
-        under_way = attempts.under_way(request)
-    if request.status != Status.UNCERTAIN:
-        return
-    action, arguments, _ = judge.stored(request)
-    receipt = _asked(request, action, arguments, request.tenant.slug)
-    if receipt is None and under_way > 0:
-        raise outbox.Postponed(under_way, "not found yet; what was sent may still be under way")
-    with tenant_scope(tenant_id):
-        found = {"found": receipt is not None, "reference": receipt.reference if receipt else ""}
-        _record("execution.reconciled", request, found)
-        if receipt is not None:
-            _finish(request, Status.SUCCEEDED, receipt.summary, receipt.reference)
-        else:
-            _never_happened(request)
-
-
-def _never_happened(request: ApprovalRequest) -> None:
-    """Says the provider: the one case in which another attempt is right, if it was not refused meanwhile."""
-    last = Execution.objects.filter(request=request).order_by("number").last()
-    if last is not None and last.outcome == "failed":
-        _finish(request, Status.FAILED, last.detail, "")
-    elif switches.time_is_up(request):
-        _ran_out(request)
-    else:
-        _move(request, Status.EXECUTING)
-        outbox.put(request, outbox.EXECUTE)
-
-
-def _ran_out(request: ApprovalRequest) -> None:
-    """Every attempt so far is known not to have happened, and nobody agreed to one as late as this."""
-    _finish(
-        request, Status.FAILED, "The approval ran out before it could be carried out; nothing was done.", ""
-    )
-
-
-def _asked(
-    request: ApprovalRequest, action: actions.AnyAction, arguments: Arguments, tenant_slug: str
-) -> Receipt | None:
-    """The provider's record of this request, or None when it has none. Raises outbox.Postponed."""
-    try:
-        return action.reconcile(arguments, action.reader(tenant_slug), reference=str(request.pk))
-    except (NoAnswer, TryLater, BackingRefused) as error:
-        raise outbox.Postponed(5, str(error)) from error
 
 
 def _claim(request_id: UUID, tenant_id: UUID) -> Claim | None:
@@ -244,6 +198,7 @@ def _call(
         _check_not_stopped(claim)
         if opens := lastlook.closed(request, windows):
             raise Closed(opens)
+        _check_key(claim, action)
         _fence(claim, sent_at=timezone.now())
         _record("execution.sent", request, {"attempt": claim.execution.number, "key": claim.execution.key})
     try:
@@ -272,6 +227,28 @@ def _check_not_stopped(claim: Claim) -> None:
     """In the transaction of what must not happen under a switch. Raises Stopped."""
     if switch := switches.in_the_way(claim.request):
         raise Stopped(switch)
+
+
+def _check_key(claim: Claim, action: actions.AnyAction) -> None:
+    """Whatever became of the attempts before it, and whatever it waited for since. Raises KeyOver."""
+    if claim.execution.number == 1:
+        return  # nothing was sent before
+    with tenant_scope(claim.request.tenant_id):
+        if attempts.key_is_over(claim.request, action.key_lives):
+            raise KeyOver
+
+
+def _too_late(claim: Claim) -> None:
+    """Never again by itself: what was in doubt waits for the provider's record, or for people; the rest has failed."""
+    request = claim.request
+    with tenant_scope(request.tenant_id):
+        _fence(
+            claim, finished_at=timezone.now(), outcome="too late", detail="Its key may be forgotten by now."
+        )
+        if attempts.was_in_doubt(request):
+            _doubt(request, "It is too late for another attempt: its key may be forgotten by now.")
+        else:
+            _finish(request, Status.FAILED, "It is too late for another attempt; nothing was done.", "")
 
 
 def _hold(claim: Claim, switch: Switch) -> None:
@@ -371,7 +348,9 @@ def _give_back(claim: Claim, action: actions.AnyAction, arguments: Arguments, re
     receipt = None
     if in_doubt:
         try:
-            receipt = _asked(claim.request, action, arguments, claim.tenant_slug)
+            receipt = reconcile.asked(
+                claim.request, action, arguments, claim.tenant_slug, turn=claim.execution.number
+            )
         except outbox.Postponed:
             _close(claim, "retry", detail=reason)
             raise
@@ -407,35 +386,6 @@ def _fence(claim: Claim, **changes: object) -> None:
     won = _ours(claim).update(**changes)
     if won != 1:
         raise LeaseLost
-
-
-def _doubt(request: ApprovalRequest, why: str) -> None:
-    _move(request, Status.UNCERTAIN, outcome=why)
-    _record("execution.uncertain", request, {"because": why})
-    outbox.put(request, outbox.RECONCILE, wait_seconds=2)
-    outbox.announce(request, "request.uncertain")
-
-
-def _finish(request: ApprovalRequest, status: Status, outcome: str, reference: str) -> None:
-    _move(request, status, outcome=outcome[:1000], backing_reference=reference, finished_at=timezone.now())
-    _record(f"execution.{status}", request, {"outcome": outcome[:300], "reference": reference})
-    outbox.announce(request, f"request.{status}")
-
-
-def _move(request: ApprovalRequest, new: Status, **changes: object) -> None:
-    if not moves.make(request, new, **changes):
-        raise LeaseLost
-
-
-def _record(kind: str, request: ApprovalRequest, data: dict[str, object]) -> None:
-    record(
-        kind,
-        tenant_id=request.tenant_id,
-        actor=WORKER,
-        request_id=request.pk,
-        trace_id=request.trace_id,
-        data=data,
-    )
 
 
 def _what_happened(error: CountersignError) -> str:

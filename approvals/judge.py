@@ -222,7 +222,15 @@ def dependent_because(person_id: UUID, request: ApprovalRequest) -> str:
         request.person_id: "you asked for it",
         request.editor_id: "you wrote what it asks for",
     }
-    return ties.get(person_id, "")
+    return ties.get(person_id, "") or _own_matter(person_id, request)
+
+
+def _own_matter(person_id: UUID, request: ApprovalRequest) -> str:
+    """What people ask for may be about a request that others are part of."""
+    if request.person_id is None:
+        return ""
+    action, _, facts = stored(request)
+    return "it is about a request that you are part of" if person_id in action.parties(facts) else ""
 
 
 def deciding_roles(request: ApprovalRequest) -> set[str]:

@@ -25,7 +25,7 @@ from approvals.errors import (
     SamePolicy,
 )
 from approvals.identity.models import Tenant
-from approvals.identity.requester import Requester, Reviewer
+from approvals.identity.requester import Reviewer, asking
 from approvals.models import ApprovalRequest, PolicyVersion
 from approvals.payloads import digest
 from approvals.queries.trail import AUDITOR
@@ -109,7 +109,7 @@ def ask(
             "source_sha256": version.source_sha256,
             "reason": reason,
         }
-        return submit.submit(NAME, arguments, by=_asker(by, slug), key=key, trace_id=trace_id).request
+        return submit.submit(NAME, arguments, by=asking(by, slug), key=key, trace_id=trace_id).request
 
 
 def take_back(request_id: UUID, *, by: Reviewer, trace_id: str = "") -> ApprovalRequest:
@@ -121,11 +121,7 @@ def take_back(request_id: UUID, *, by: Reviewer, trace_id: str = "") -> Approval
     with deciding("withdraw", by=who, tenant_id=by.tenant_id, request_id=request_id):
         with tenant_scope(by.tenant_id):
             slug = Tenant.objects.values_list("slug", flat=True).get(pk=by.tenant_id)
-        return submit.withdraw(request_id, by=_asker(by, slug), trace_id=trace_id)
-
-
-def _asker(by: Reviewer, slug: str) -> Requester:
-    return Requester(by.tenant_id, slug, by.name, owner_id=by.person_id, person_id=by.person_id)
+        return submit.withdraw(request_id, by=asking(by, slug), trace_id=trace_id)
 
 
 @contextmanager

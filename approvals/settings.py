@@ -57,6 +57,8 @@ BACKING_URL = os.environ.get("BACKING_URL", "http://127.0.0.1:8002").rstrip("/")
 BACKING_TIMEOUT_SECONDS = float(os.environ.get("BACKING_TIMEOUT_SECONDS", "10"))
 # How long a call that nobody answered may still arrive there. Until then "no record of it" proves nothing.
 BACKING_LONGEST_SECONDS = float(os.environ.get("BACKING_LONGEST_SECONDS", "60"))
+# How long a request may be in doubt before operators are told.
+UNCERTAIN_ALERT_SECONDS = int(os.environ.get("UNCERTAIN_ALERT_SECONDS", "900"))
 # Folders with one file a tenant, named by its slug, holding a bearer token: read at each call, so they rotate.
 BACKING_READ_CREDENTIALS = os.environ.get("BACKING_READ_CREDENTIALS", "")
 BACKING_WRITE_CREDENTIALS = os.environ.get("BACKING_WRITE_CREDENTIALS", "") if PROCESS == "worker" else ""

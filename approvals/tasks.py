@@ -6,6 +6,7 @@ from celery import shared_task
 from celery.signals import worker_process_init, worker_process_shutdown
 
 from approvals import bells, execute, notifications, rejudge, tracing
+from approvals import reconcile as reconciling
 from approvals.bells import Bell
 from approvals.notifications import mail as letters
 from approvals.outbox import claimed
@@ -46,7 +47,7 @@ def run(row_id: str, tenant_id: str) -> None:
 def reconcile(row_id: str, tenant_id: str) -> None:
     with claimed(UUID(row_id), UUID(tenant_id)) as row:
         if row:
-            execute.reconcile(row.request_id, row.tenant_id)
+            reconciling.run(row.request_id, row.tenant_id, turn=row.attempts)
 
 
 @shared_task(name="approvals.tasks.reopen")

@@ -8,6 +8,7 @@ from typing import TypeAlias
 from django.utils import timezone
 
 from approvals import clock, decide, execute, judge, rejudge, submit
+from approvals import reconcile as reconciling
 from approvals import revise as revising
 from approvals.models import ApprovalRequest
 from tests.world import TRACE, World
@@ -42,7 +43,7 @@ def run(world: World, request: ApprovalRequest) -> ApprovalRequest:
 
 def reconcile(world: World, request: ApprovalRequest) -> ApprovalRequest:
     with world.processes.acting_as("worker"):
-        execute.reconcile(request.pk, request.tenant_id)
+        reconciling.run(request.pk, request.tenant_id)
     return request
 
 

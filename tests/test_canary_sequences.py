@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from approvals import clock, execute, rejudge, submit
+from approvals import reconcile as reconciling
 from approvals.database import tenant_scope
 from approvals.errors import CountersignError
 from approvals.models import ApprovalRequest, Execution, Outbox
@@ -21,7 +22,7 @@ IN_A_WORKER: list[Callable[..., object]] = [
     rejudge.approve_by_rule,
     rejudge.reopen,
     execute.run,
-    execute.reconcile,
+    reconciling.run,
 ]
 
 

@@ -8,7 +8,8 @@ import pytest
 from django.conf import settings
 from django.utils import timezone
 
-from approvals import backing, execute, outbox, queries, rejudge
+from approvals import backing, execute, outbox, outcomes, queries, rejudge
+from approvals import reconcile as reconciling
 from approvals.audit.events import record
 from approvals.database import tenant_scope
 from approvals.errors import BackingRefused, PolicyForbids
@@ -30,7 +31,7 @@ def run(world: World, request: ApprovalRequest) -> None:
 
 def reconcile(world: World, request: ApprovalRequest) -> None:
     with world.processes.acting_as("worker"):
-        execute.reconcile(request.pk, request.tenant_id)
+        reconciling.run(request.pk, request.tenant_id)
 
 
 def attempts(world: World, request: ApprovalRequest) -> list[str]:
@@ -476,7 +477,11 @@ def test_a_worker_that_lost_its_lease_can_not_record_over_the_one_that_took_over
         assert slow is not None
     change_execution(world, request, lease_until=timezone.now() - timedelta(seconds=1))
     run(world, request)
-    with world.processes.acting_as("worker"), pytest.raises(execute.LeaseLost), tenant_scope(world.tenant.pk):
+    with (
+        world.processes.acting_as("worker"),
+        pytest.raises(outcomes.LeaseLost),
+        tenant_scope(world.tenant.pk),
+    ):
         execute._fence(slow, sent_at=timezone.now())
     assert world.status(request) == "succeeded"
     assert len(world.ledger(request)) == 1
@@ -500,7 +505,7 @@ def test_no_step_of_an_execution_happens_without_its_event(
             raise RuntimeError("the trail is full")
         return real(*args, **kwargs)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(execute, "record", broken)
+    monkeypatch.setattr(outcomes, "record", broken)
     with pytest.raises(RuntimeError):
         run(world, request)
     assert world.status(request) == ("approved" if step == "_claim" else "executing")

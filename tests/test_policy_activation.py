@@ -7,6 +7,7 @@ import pytest
 from django.db import connection
 
 from approvals import decide, execute, judge, outbox
+from approvals import reconcile as reconciling
 from approvals.actions import activate_policy
 from approvals.database import tenant_scope
 from approvals.errors import (
@@ -213,7 +214,7 @@ def test_what_happened_and_was_not_recorded_is_found_and_done_once(
     assert run(world, request) == "uncertain"
     assert in_force(world) == 2
     with world.processes.acting_as("worker"):
-        execute.reconcile(request.pk, request.tenant_id)
+        reconciling.run(request.pk, request.tenant_id)
     assert world.status(request) == "succeeded"
     assert world.events().count("policy.activated") == 1
 

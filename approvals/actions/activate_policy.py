@@ -15,8 +15,8 @@ from django.db.models import F
 from pydantic import Field
 
 from approvals import actions
-from approvals.actions.contract import Action, Arguments, Facts, Identifier, Receipt
-from approvals.actions.inside import Inside
+from approvals.actions.contract import FOR_EVER, Action, Arguments, Facts, Identifier, Receipt
+from approvals.actions.inside import Inside, tenant_of
 from approvals.audit.events import Actor, record
 from approvals.backing import Backing
 from approvals.database import tenant_scope
@@ -80,6 +80,7 @@ class ActivatePolicy(Action[ActivateArguments, ActivateFacts]):
     inverse = NAME
     thing = "policy"
     where = "Our own database"
+    key_lives = FOR_EVER
     arguments = ActivateArguments
     facts = ActivateFacts
 
@@ -112,7 +113,7 @@ class ActivatePolicy(Action[ActivateArguments, ActivateFacts]):
         return Inside(tenant_slug)
 
     def look_up(self, arguments: ActivateArguments, reader: Backing) -> ActivateFacts:
-        tenant_id = _inside(reader)
+        tenant_id = tenant_of(reader)
         with tenant_scope(tenant_id):
             version = PolicyVersion.objects.filter(
                 pk=arguments.version_id, number=arguments.number, source_sha256=arguments.source_sha256
@@ -135,7 +136,7 @@ class ActivatePolicy(Action[ActivateArguments, ActivateFacts]):
     def execute(
         self, arguments: ActivateArguments, facts: ActivateFacts, writer: Backing, *, key: str, reference: str
     ) -> Receipt:
-        tenant_id = _inside(writer)
+        tenant_id = tenant_of(writer)
         try:
             with tenant_scope(tenant_id):
                 return _done(reference) or _activated(arguments, tenant_id, reference)
@@ -149,7 +150,7 @@ class ActivatePolicy(Action[ActivateArguments, ActivateFacts]):
             raise
 
     def reconcile(self, arguments: ActivateArguments, reader: Backing, *, reference: str) -> Receipt | None:
-        with tenant_scope(_inside(reader)):
+        with tenant_scope(tenant_of(reader)):
             return _done(reference)
 
 
@@ -250,12 +251,6 @@ def _done(reference: str) -> Receipt | None:
 
 def _receipt(number: int) -> Receipt:
     return Receipt(f"version {number}", f"policy version {number} is in force")
-
-
-def _inside(place: Backing) -> UUID:
-    if not isinstance(place, Inside):
-        raise TypeError("a policy is put in force in our own database")
-    return place.tenant_id
 
 
 ACTION = ActivatePolicy()

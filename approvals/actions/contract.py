@@ -4,6 +4,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import reduce
 from hashlib import sha256
 from typing import Annotated, Any, ClassVar, Generic, Literal, TypeAlias, TypeVar
@@ -30,6 +31,8 @@ Reason = Annotated[
 ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 Risk: TypeAlias = Literal["low", "medium", "high"]
+# Of what keeps its keys with its record, as our own database does.
+FOR_EVER = timedelta.max
 
 
 class Arguments(BaseModel):
@@ -122,6 +125,11 @@ class Action(ABC, Generic[A, F]):
     """How many attempts at it may be under way at the same time, in one company; None is no limit."""
     a_minute: ClassVar[int | None] = None
     """How many attempts at it may begin within any minute, in one company; None is no limit."""
+    key_lives: ClassVar[timedelta] = timedelta(hours=24)
+    """How long the provider remembers an idempotency key. Later nothing is sent again, for it could be done twice."""
+    index_lags: ClassVar[timedelta] = timedelta()
+    """How long what has happened may be missing where `reconcile` looks: a search whose index lags proves nothing
+    sooner, and then only when it is asked twice."""
     arguments: type[A]
     facts: type[F]
 
@@ -157,6 +165,10 @@ class Action(ABC, Generic[A, F]):
         """The person who wrote what is asked for, where that is somebody else's work: no judge of it."""
         return None
 
+    def parties(self, facts: F) -> frozenset[UUID]:
+        """The people whose own matter it is, besides whoever asks: no judges of it either."""
+        return frozenset()
+
     def at_least(self, arguments: A, facts: F) -> Verdict | None:
         """What holds whatever a policy says: a document can ask for more than this, and never for less."""
         return None
@@ -179,7 +191,11 @@ class Action(ABC, Generic[A, F]):
 
     @abstractmethod
     def reconcile(self, arguments: A, reader: Backing, *, reference: str) -> Receipt | None:
-        """Ask whether it happened: its receipt, or None when the backing API says that it never did."""
+        """Ask whether it happened: its receipt, or None where the backing API has no record of it.
+
+        None counts as "it never happened" only once nothing can be under way any more, nor missing from an index
+        (`index_lags`). Raises as `Backing.one` does.
+        """
 
 
 AnyAction: TypeAlias = Action[Any, Any]

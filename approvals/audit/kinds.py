@@ -39,6 +39,8 @@ KINDS: dict[str, str] = {
     "execution.failed": "The backing API refused the action; nothing was moved.",
     "execution.uncertain": "No answer came; whether the action happened is not known yet.",
     "execution.reconciled": "The backing API was asked what became of an uncertain action.",
+    "execution.stays_uncertain": "An action stayed uncertain for too long; operators were told, once.",
+    "execution.settled": "People settled an uncertain action by hand, under four eyes.",
     "notification.delivered": "Somebody outside was told.",
     "notification.failed": "Somebody outside could not be told.",
     "access.denied": "An access was denied.",
@@ -147,13 +149,22 @@ KINDS_OF: dict[str, frozenset[str]] = {
             "execution.failed",
             "execution.uncertain",
             "execution.reconciled",
+            "execution.settled",
             "policy.activated",
             "notification.delivered",
             "notification.failed",
             "policy.error",
         }
     ),
-    "sweeper": frozenset({"request.expired", "request.extended", "request.escalated", "request.reminded"}),
+    "sweeper": frozenset(
+        {
+            "request.expired",
+            "request.extended",
+            "request.escalated",
+            "request.reminded",
+            "execution.stays_uncertain",
+        }
+    ),
     "migrator": frozenset(
         {
             "seed.loaded",

@@ -49,3 +49,8 @@ def reviewer(person: Person, tenant_id: UUID, proofs: tuple[Proof, ...] = ()) ->
         "role", flat=True
     )
     return Reviewer(person.pk, tenant_id, person.name, frozenset(roles), proofs)
+
+
+def asking(by: Reviewer, tenant_slug: str) -> Requester:
+    """The same person, as one who asks."""
+    return Requester(by.tenant_id, tenant_slug, by.name, owner_id=by.person_id, person_id=by.person_id)

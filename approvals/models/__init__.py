@@ -15,6 +15,7 @@ from approvals.models.policies import PolicyVersion
 from approvals.models.requests import ApprovalRequest
 from approvals.models.reservations import Reservation
 from approvals.models.revisions import Revision
+from approvals.models.settlements import Settlement
 from approvals.models.switches import Switch
 from approvals.models.troubles import PolicyTrouble
 from approvals.models.votes import Vote
@@ -34,6 +35,7 @@ __all__ = [
     "Receiver",
     "Reservation",
     "Revision",
+    "Settlement",
     "Switch",
     "Vote",
 ]

@@ -31,6 +31,8 @@ class Execution(models.Model):
     held_by = models.UUIDField(null=True)  # the switch's id
     backing_status = models.PositiveSmallIntegerField(null=True)
     detail = models.CharField(max_length=1000, blank=True)
+    # In doubt: when the provider, asked late enough to be believed, first had no record of it.
+    absent_at = models.DateTimeField(null=True)
 
     class Meta:
         db_table = "execution"

@@ -77,6 +77,9 @@ class ApprovalRequest(models.Model):
     escalated_at = models.DateTimeField(null=True)
     reminds_at = models.DateTimeField(null=True)
     reminded_at = models.DateTimeField(null=True)
+    # Since when it was first in doubt whether it had happened, and when operators were told that it stays so.
+    doubted_at = models.DateTimeField(null=True)
+    doubt_told_at = models.DateTimeField(null=True)
     decided_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
     # What the agent is told at the end: the denial's reason, the refusal of the backing system, its reference.
@@ -165,6 +168,11 @@ class ApprovalRequest(models.Model):
                 fields=["reminds_at"],
                 condition=models.Q(status=Status.PENDING, reminded_at__isnull=True),
                 name="request_reminds",
+            ),
+            models.Index(
+                fields=["tenant", "doubted_at"],
+                condition=models.Q(status=Status.UNCERTAIN),
+                name="request_in_doubt",
             ),
             # What limits count.
             models.Index(

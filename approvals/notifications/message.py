@@ -28,6 +28,7 @@ EVENTS: Mapping[str, Status] = MappingProxyType(
         "request.succeeded": Status.SUCCEEDED,
         "request.failed": Status.FAILED,
         "request.uncertain": Status.UNCERTAIN,
+        "request.stays_uncertain": Status.UNCERTAIN,
     }
 )
 # Where the outcome is the company's system's word. A denial's is what one person wrote for the agent alone.

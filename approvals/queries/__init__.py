@@ -30,6 +30,7 @@ from approvals.queries.connected import (
     connected_by,
 )
 from approvals.queries.decided import Decided, decided
+from approvals.queries.doubt import Doubt, InDoubt, in_doubt, may_see_doubt, staying
 from approvals.queries.paging import Page
 from approvals.queries.policies import (
     PolicyChange,
@@ -54,8 +55,10 @@ __all__ = [
     "AnsweredFor",
     "Connected",
     "Decided",
+    "Doubt",
     "GlassUse",
     "How",
+    "InDoubt",
     "Page",
     "PolicyChange",
     "PolicyRow",
@@ -77,7 +80,9 @@ __all__ = [
     "denied",
     "glass_uses",
     "how_we_decide",
+    "in_doubt",
     "may_review",
+    "may_see_doubt",
     "may_watch",
     "policies",
     "policy_in_force",
@@ -91,6 +96,7 @@ __all__ = [
     "sentence",
     "spent",
     "standings",
+    "staying",
     "stopped",
     "tenant_trail",
     "tenants_of",

@@ -19,6 +19,7 @@ from approvals.models import ApprovalRequest, Execution
 from approvals.queries import exercises
 from approvals.queries.break_glass import GlassUse, glass_of, may_break
 from approvals.queries.budgets import Budgets, budgets_for
+from approvals.queries.doubt import Doubt, doubt_of
 from approvals.queries.others import Others, others_of
 from approvals.queries.policies import PolicyChange, change_asked
 from approvals.queries.revisions import Asked, Step, asked, history
@@ -134,6 +135,7 @@ class RequestView:
     glass: GlassUse | None  # somebody pushed this revision through alone
     may_break_glass: bool
     unbreakable: Refusal | None  # why nobody pushes it through alone
+    doubt: Doubt
 
     @property
     def cools(self) -> bool:
@@ -219,6 +221,7 @@ def _view(request: ApprovalRequest, by: Reviewer) -> RequestView:
         glass=glass_of(request, by),
         may_break_glass=may_break(by, request),
         unbreakable=never_because(request),
+        doubt=doubt_of(request, by),
     )
 
 

@@ -15,7 +15,7 @@ from approvals.audit.decisions import decided
 from approvals.audit.events import Actor
 from approvals.errors import NotFound, Refusal
 from approvals.identity.requester import Reviewer
-from approvals.queries import may_watch, stopped, tenants_of, unreviewed
+from approvals.queries import may_see_doubt, may_watch, staying, stopped, tenants_of, unreviewed
 from approvals.queries.trail import AUDITOR
 
 P = ParamSpec("P")
@@ -77,6 +77,8 @@ def frame(by: Reviewer | None) -> dict[str, Any]:
         "stopped": stopped(by),
         "may_watch": may_watch(by),
         "unreviewed": unreviewed(by) if may_watch(by) else 0,
+        "may_see_doubt": may_see_doubt(by),
+        "staying": staying(by) if may_see_doubt(by) else 0,
     }
 
 

@@ -1,6 +1,6 @@
 """What a reviewer sees and does: the queue, a request, the decision on it, and their own decisions."""
 
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from django import forms
 from django.conf import settings
@@ -179,6 +179,7 @@ def page_of(
         "comment": comment,
         "problem": problem,
         "wrong_comment": wrong_comment,
+        "settle_key": uuid4(),  # a form that is sent twice asks once
         **proving(by),
         **more,
     }

@@ -42,6 +42,7 @@ from approvals import (
     revoke,
     submit,
 )
+from approvals import reconcile as reconciling
 from approvals.database import tenant_scope
 from approvals.errors import CountersignError, Refusal
 from approvals.identity.models import Membership
@@ -206,7 +207,7 @@ class Courses(RuleBasedStateMachine):
 
     @rule(which=one_of_them)
     def a_worker_sees_to_it(self, which: int) -> None:
-        for verb in (rejudge.approve_by_rule, execute.reconcile, rejudge.reopen):
+        for verb in (rejudge.approve_by_rule, reconciling.run, rejudge.reopen):
             self.works(partial(verb, self.one(which)))
 
     @rule(which=one_of_them)

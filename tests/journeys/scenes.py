@@ -1,6 +1,7 @@
 """A tenant in the middle of its work: requests in every state that a reviewer meets, and the pages that show them."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from django.test import Client
@@ -14,6 +15,7 @@ from tests.breaking import give, push, review
 from tests.exercising import exercise
 from tests.oauth.programs import Program
 from tests.people.asking import away
+from tests.uncertain import doubts
 from tests.world import World
 
 # A right-to-left override, zero-width characters and tag characters: the eye reads other words than the machine.
@@ -59,6 +61,9 @@ class Scene:
     done: ApprovalRequest
     failed: ApprovalRequest
     doubt: ApprovalRequest
+    stays: ApprovalRequest  # in doubt for days
+    settling: ApprovalRequest  # asks to settle that
+    settled: ApprovalRequest  # by hand, before
     exercise: ApprovalRequest  # missed by lena
     asked: ApprovalRequest  # lena asked for changes
     revised: ApprovalRequest  # answered with another amount
@@ -106,6 +111,10 @@ class Scene:
             "away": ("lena", "/away/"),
             "break-glass": ("opal", f"/requests/{self.half.pk}/break-glass/"),
             "break-glass-uses": ("ada", "/break-glass/"),
+            "in-doubt": ("opal", "/in-doubt/"),
+            "request-to-settle": ("opal", f"/requests/{self.stays.pk}/"),
+            "request-settling": ("olga", f"/requests/{self.settling.pk}/"),
+            "request-settled": ("lena", f"/requests/{self.settled.pk}/"),
             "request-policy": ("opal", f"/requests/{self.policy.pk}/"),
             "policy": ("paul", "/policy/"),
             "policy-version": ("paul", "/policy/2/"),
@@ -145,6 +154,8 @@ def at_work(world: World) -> Scene:
     denied = world.submit(payment_id="pay_10012", amount_minor=1600, currency="JPY")
     world.vote(denied, "deny", "lena", comment="The cups were delivered; ask the carrier first.")
     away(world, "lena", "felix", hours=48)
+    stays = doubts.in_doubt(world, payment_id="pay_10009", amount_minor=1200)
+    doubts.earlier(world, stays, timedelta(days=2))
     return Scene(
         usual=world.submit(),
         half=half,
@@ -166,6 +177,9 @@ def at_work(world: World) -> Scene:
         doubt=_executed(
             world, fault="drop_after_commit", payment_id="pay_10007", amount_minor=18400, currency="JPY"
         ),
+        stays=stays,
+        settling=doubts.ask(world, stays),
+        settled=_settled(world),
         policy=versions.asked(world),
         asks=Program.registered(world).asks(resource=None),
         asks_hostile=Program.registered(
@@ -195,6 +209,13 @@ def _pushed(world: World) -> ApprovalRequest:
     earlier = push(world, world.submit(payment_id="pay_10003", amount_minor=1000, currency="EUR"))
     review(world, earlier, "mara")
     return push(world, world.submit(payment_id="pay_10003", amount_minor=2000, currency="EUR"))
+
+
+def _settled(world: World) -> ApprovalRequest:
+    request = doubts.in_doubt(world, payment_id="pay_10009", amount_minor=1300)
+    doubts.earlier(world, request, timedelta(days=2))
+    doubts.run(world, doubts.agreed(world, request, happened=True, reference="re_by_hand"))
+    return request
 
 
 def _connect_programs(world: World) -> None:

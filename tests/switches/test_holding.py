@@ -12,7 +12,8 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from approvals import execute, judge, outbox, rejudge, switches
+from approvals import execute, judge, outbox, outcomes, rejudge, switches
+from approvals import reconcile as reconciling
 from approvals.audit.events import record
 from approvals.database import tenant_scope
 from approvals.models import ApprovalRequest, Execution
@@ -253,7 +254,7 @@ def test_what_was_sent_before_is_settled_while_a_switch_is_on(
     assert row(world, request).status == "uncertain"
     switch = operators.stop()
     with world.processes.acting_as("worker"):
-        execute.reconcile(request.pk, request.tenant_id)
+        reconciling.run(request.pk, request.tenant_id)
     if fault == "drop_after_commit":
         assert row(world, request).status == "succeeded"
     else:
@@ -300,7 +301,7 @@ def test_nothing_is_held_without_its_event(
             raise RuntimeError("the trail is full")
         return record(kind, **about)
 
-    monkeypatch.setattr(execute, "record", broken)
+    monkeypatch.setattr(outcomes, "record", broken)
     with pytest.raises(RuntimeError):
         run(world, request)
     assert row(world, request).status == "executing"

@@ -6,6 +6,7 @@ from html import unescape
 from typing import Any
 
 from approvals import execute, rejudge
+from approvals import reconcile as reconciling
 from approvals.database import tenant_scope
 from approvals.models import ApprovalRequest
 from tests import courses
@@ -200,7 +201,7 @@ def test_the_look_up_that_settled_a_lost_answer_is_among_what_the_worker_did(
     web.shop.arm("drop_after_commit", method="POST")
     with web.processes.acting_as("worker"):
         execute.run(request.pk, request.tenant_id)
-        execute.reconcile(request.pk, request.tenant_id)
+        reconciling.run(request.pk, request.tenant_id)
     outcome = text(section(shown(sign_in, request), "outcome"))
     (entry,) = web.ledger(request)
     assert "129.00 USD refunded, found by our reference" in outcome
@@ -215,7 +216,7 @@ def test_a_look_up_that_found_nothing_says_so(web: World, sign_in: SignIn) -> No
     web.shop.arm("error_500", method="POST")
     with web.processes.acting_as("worker"):
         execute.run(request.pk, request.tenant_id)
-        execute.reconcile(request.pk, request.tenant_id)
+        reconciling.run(request.pk, request.tenant_id)
     assert "what became of it · no record of it" in text(section(shown(sign_in, request), "outcome"))
 
 

@@ -94,6 +94,8 @@ class Sweep:
             attempted("escalate", partial(clock.escalate, request_id, tenant_id))
         for request_id, tenant_id in clock.to_remind():
             attempted("remind", partial(clock.remind, request_id, tenant_id))
+        for request_id, tenant_id in clock.to_tell_of_doubt():
+            attempted("tell of doubt", partial(clock.tell_of_doubt, request_id, tenant_id))
         attempted("ring", self.ring)
         attempted("seal", self.seal)
         attempted("forget", self._forget)

@@ -1,0 +1,206 @@
+"""Settle by hand what stays in doubt: asked by an operator, agreed to by another one, carried out in our own database.
+
+No agent is offered it, and no policy makes it easier. The provider's own record is asked for once more before it is
+done, and wins; so does whatever has ended the doubt meanwhile.
+"""
+
+from typing import Annotated, Self
+from uuid import UUID
+
+from django.db.models import QuerySet
+from pydantic import Field, model_validator
+
+from approvals import actions, attempts, moves, outbox, outcomes
+from approvals.actions.contract import (
+    FOR_EVER,
+    ONE_LINE,
+    Action,
+    Arguments,
+    Facts,
+    NotReversible,
+    Receipt,
+)
+from approvals.actions.inside import Inside, tenant_of
+from approvals.backing import Backing
+from approvals.database import tenant_scope
+from approvals.errors import CountersignError, NothingFound, OnRecordNow, SettledMeanwhile, StillUnderWay
+from approvals.identity.models import Tenant
+from approvals.models import ApprovalRequest, Execution, Settlement
+from approvals.states import Status
+from policies.verdicts import Deny, Require, Stage, Verdict
+
+NAME = "settle_execution"
+SETTLER = "operator"
+BUILT_IN = "built in"  # no rule of a document can be called so
+LONGEST_REFERENCE = 200  # characters
+BECAUSE = "What stays in doubt is settled when an operator agrees who neither asks for it nor is part of it."
+UUID_TEXT = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
+
+# What holds whatever a document says.
+ALWAYS = Require(stages=(Stage(SETTLER, 1),), because=BECAUSE, rule=BUILT_IN)
+
+
+class SettleArguments(Arguments):
+    request_id: Annotated[str, Field(pattern=UUID_TEXT)]
+    happened: bool
+    provider_reference: Annotated[str, Field(max_length=LONGEST_REFERENCE, pattern=ONE_LINE)]
+
+    @model_validator(mode="after")
+    def _has_a_reference_if_it_happened(self) -> Self:
+        if self.happened != bool(self.provider_reference):
+            raise ValueError("the provider's reference belongs to what happened, and to nothing else")
+        return self
+
+
+class SettleFacts(Facts):
+    status: str
+    what: str
+    in_doubt_since: str
+    times_sent: int
+    last_answer: str
+    no_record_since: str
+    owner_id: str
+    on_behalf_of_id: str
+
+
+class SettleExecution(Action[SettleArguments, SettleFacts]):
+    name = NAME
+    asked_by = "person"
+    tool = NAME  # no tool of the door's; so limits call it
+    title = "Settle by hand what stays in doubt"
+    description = (
+        "It then counts as done, or as never done, and is not tried again. Another operator decides."
+    )
+    version = 1
+    owner = SETTLER
+    risk = "high"
+    threats = (
+        "It is said that it never happened, and it had: whoever asks for it again has it twice. Look at the "
+        "provider's own record, by our reference.",
+        "It is said that it happened, and it had not: everybody is told that it is done, and nobody is paid.",
+        "A reference of something else is given: look it up, and compare amount and day.",
+    )
+    inverse = NotReversible("An end is final. What was settled wrongly is put right at the provider.")
+    thing = "request in doubt"
+    where = "Our own database"
+    key_lives = FOR_EVER
+    arguments = SettleArguments
+    facts = SettleFacts
+
+    def resource_id(self, arguments: SettleArguments) -> str:
+        return arguments.request_id
+
+    def headline(self, arguments: SettleArguments, facts: SettleFacts) -> str:
+        found = f"It happened ({arguments.provider_reference})" if arguments.happened else "It never happened"
+        return f"{found}, to be settled by hand: {facts.what}"
+
+    def parties(self, facts: SettleFacts) -> frozenset[UUID]:
+        return frozenset(UUID(one) for one in (facts.owner_id, facts.on_behalf_of_id) if one)
+
+    def at_least(self, arguments: SettleArguments, facts: SettleFacts) -> Verdict:
+        if facts.status != Status.UNCERTAIN:
+            public = f"It is no longer in doubt: it has {facts.status.replace('_', ' ')}."
+            return Deny(public=public, because=public, rule=BUILT_IN)
+        return ALWAYS
+
+    def reader(self, tenant_slug: str) -> Backing:
+        return Inside(tenant_slug)
+
+    def writer(self, tenant_slug: str) -> Backing:
+        return Inside(tenant_slug)
+
+    def look_up(self, arguments: SettleArguments, reader: Backing) -> SettleFacts:
+        with tenant_scope(tenant_of(reader)):
+            request = _wanted(arguments).first()
+            if request is None:
+                raise NothingFound(message="there is no such request of an agent")
+            sent = list(Execution.objects.filter(request=request).exclude(sent_at=None).order_by("number"))
+            absent = attempts.absent_since(request)
+        return SettleFacts(
+            status=request.status,
+            what=request.headline,
+            in_doubt_since=request.doubted_at.isoformat(timespec="seconds") if request.doubted_at else "",
+            times_sent=len(sent),
+            last_answer=_answered(sent[-1]) if sent else "nothing was sent",
+            no_record_since=absent.isoformat(timespec="seconds") if absent else "",
+            owner_id=str(request.owner_id),
+            on_behalf_of_id=str(request.on_behalf_of_id or ""),
+        )
+
+    def execute(
+        self, arguments: SettleArguments, facts: SettleFacts, writer: Backing, *, key: str, reference: str
+    ) -> Receipt:
+        tenant_id = tenant_of(writer)
+        with tenant_scope(tenant_id):
+            if receipt := _done(reference):
+                return receipt
+            request = _wanted(arguments).get()
+        _check_not_on_record(request, tenant_id)
+        with tenant_scope(tenant_id):
+            return _done(reference) or _settled(arguments, tenant_id, reference)
+
+    def reconcile(self, arguments: SettleArguments, reader: Backing, *, reference: str) -> Receipt | None:
+        with tenant_scope(tenant_of(reader)):
+            return _done(reference)
+
+
+def _wanted(arguments: SettleArguments) -> QuerySet[ApprovalRequest]:
+    """What people ask for is carried out in our own database, which always knows what became of it."""
+    return ApprovalRequest.objects.filter(pk=UUID(arguments.request_id), agent__isnull=False)
+
+
+def _answered(attempt: Execution) -> str:
+    """What came back of an attempt, in words: no answer, or one that left it in doubt."""
+    status = f" ({attempt.backing_status})" if attempt.backing_status else ""
+    return f"{attempt.detail or 'no answer'}{status}"[:300]
+
+
+def _check_not_on_record(request: ApprovalRequest, tenant_id: UUID) -> None:
+    """Ask the provider once more; where it does not answer, what people found stands. Raises OnRecordNow."""
+    action = actions.get(request.action)
+    with tenant_scope(tenant_id):
+        slug = Tenant.objects.values_list("slug", flat=True).get(pk=tenant_id)
+    try:
+        claimed = action.arguments.model_validate_json(request.arguments)
+        receipt = action.reconcile(claimed, action.reader(slug), reference=str(request.pk))
+    except CountersignError:
+        return
+    if receipt is not None:
+        with tenant_scope(tenant_id):
+            outbox.put(request, outbox.RECONCILE)
+        raise OnRecordNow(where=action.where, reference=receipt.reference)
+
+
+def _settled(arguments: SettleArguments, tenant_id: UUID, reference: str) -> Receipt:
+    """The end of the doubt, with its events and messages, in the caller's transaction.
+
+    Raises SettledMeanwhile, or StillUnderWay where "it never happened" would come too early.
+    """
+    request = moves.locked(UUID(arguments.request_id))
+    if request.status != Status.UNCERTAIN:
+        raise SettledMeanwhile(now=request.status.replace("_", " "))
+    if not arguments.happened and attempts.unproven(request, actions.get(request.action).index_lags) > 0:
+        raise StillUnderWay
+    found = {"happened": arguments.happened, "reference": arguments.provider_reference}
+    Settlement.objects.create(tenant_id=tenant_id, request=request, by_id=UUID(reference), **found)
+    outcomes.event("execution.settled", request, {**found, "settlement": reference})
+    if arguments.happened:
+        words = "It happened: two people looked it up, and settled it by hand."
+        outcomes.finish(request, Status.SUCCEEDED, words, arguments.provider_reference)
+    else:
+        words = "It never happened: two people looked it up, and settled it by hand."
+        outcomes.finish(request, Status.FAILED, words, "")
+    return _receipt(request.pk)
+
+
+def _done(reference: str) -> Receipt | None:
+    """What this request has done already, if it has; in the tenant's scope."""
+    done = Settlement.objects.filter(by_id=UUID(reference)).first()
+    return _receipt(done.request_id) if done else None
+
+
+def _receipt(request_id: UUID) -> Receipt:
+    return Receipt(str(request_id), "the request is no longer in doubt")
+
+
+ACTION = SettleExecution()

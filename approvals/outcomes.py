@@ -1,0 +1,67 @@
+"""What became of a request that was carried out: its move, its event and who is told, together in one transaction.
+
+The same for every way there: a worker's own attempt, the provider's record, and people who settle a doubt by hand.
+"""
+
+from django.db.models import DateTimeField, Value
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+
+from approvals import moves, outbox
+from approvals.audit.events import Actor, record
+from approvals.errors import CountersignError
+from approvals.models import ApprovalRequest
+from approvals.states import Status
+
+WORKER = Actor("system", "worker")
+
+
+class LeaseLost(CountersignError):
+    """Another worker took this attempt over; its record counts, not ours."""
+
+
+def move(request: ApprovalRequest, new: Status, **changes: object) -> None:
+    """Raises LeaseLost when somebody else was first."""
+    if not moves.make(request, new, **changes):
+        raise LeaseLost
+
+
+def event(kind: str, request: ApprovalRequest, data: dict[str, object]) -> None:
+    """A line on the trail, by the worker."""
+    record(
+        kind,
+        tenant_id=request.tenant_id,
+        actor=WORKER,
+        request_id=request.pk,
+        trace_id=request.trace_id,
+        data=data,
+    )
+
+
+def doubt(request: ApprovalRequest, why: str) -> None:
+    """Whether it happened is not known: the provider is asked in a moment."""
+    first = Coalesce("doubted_at", Value(timezone.now(), DateTimeField()))
+    move(request, Status.UNCERTAIN, outcome=why, doubted_at=first)
+    event("execution.uncertain", request, {"because": why})
+    outbox.put(request, outbox.RECONCILE, wait_seconds=2)
+    outbox.announce(request, "request.uncertain")
+
+
+def finish(request: ApprovalRequest, status: Status, outcome: str, reference: str) -> None:
+    """Succeeded, with the provider's reference, or failed; `outcome` is what the agent and the reviewers read."""
+    move(
+        request,
+        status,
+        outcome=outcome[:1000],
+        backing_reference=reference,
+        finished_at=timezone.now(),
+    )
+    event(f"execution.{status}", request, {"outcome": outcome[:300], "reference": reference})
+    outbox.announce(request, f"request.{status}")
+
+
+def ran_out(request: ApprovalRequest) -> None:
+    """Every attempt so far is known not to have happened, and nobody agreed to one as late as this."""
+    finish(
+        request, Status.FAILED, "The approval ran out before it could be carried out; nothing was done.", ""
+    )
