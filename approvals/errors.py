@@ -120,28 +120,41 @@ class NothingRevised(Refusal):
     request."""
 
 
-class BackingRefused(Refusal):
-    """The shop's system refused: {message}"""
+class Elsewhere(CountersignError):
+    """Something went wrong where {where} works."""
+
+    def __init__(self, *, where: str = "The company's system", **details: object) -> None:
+        """`where` begins a sentence: whom we asked."""
+        super().__init__(where=where, **details)
+
+
+class BackingRefused(Elsewhere, Refusal):
+    """{where} refused: {message}"""
 
 
 class NothingFound(BackingRefused):
-    """The company's system has no such object."""
+    """{where} has no such object."""
 
 
-class NoAnswer(CountersignError):
-    """The company's system did not answer. Try again in a minute."""
+class CredentialNotTaken(BackingRefused):
+    """{where} does not take the credential that {setting} holds for this company, so nothing was done.
+    Replace it, then ask again."""
+
+
+class NoAnswer(Elsewhere):
+    """{where} did not answer. Try again in a minute."""
 
 
 class NotReached(NoAnswer):
-    """The company's system could not be reached, so nothing was done. Try again in a minute."""
+    """{where} could not be reached, so nothing was done. Try again in a minute."""
 
 
 class ActivatedMeanwhile(NotReached):
     """Another policy version came into force meanwhile, so nothing was done."""
 
 
-class TryLater(CountersignError):
-    """The company's system asks to wait {seconds} s. Try again then."""
+class TryLater(Elsewhere):
+    """{where} asks to wait {seconds} s. Try again then."""
 
 
 # --- decide -----------------------------------------------------------------------------------------------
@@ -424,3 +437,11 @@ class TooManyPrograms(Refusal):
 
 class SettingMissing(CountersignError):
     """The setting {name} is missing. {hint}"""
+
+
+class CredentialUnusable(SettingMissing):
+    """The file for {tenant} in the folder that {name} names {why}. Write the credential alone into it."""
+
+
+class ActionUnreadable(CountersignError):
+    """{file}, line {line}, column {column}: {problem}"""

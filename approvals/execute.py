@@ -119,7 +119,7 @@ def reconcile(request_id: UUID, tenant_id: UUID) -> None:
         found = {"found": receipt is not None, "reference": receipt.reference if receipt else ""}
         _record("execution.reconciled", request, found)
         if receipt is not None:
-            _finish(request, Status.SUCCEEDED, receipt.summary, receipt.reference)
+            _finish(request, _ended(receipt), receipt.summary, receipt.reference)
         else:
             _never_happened(request)
 
@@ -149,7 +149,7 @@ def _asked(
     """The provider's record of this request, or None when it has none. Raises outbox.Postponed."""
     try:
         return action.reconcile(arguments, action.reader(tenant_slug), reference=str(request.pk))
-    except (NoAnswer, TryLater, BackingRefused) as error:
+    except (NoAnswer, TryLater, BackingRefused, SettingMissing) as error:
         raise outbox.Postponed(5, str(error)) from error
 
 
@@ -212,7 +212,7 @@ def _call(claim: Claim, action: actions.AnyAction, arguments: Arguments, facts: 
     try:
         writer = action.writer(claim.tenant_slug)
         receipt = action.execute(arguments, facts, writer, key=claim.execution.key, reference=str(request.pk))
-    except (NotReached, TryLater) as error:
+    except (NotReached, TryLater, SettingMissing) as error:
         # Known not to have happened, so the same attempt may be made again.
         _close(claim, "retry", detail=_what_happened(error))
         raise outbox.Postponed(_wait(error, claim), str(error)) from error
@@ -228,7 +228,7 @@ def _call(claim: Claim, action: actions.AnyAction, arguments: Arguments, facts: 
         logger.exception("execution in doubt", extra={"request_id": str(request.pk)})
         _uncertain(claim, error)
     else:
-        _succeeded(claim, receipt, writer.last_status)
+        _answered(claim, receipt, writer.last_status)
 
 
 def _check_not_stopped(claim: Claim) -> None:
@@ -273,10 +273,16 @@ def _wait_while_it_cools(request_id: UUID, tenant_id: UUID) -> None:
             raise outbox.Postponed(seconds, "it cools off: until then the approval can be taken back")
 
 
-def _succeeded(claim: Claim, receipt: Receipt, status: int | None, *, detail: str = "") -> None:
+def _answered(claim: Claim, receipt: Receipt, status: int | None, *, detail: str = "") -> None:
+    ended = _ended(receipt)
     with tenant_scope(claim.request.tenant_id):
-        _fence(claim, finished_at=timezone.now(), outcome="succeeded", backing_status=status, detail=detail)
-        _finish(claim.request, Status.SUCCEEDED, receipt.summary, receipt.reference)
+        _fence(claim, finished_at=timezone.now(), outcome=str(ended), backing_status=status, detail=detail)
+        _finish(claim.request, ended, receipt.summary, receipt.reference)
+
+
+def _ended(receipt: Receipt) -> Status:
+    """The provider has a record of it in both cases; another attempt under the same key would change neither."""
+    return Status.FAILED if receipt.came_to_nothing else Status.SUCCEEDED
 
 
 def _refused(claim: Claim, refusal: BackingRefused) -> None:
@@ -316,7 +322,7 @@ def _give_back(claim: Claim, action: actions.AnyAction, arguments: Arguments, re
     if receipt is None:
         _stale(claim, reason)
     else:
-        _succeeded(
+        _answered(
             claim, receipt, None, detail="An earlier attempt had arrived; it was found by our reference."
         )
 

@@ -60,6 +60,16 @@ BACKING_LONGEST_SECONDS = float(os.environ.get("BACKING_LONGEST_SECONDS", "60"))
 BACKING_READ_CREDENTIALS = os.environ.get("BACKING_READ_CREDENTIALS", "")
 BACKING_WRITE_CREDENTIALS = os.environ.get("BACKING_WRITE_CREDENTIALS", "") if PROCESS == "worker" else ""
 
+# Who carries refunds out: the company's API ("shop"), or Stripe with keys in folders as above: docs/stripe.md.
+REFUNDS_BY = os.environ.get("REFUNDS_BY", "shop")
+STRIPE_URL = os.environ.get("STRIPE_URL", "https://api.stripe.com").rstrip("/")
+STRIPE_READ_KEYS = os.environ.get("STRIPE_READ_KEYS", "")
+STRIPE_WRITE_KEYS = os.environ.get("STRIPE_WRITE_KEYS", "") if PROCESS == "worker" else ""
+if REFUNDS_BY not in ("shop", "stripe"):
+    raise SettingMissing(name="REFUNDS_BY", hint="It is shop or stripe.")
+if not STRIPE_URL.startswith("https://" if IN_PRODUCTION else ("https://", "http://")):
+    raise SettingMissing(name="STRIPE_URL", hint="Give its https address, or leave it out for Stripe's own.")
+
 # Receivers of messages may be plain http, and at private addresses: for development and tests.
 ALLOW_PRIVATE_RECEIVERS = os.environ.get("ALLOW_PRIVATE_RECEIVERS") == "1"
 
@@ -443,6 +453,7 @@ LOGGING = {
         "httpcore": {"level": "WARNING"},
         "httpx2": {"level": "WARNING"},
         "oauth2_provider.cimd": {"level": "WARNING"},
+        "stripe": {"level": "WARNING"},
         # The SDK writes down what an agent sent, at any length; the line of the call says what became of it.
         "mcp": {"level": "WARNING"},
         "mcp.server.transport_security": {"level": "ERROR"},

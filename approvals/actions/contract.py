@@ -62,10 +62,14 @@ class Money:
 
 @dataclass(frozen=True)
 class Receipt:
-    """Proof from the backing API that a write happened: its own reference."""
+    """Proof from the backing API that a write happened: its own reference.
+
+    One that came to nothing is on record there too: it was taken and then failed, as a refund may that a bank sends back.
+    """
 
     reference: str
     summary: str
+    came_to_nothing: bool = False
 
 
 @dataclass(frozen=True)
