@@ -64,7 +64,8 @@ class Money:
 class Receipt:
     """Proof from the backing API that a write happened: its own reference.
 
-    One that came to nothing is on record there too: it was taken and then failed, as a refund may that a bank sends back.
+    One that came to nothing is on record there too: it was taken and then failed, as a refund may that a bank
+    sends back.
     """
 
     reference: str

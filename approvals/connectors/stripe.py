@@ -36,7 +36,7 @@ stripe.enable_telemetry = False
 
 @dataclass(frozen=True)
 class Payment:
-    """What Stripe knows of one, amounts in the smallest unit as Stripe counts it. What it does not know is "" or None."""
+    """What Stripe says of one; amounts in the smallest unit as Stripe counts it. "" and None: it does not know."""
 
     status: str
     currency: str  # three capital letters
@@ -113,7 +113,8 @@ class Stripe(Backing):
 
         Stripe keeps what it answered under an idempotency key, refusals and its own failures too.
         """
-        if isinstance(error, stripe.RateLimitError) or error.code == "lock_timeout":
+        code = error.code or (error.error.code if error.error else None) or ""
+        if isinstance(error, stripe.RateLimitError) or code == "lock_timeout":
             seconds = seconds_to_wait(error.headers.get("retry-after") if error.headers else None)
             raise TryLater(where=WHERE, seconds=seconds) from error
         if isinstance(error, stripe.AuthenticationError | stripe.PermissionError):
@@ -121,7 +122,7 @@ class Stripe(Backing):
             raise CredentialNotTaken(where=WHERE, backing_code="", **about) from error
         if isinstance(error, stripe.CardError | stripe.InvalidRequestError):
             kind = NothingFound if error.http_status == HTTPStatus.NOT_FOUND else BackingRefused
-            said = {"backing_code": str(error.code or "")[:60], "message": str(error.user_message)[:300]}
+            said = {"backing_code": code[:60], "message": str(error.user_message)[:300]}
             raise kind(where=WHERE, status=error.http_status, **said) from error
         # Also where the key was used for another call, or is in use now: the other call may have moved the money.
         raise NoAnswer(where=WHERE, status=error.http_status) from error
