@@ -70,6 +70,11 @@ if REFUNDS_BY not in ("shop", "stripe"):
 if not STRIPE_URL.startswith("https://" if IN_PRODUCTION else ("https://", "http://")):
     raise SettingMissing(name="STRIPE_URL", hint="Give its https address, or leave it out for Stripe's own.")
 
+# A folder of actions that this deployment declares, and theirs: a folder each of a credential's name, as above.
+DECLARED_ACTIONS = os.environ.get("DECLARED_ACTIONS", "")
+DECLARED_READ_CREDENTIALS = os.environ.get("DECLARED_READ_CREDENTIALS", "")
+DECLARED_WRITE_CREDENTIALS = os.environ.get("DECLARED_WRITE_CREDENTIALS", "") if PROCESS == "worker" else ""
+
 # Receivers of messages may be plain http, and at private addresses: for development and tests.
 ALLOW_PRIVATE_RECEIVERS = os.environ.get("ALLOW_PRIVATE_RECEIVERS") == "1"
 
