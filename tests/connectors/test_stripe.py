@@ -3,12 +3,13 @@
 import logging
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.conf import settings
 from django.test import Client
 
-from approvals import actions, attempts, execute
+from approvals import actions, attempts, execute, outbox
 from approvals.actions.refund_by_stripe import RefundByStripe
 from approvals.connectors.stripe import Stripe
 from approvals.errors import (
@@ -31,7 +32,7 @@ from tests.world import World
 
 PAYMENT = "pi_3MtwBwLkdIwHu7ix28a3tqPa"
 CHARGE = PAYMENT.replace("pi_", "ch_")
-ASKED = {"payment_id": PAYMENT, "amount_minor": 12900, "currency": "USD"}
+ASKED: dict[str, Any] = {"payment_id": PAYMENT, "amount_minor": 12900, "currency": "USD"}
 
 
 @pytest.fixture
@@ -230,7 +231,7 @@ def at_stripe(world: World, fake: Fake, tmp_path: Path, monkeypatch: pytest.Monk
     return world
 
 
-def approved(world: World, **changes: object) -> ApprovalRequest:
+def approved(world: World, **changes: Any) -> ApprovalRequest:
     return world.vote(world.submit(**{**ASKED, **changes}), "approve", "lena")
 
 
@@ -288,7 +289,7 @@ def test_what_stripe_did_not_take_moved_nothing(at_stripe: World, fake: Fake, fa
     request = approved(at_stripe)
     fake.faults += [None, fault]
     if fault[0] == 429:  # type: ignore[index]
-        with pytest.raises(execute.outbox.Postponed):
+        with pytest.raises(outbox.Postponed):
             run(at_stripe, request)
         assert run(at_stripe, request).status == "succeeded"
     else:
@@ -310,7 +311,7 @@ def test_a_key_that_disappears_in_between_moves_nothing(
 
     with monkeypatch.context() as patched:
         patched.setattr(RefundByStripe, "look_up", and_then_it_goes)
-        with pytest.raises(execute.outbox.Postponed, match="STRIPE_WRITE_KEYS"):
+        with pytest.raises(outbox.Postponed, match="STRIPE_WRITE_KEYS"):
             run(at_stripe, request)
     assert at_stripe.status(request) == "executing"
     (folder / "elsewhere").rename(folder / at_stripe.tenant.slug)
