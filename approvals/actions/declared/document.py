@@ -25,6 +25,7 @@ from policies.errors import PolicyError
 from policies.source import Source
 
 MOST_BYTES = 64 * 1024
+_MOST_PROBLEMS = 50  # one is told; a file that is wrong in every line must not cost more to refuse
 LONGEST_ID = 100  # of the thing that is changed: a request keeps it in a column
 
 Dotted = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,60}(\.[A-Za-z0-9_-]{1,60}){0,4}$")]
@@ -135,7 +136,10 @@ def _validated(source: Source) -> Declaration:
     try:
         return Declaration.model_validate(source.tree)
     except ValidationError as error:
-        found = [_refusal(source, one) for one in error.errors(include_url=False)]
+        problems = error.errors(include_url=False)[:_MOST_PROBLEMS]
+        # A misspelt key is also a missing one; the word that is there helps more than the one that is not.
+        telling = [one for one in problems if one["type"] != "missing"] or problems
+        found = [_refusal(source, one) for one in telling]
         raise min(found, key=lambda one: (one.line, one.column)) from None
 
 

@@ -78,7 +78,9 @@ class Property(Shape):
         return self
 
 
-_ANCHORED = "A pattern begins with '^' and ends with '$', so that it is about all of the text, and has no '(?' but '(?:'."
+_ANCHORED = (
+    "A pattern begins with '^' and ends with '$', so that it is about the whole, and has no '(?' but '(?:'."
+)
 
 
 class ObjectSchema(Shape):
