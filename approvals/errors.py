@@ -137,8 +137,8 @@ class NothingFound(BackingRefused):
 
 
 class CredentialNotTaken(BackingRefused):
-    """{where} does not take the credential that {setting} holds for this company, so nothing was done.
-    Replace it, then ask again."""
+    """{where} does not take the credential that {setting} names for this company, so nothing was done.
+    Tell an operator: it has to be replaced."""
 
 
 class NoAnswer(Elsewhere):

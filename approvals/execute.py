@@ -21,6 +21,7 @@ from approvals.database import tenant_scope
 from approvals.errors import (
     BackingRefused,
     CountersignError,
+    CredentialNotTaken,
     NoAnswer,
     NotReached,
     RequestAltered,
@@ -88,7 +89,7 @@ def _carry_out(claim: Claim) -> None:
     except RequestAltered as error:
         _give_back(claim, action, arguments, str(error))
         return
-    except (NoAnswer, TryLater, SettingMissing) as error:
+    except (NoAnswer, TryLater, SettingMissing, CredentialNotTaken) as error:
         _close(claim, "retry", detail=_what_happened(error))
         raise outbox.Postponed(_wait(error, claim), str(error)) from error
     except BackingRefused as error:

@@ -9,7 +9,7 @@ import pytest
 from django.conf import settings
 from django.test import Client
 
-from approvals import actions, attempts, execute, outbox
+from approvals import actions, attempts, execute, outbox, submit
 from approvals.actions.refund_by_stripe import RefundByStripe
 from approvals.connectors.stripe import Stripe
 from approvals.errors import (
@@ -28,7 +28,7 @@ from approvals.models import ApprovalRequest
 from tests.connectors.fake_stripe import READ_KEY, WRITE_KEY, Fake, error, listening
 from tests.scan.known import secret
 from tests.test_settings import manage
-from tests.world import World
+from tests.world import TRACE, World
 
 PAYMENT = "pi_3MtwBwLkdIwHu7ix28a3tqPa"
 CHARGE = PAYMENT.replace("pi_", "ch_")
@@ -358,6 +358,37 @@ def test_stripe_is_never_asked_for_a_refund_in_another_currency(at_stripe: World
         fake.pay(f"pi_in_{code}", 12900, currency=code)
         with pytest.raises(Doomed, match="another unit"):
             at_stripe.submit(**{**ASKED, "payment_id": f"pi_in_{code}", "currency": code.upper()})
+
+
+def test_another_tenant_has_no_key_of_this_ones(at_stripe: World, fake: Fake, tmp_path: Path) -> None:
+    (tmp_path / "read" / at_stripe.other.slug).unlink()  # its credential of the shop's
+    with at_stripe.processes.acting_as("door"), pytest.raises(SettingMissing, match="STRIPE_READ_KEYS"):
+        submit.submit(
+            "refund_payment",
+            {**ASKED, "reason": "The customer returned the parcel."},
+            by=at_stripe.other_agent,
+            trace_id=TRACE,
+        )
+    assert fake.calls == []
+
+
+def test_a_key_that_is_not_taken_says_nothing_about_the_payment(at_stripe: World, fake: Fake) -> None:
+    """It is not told as a payment that is not there, and what people agreed to is not asked for again."""
+    request = approved(at_stripe)
+    fake.reads = secret("a key at Stripe that nobody was given", "rk_test_of_nobody_4242")
+    with pytest.raises(CredentialNotTaken, match="STRIPE_READ_KEYS"):
+        at_stripe.submit(**ASKED)
+    with pytest.raises(outbox.Postponed, match="does not take the credential"):
+        run(at_stripe, request)
+    fake.reads = READ_KEY
+    assert run(at_stripe, request).status == "succeeded"
+
+
+def test_a_library_that_reads_is_not_one_that_repeats(fake: Fake, reader: Stripe) -> None:
+    fake.faults += [error(503), error(503)]
+    with pytest.raises(NoAnswer):
+        reader.refund_of(PAYMENT, reference="ref-1")
+    assert len(fake.calls) == 1
 
 
 def test_an_unknown_payment_reads_as_not_found(at_stripe: World) -> None:
