@@ -9,6 +9,7 @@ from pathlib import Path
 ACTS_AS = {
     "dev": "supervisor",
     "demo": "supervisor",
+    "actions": "supervisor",
     "check": "supervisor",
     "contract": "supervisor",
     "policy test": "supervisor",
@@ -68,10 +69,12 @@ def main() -> None:
         from django.core.management import execute_from_command_line
     except ImportError:
         sys.exit("Django is not installed here. Use .venv/bin/python, which `make run` makes.")
-    from approvals.errors import SettingMissing
+    from approvals.errors import ActionUnreadable, SettingMissing
 
     try:
         execute_from_command_line(sys.argv)
+    except ActionUnreadable as unreadable:
+        sys.exit(f"DECLARED_ACTIONS: {unreadable}")
     except SettingMissing as missing:
         if any(os.environ.get(name) for name in SAYS_WHERE):
             sys.exit(str(missing))

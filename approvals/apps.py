@@ -1,4 +1,15 @@
 from django.apps import AppConfig
+from django.conf import settings
+
+# The settings that name folders of them; those that a process has no business with are "" there.
+CREDENTIALS = (
+    "BACKING_READ_CREDENTIALS",
+    "BACKING_WRITE_CREDENTIALS",
+    "STRIPE_READ_KEYS",
+    "STRIPE_WRITE_KEYS",
+    "DECLARED_READ_CREDENTIALS",
+    "DECLARED_WRITE_CREDENTIALS",
+)
 
 
 class ApprovalsConfig(AppConfig):
@@ -7,7 +18,8 @@ class ApprovalsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from approvals import actions, pace
+        from approvals import actions, credentials, pace
 
         actions.discover()
         pace.check_known()
+        credentials.warn_of_open_files((name, getattr(settings, name)) for name in CREDENTIALS)

@@ -1,4 +1,4 @@
-"""The HTTP client of the company's internal API.
+"""The HTTP client of the company's internal API, and of whatever else is written to over HTTP.
 
 A reader carries a credential that can only read, a writer one that can write; only workers have the folder of
 the latter. "It refused", "it was never reached" and "it did not answer" are three different errors: only the
@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from math import ceil
-from pathlib import Path
 from time import monotonic
 from typing import Any, NamedTuple, cast
 
@@ -19,7 +18,8 @@ import urllib3
 from django.conf import settings
 from opentelemetry.trace import SpanKind
 
-from approvals.errors import BackingRefused, NoAnswer, NothingFound, NotReached, SettingMissing, TryLater
+from approvals.credentials import Credential
+from approvals.errors import BackingRefused, NoAnswer, NothingFound, NotReached, TryLater
 from approvals.tracing import span, traceparent
 
 Json = dict[str, Any]
@@ -31,19 +31,20 @@ LONGEST_ASKED = 86_400  # seconds that somebody is waited for at their word
 UNASKED = 5  # seconds where they ask to wait and do not say for how long
 
 
-class _Response(NamedTuple):
+class Response(NamedTuple):
     status: int
-    retry_after: str | None
+    headers: Mapping[str, str]
     body: bytes
 
 
 class Backing:
-    """One tenant's access to the API, with one credential."""
+    """One tenant's access to an API, with one credential. `url` is where it is; "" is the company's own."""
 
-    def __init__(self, tenant_slug: str, folder: str, setting: str) -> None:
+    def __init__(self, tenant_slug: str, folder: str, setting: str, url: str = "") -> None:
         self._tenant_slug = tenant_slug
         self._folder = folder
-        self._setting = setting
+        self._credential = Credential(folder, tenant_slug, setting)
+        self._url = url
         self.last_status: int | None = None  # the HTTP status of the last answer, for the record
 
     def one(self, path: str, identifier: str, params: Mapping[str, str | int] | None = None) -> Json:
@@ -66,39 +67,40 @@ class Backing:
         """
         return self._call(_alone, "GET", path, fields=params)
 
-    def write(self, method: str, path: str, body: Mapping[str, object], *, key: str) -> Json:
+    def write(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, object],
+        *,
+        key: str,
+        key_header: str = "Idempotency-Key",
+    ) -> Json:
         """Send a change under an idempotency key; raises as `get` does, but for a 503: nobody knows what it did."""
-        headers = {"Idempotency-Key": key, "Content-Type": "application/json"}
+        headers = {key_header: key, "Content-Type": "application/json"}
         return self._call(_alone, method, path, headers=headers, body=json.dumps(body).encode())
 
     def check_credential(self) -> None:
-        """Raises SettingMissing, before anything is sent, when this tenant has none."""
-        self._token()
+        """Raises SettingMissing, before anything is sent, when this tenant has none that could be one."""
+        self._credential.read()
 
-    def _call(self, ask: Callable[..., _Response], method: str, path: str, **kwargs: Any) -> Json:
-        headers = {**kwargs.pop("headers", {}), "Authorization": f"Bearer {self._token()}"}
+    def _call(self, ask: Callable[..., Response], method: str, path: str, **kwargs: Any) -> Json:
+        headers = {**kwargs.pop("headers", {}), "Authorization": f"Bearer {self._credential.read()}"}
         about = {"http.request.method": method, "url.path": path}
         with span(method, kind=SpanKind.CLIENT, about=about) as call:
             headers["traceparent"] = traceparent()
-            response = _sent(ask, method, path, headers=headers, **kwargs)
+            url = f"{self._url or settings.BACKING_URL}{path}"
+            response = _sent(ask, method, url, headers=headers, **kwargs)
             self.last_status = response.status
             call.set_attribute("http.response.status_code", response.status)
             return _answer(response, is_read=method == "GET")
 
-    def _token(self) -> str:
-        """Read at each call, so that a credential rotates without a restart."""
-        try:
-            return (Path(self._folder) / self._tenant_slug).read_text().strip()
-        except OSError as error:
-            hint = f"It names a folder with one file a tenant; there is none for {self._tenant_slug}."
-            raise SettingMissing(name=self._setting, hint=hint) from error
-
-    def _kept_open(self, method: str, path: str, **content: Any) -> _Response:
+    def _kept_open(self, method: str, url: str, **content: Any) -> Response:
         """Asked once more where the peer closed a kept connection just then: a read may come twice."""
         try:
-            return _requested(self._reads(), method, path, **content)
+            return _requested(self._reads(), method, url, **content)
         except urllib3.exceptions.ProtocolError:
-            return _requested(self._reads(), method, path, **content)
+            return _requested(self._reads(), method, url, **content)
 
     def _reads(self) -> urllib3.PoolManager:
         return _connections(self._folder, self._tenant_slug)
@@ -118,15 +120,20 @@ def _connections(folder: str, tenant_slug: str) -> urllib3.PoolManager:  # noqa:
     return urllib3.PoolManager(num_pools=1, maxsize=16)
 
 
-def _alone(method: str, path: str, *, headers: Mapping[str, str], **content: Any) -> _Response:
+def asked_alone(method: str, url: str, headers: Mapping[str, str], body: str | bytes | None) -> Response:
+    """Whatever was answered, over a connection of its own, sent once. Raises NotReached, NoAnswer."""
+    return _sent(_alone, method, url, headers=headers, body=body)
+
+
+def _alone(method: str, url: str, *, headers: Mapping[str, str], **content: Any) -> Response:
     """Over a connection of its own. A write is sent once, and on a kept one that the peer closes it would seem lost;
     a list does not show whose answer it is.
     """
     with urllib3.PoolManager(num_pools=1, maxsize=1) as own:
-        return _requested(own, method, path, headers={**headers, "Connection": "close"}, **content)
+        return _requested(own, method, url, headers={**headers, "Connection": "close"}, **content)
 
 
-def _sent(ask: Callable[..., _Response], *what: str, **content: Any) -> _Response:
+def _sent(ask: Callable[..., Response], *what: str, **content: Any) -> Response:
     try:
         return ask(*what, **content)
     except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError) as error:
@@ -135,12 +142,12 @@ def _sent(ask: Callable[..., _Response], *what: str, **content: Any) -> _Respons
         raise NoAnswer from error
 
 
-def _requested(pool: urllib3.PoolManager, method: str, path: str, **content: Any) -> _Response:
+def _requested(pool: urllib3.PoolManager, method: str, url: str, **content: Any) -> Response:
     """Sent once. No proxy of the environment's, no redirect followed: the credential is for this API alone."""
     started = monotonic()
     response = pool.request(
         method,
-        f"{settings.BACKING_URL}{path}",
+        url,
         timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=settings.BACKING_TIMEOUT_SECONDS),
         retries=False,
         redirect=False,
@@ -154,7 +161,7 @@ def _requested(pool: urllib3.PoolManager, method: str, path: str, **content: Any
         response.close()  # what is still to come must not be the next one's answer
         raise
     response.release_conn()
-    return _Response(response.status, response.headers.get("Retry-After"), body)
+    return Response(response.status, response.headers, body)
 
 
 def _body(response: urllib3.BaseHTTPResponse, until: float) -> bytes:
@@ -167,11 +174,12 @@ def _body(response: urllib3.BaseHTTPResponse, until: float) -> bytes:
     return bytes(body)
 
 
-def _answer(response: _Response, *, is_read: bool) -> Json:
+def _answer(response: Response, *, is_read: bool) -> Json:
     if 200 <= response.status < 300:
         return _object(response)
-    if response.status == 429 or (response.status == 503 and is_read and response.retry_after):
-        raise TryLater(seconds=_seconds(response.retry_after))
+    retry_after = response.headers.get("Retry-After")
+    if response.status == 429 or (response.status == 503 and is_read and retry_after):
+        raise TryLater(seconds=seconds_to_wait(retry_after))
     if response.status >= 500 or 300 <= response.status < 400 or response.status == 408:
         raise NoAnswer(status=response.status)
     problem = _problem(response)
@@ -180,7 +188,7 @@ def _answer(response: _Response, *, is_read: bool) -> Json:
     raise BackingRefused(status=response.status, **problem)
 
 
-def _object(response: _Response) -> Json:
+def _object(response: Response) -> Json:
     try:
         found = json.loads(response.body)
     except (ValueError, RecursionError) as error:
@@ -190,7 +198,7 @@ def _object(response: _Response) -> Json:
     return cast("Json", found)
 
 
-def _problem(response: _Response) -> dict[str, str]:
+def _problem(response: Response) -> dict[str, str]:
     """The code and the message of an error answer, short: the peer's words are not ours."""
     try:
         error = json.loads(response.body)["error"]
@@ -199,7 +207,7 @@ def _problem(response: _Response) -> dict[str, str]:
         return {"backing_code": "", "message": f"it answered {response.status}"}
 
 
-def _seconds(retry_after: str | None) -> int:
+def seconds_to_wait(retry_after: str | None) -> int:
     """Retry-After in seconds (RFC 9110, section 10.2.3: a number or a date), a second to a day; 5 for nonsense."""
     text = (retry_after or "").strip()
     if text.isascii() and text.isdigit():

@@ -120,20 +120,33 @@ class NothingRevised(Refusal):
     request."""
 
 
-class BackingRefused(Refusal):
-    """The shop's system refused: {message}"""
+class Elsewhere(CountersignError):
+    """Something went wrong where {where} works."""
+
+    def __init__(self, *, where: str = "The company's system", **details: object) -> None:
+        """`where` begins a sentence: whom we asked."""
+        super().__init__(where=where, **details)
+
+
+class BackingRefused(Elsewhere, Refusal):
+    """{where} refused: {message}"""
 
 
 class NothingFound(BackingRefused):
-    """The company's system has no such object."""
+    """{where} has no such object."""
 
 
-class NoAnswer(CountersignError):
-    """The company's system did not answer. Try again in a minute."""
+class CredentialNotTaken(BackingRefused):
+    """{where} does not take the credential that {setting} names for this company, so nothing was done.
+    Tell an operator: it has to be replaced."""
+
+
+class NoAnswer(Elsewhere):
+    """{where} did not answer. Try again in a minute."""
 
 
 class NotReached(NoAnswer):
-    """The company's system could not be reached, so nothing was done. Try again in a minute."""
+    """{where} could not be reached, so nothing was done. Try again in a minute."""
 
 
 class ActivatedMeanwhile(NotReached):
@@ -152,8 +165,8 @@ class OnRecordNow(BackingRefused):
     """{where} has it on record by now ({reference}), and that is what counts. Nothing was settled by hand."""
 
 
-class TryLater(CountersignError):
-    """The company's system asks to wait {seconds} s. Try again then."""
+class TryLater(Elsewhere):
+    """{where} asks to wait {seconds} s. Try again then."""
 
 
 # --- decide -----------------------------------------------------------------------------------------------
@@ -465,3 +478,11 @@ class TooManyPrograms(Refusal):
 
 class SettingMissing(CountersignError):
     """The setting {name} is missing. {hint}"""
+
+
+class CredentialUnusable(SettingMissing):
+    """The file for {tenant} in the folder that {name} names {why}. Write the credential alone into it."""
+
+
+class ActionUnreadable(CountersignError):
+    """{file}, line {line}, column {column}: {problem}"""

@@ -18,6 +18,7 @@ from approvals.database import tenant_scope
 from approvals.errors import (
     BackingRefused,
     CountersignError,
+    CredentialNotTaken,
     NoAnswer,
     NotReached,
     RequestAltered,
@@ -107,7 +108,7 @@ def _carry_out(claim: Claim) -> None:
     except RequestAltered as error:
         _give_back(claim, action, arguments, str(error))
         return
-    except (NoAnswer, TryLater, SettingMissing) as error:
+    except (NoAnswer, TryLater, SettingMissing, CredentialNotTaken) as error:
         _close(claim, "retry", detail=_what_happened(error))
         raise outbox.Postponed(_wait(error, claim), str(error)) from error
     except BackingRefused as error:
@@ -204,7 +205,7 @@ def _call(
     try:
         writer = action.writer(claim.tenant_slug)
         receipt = action.execute(arguments, facts, writer, key=claim.execution.key, reference=str(request.pk))
-    except (NotReached, TryLater) as error:
+    except (NotReached, TryLater, SettingMissing) as error:
         # Known not to have happened, so the same attempt may be made again.
         _close(claim, "retry", detail=_what_happened(error))
         raise outbox.Postponed(_wait(error, claim), str(error)) from error
@@ -220,7 +221,7 @@ def _call(
         logger.exception("execution in doubt", extra={"request_id": str(request.pk)})
         _uncertain(claim, error)
     else:
-        _succeeded(claim, receipt, writer.last_status)
+        _answered(claim, receipt, writer.last_status)
 
 
 def _check_not_stopped(claim: Claim) -> None:
@@ -312,10 +313,12 @@ def _wait_for_its_window(request_id: UUID, tenant_id: UUID) -> None:
             raise outbox.Postponed(opens.seconds, opens.because)
 
 
-def _succeeded(claim: Claim, receipt: Receipt, status: int | None, *, detail: str = "") -> None:
+def _answered(claim: Claim, receipt: Receipt, status: int | None, *, detail: str = "") -> None:
     with tenant_scope(claim.request.tenant_id):
-        _fence(claim, finished_at=timezone.now(), outcome="succeeded", backing_status=status, detail=detail)
-        _finish(claim.request, Status.SUCCEEDED, receipt.summary, receipt.reference)
+        _fence(
+            claim, finished_at=timezone.now(), outcome=str(receipt.ends), backing_status=status, detail=detail
+        )
+        _finish(claim.request, receipt.ends, receipt.summary, receipt.reference)
 
 
 def _refused(claim: Claim, refusal: BackingRefused) -> None:
@@ -357,7 +360,7 @@ def _give_back(claim: Claim, action: actions.AnyAction, arguments: Arguments, re
     if receipt is None:
         _stale(claim, reason)
     else:
-        _succeeded(
+        _answered(
             claim, receipt, None, detail="An earlier attempt had arrived; it was found by our reference."
         )
 

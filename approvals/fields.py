@@ -26,6 +26,7 @@ class Field:
     amount: Amount | None = None
     claimed: str | None = None
     is_truth: bool = False  # true or false, and no text of that spelling
+    is_unknown: bool = False  # null: whoever was asked does not know it
 
     @property
     def agrees(self) -> bool:
@@ -38,6 +39,8 @@ class Field:
             own: tuple[str, ...] = (self.amount.text, self.value)
         elif self.is_truth:
             own = ("yes" if self.value == "true" else "no", self.value)
+        elif self.is_unknown:
+            own = ("not known", self.value)
         else:
             own = (shown(self.value) or "empty",)
         if self.claimed is None:
@@ -51,7 +54,13 @@ def fields(document: str, order: Iterable[str] = ()) -> tuple[Field, ...]:
     written = json.loads(document)
     values = dict(sorted(written.items(), key=lambda item: places.get(item[0], len(places))))
     return tuple(
-        Field(name, _text(value), _amount(name, value, values), is_truth=isinstance(value, bool))
+        Field(
+            name,
+            _text(value),
+            _amount(name, value, values),
+            is_truth=isinstance(value, bool),
+            is_unknown=value is None,
+        )
         for name, value in _flat(values)
     )
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 from approvals import actions, attempts, judge, moves, outbox, outcomes, switches
 from approvals.actions.contract import Arguments, Receipt
 from approvals.database import tenant_scope
-from approvals.errors import BackingRefused, CountersignError, NoAnswer, TryLater
+from approvals.errors import BackingRefused, CountersignError, NoAnswer, SettingMissing, TryLater
 from approvals.models import ApprovalRequest, Execution
 from approvals.states import Status
 from approvals.tracing import span
@@ -56,7 +56,7 @@ def asked(
     """The provider's record of this request, or None when it has none. Raises outbox.Postponed."""
     try:
         return action.reconcile(arguments, action.reader(tenant_slug), reference=str(request.pk))
-    except (NoAnswer, TryLater, BackingRefused) as error:
+    except (NoAnswer, TryLater, BackingRefused, SettingMissing) as error:
         raise outbox.Postponed(_wait(error, turn), str(error)) from error
 
 
@@ -74,7 +74,7 @@ def _settled(
         return ""
     if receipt is not None:
         _found(request, receipt)
-        outcomes.finish(request, Status.SUCCEEDED, receipt.summary, receipt.reference)
+        outcomes.finish(request, receipt.ends, receipt.summary, receipt.reference)
         return ""
     since = attempts.absent_since(request)
     waits_because = _waits_because(request, action, since, asked_at)

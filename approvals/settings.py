@@ -63,6 +63,21 @@ UNCERTAIN_ALERT_SECONDS = int(os.environ.get("UNCERTAIN_ALERT_SECONDS", "900"))
 BACKING_READ_CREDENTIALS = os.environ.get("BACKING_READ_CREDENTIALS", "")
 BACKING_WRITE_CREDENTIALS = os.environ.get("BACKING_WRITE_CREDENTIALS", "") if PROCESS == "worker" else ""
 
+# Who carries refunds out: the company's API ("shop"), or Stripe with keys in folders as above: docs/stripe.md.
+REFUNDS_BY = os.environ.get("REFUNDS_BY", "shop")
+STRIPE_URL = os.environ.get("STRIPE_URL", "https://api.stripe.com").rstrip("/")
+STRIPE_READ_KEYS = os.environ.get("STRIPE_READ_KEYS", "")
+STRIPE_WRITE_KEYS = os.environ.get("STRIPE_WRITE_KEYS", "") if PROCESS == "worker" else ""
+if REFUNDS_BY not in ("shop", "stripe"):
+    raise SettingMissing(name="REFUNDS_BY", hint="It is shop or stripe.")
+if not STRIPE_URL.startswith("https://" if IN_PRODUCTION else ("https://", "http://")):
+    raise SettingMissing(name="STRIPE_URL", hint="Give its https address, or leave it out for Stripe's own.")
+
+# A folder of actions that this deployment declares, and theirs: a folder each of a credential's name, as above.
+DECLARED_ACTIONS = os.environ.get("DECLARED_ACTIONS", "")
+DECLARED_READ_CREDENTIALS = os.environ.get("DECLARED_READ_CREDENTIALS", "")
+DECLARED_WRITE_CREDENTIALS = os.environ.get("DECLARED_WRITE_CREDENTIALS", "") if PROCESS == "worker" else ""
+
 # Receivers of messages may be plain http, and at private addresses: for development and tests.
 ALLOW_PRIVATE_RECEIVERS = os.environ.get("ALLOW_PRIVATE_RECEIVERS") == "1"
 
@@ -473,6 +488,7 @@ LOGGING = {
         "httpcore": {"level": "WARNING"},
         "httpx2": {"level": "WARNING"},
         "oauth2_provider.cimd": {"level": "WARNING"},
+        "stripe": {"level": "WARNING"},
         # The SDK writes down what an agent sent, at any length; the line of the call says what became of it.
         "mcp": {"level": "WARNING"},
         "mcp.server.transport_security": {"level": "ERROR"},

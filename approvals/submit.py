@@ -20,6 +20,7 @@ from approvals.backing import Backing
 from approvals.database import rows_in_scope, tenant_scope
 from approvals.errors import (
     BackingRefused,
+    CredentialNotTaken,
     Doomed,
     KeyReused,
     LimitReached,
@@ -216,6 +217,8 @@ def looked_up(action: actions.AnyAction, arguments: Arguments, reader: Backing) 
     """The facts; what the backing API does not have, or refuses to show, reads the same to the agent."""
     try:
         return judge.look_up(action, arguments, reader)
+    except CredentialNotTaken:
+        raise  # it says nothing about the thing
     except (NothingFound, BackingRefused):
         raise NotFound(
             thing=action.thing, id=action.resource_id(arguments), hint=action.thing_found_by

@@ -22,13 +22,14 @@ Path = tuple[str | int, ...]
 class Source:
     """A document's text, its plain values in `tree`, and where each stands."""
 
-    def __init__(self, text: str, name: str) -> None:
-        """Raises PolicyError for a text that is not plain, safe YAML. Errors begin with `name`."""
+    def __init__(self, text: str, name: str, *, of: str = "policy") -> None:
+        """Raises PolicyError for a text that is not plain, safe YAML. Errors begin with `name`; `of` is what it is."""
         self.name = name
+        self._of, self._a = of, f"An {of}" if of[0] in "aeiou" else f"A {of}"
         self._nodes: dict[Path, yaml.Node] = {}
         self._keys: dict[Path, yaml.Node] = {}
         if len(text.encode(errors="surrogatepass")) > MAX_BYTES:
-            raise self.error(f"A policy has at most {MAX_BYTES // 1024} KiB; split it.", 1, 1)
+            raise self.error(f"{self._a} has at most {MAX_BYTES // 1024} KiB; split it.", 1, 1)
         # Some editors put a byte order mark in front, and two characters at the end of a line. Alone, the first of them
         # ends a line for YAML and for no reader: what stands behind it would pass for the end of a comment.
         self.text = text.removeprefix("\ufeff").replace("\r\n", "\n")
@@ -107,7 +108,7 @@ class Source:
             # PyYAML lets a few of Python's own errors through, such as chr() of an impossible escape.
             raise self.error(f"This is not YAML: {str(error).partition(chr(10))[0]}.", 1, 1) from error
         if root is None:
-            raise self.error("The document is empty. Begin with `policy: 1`.", 1, 1)
+            raise self.error(f"The document is empty. Begin with `{self._of}: 1`.", 1, 1)
         return self._plain(root, ())
 
     def _refuse_tricks(self) -> None:
@@ -123,11 +124,13 @@ class Source:
             if getattr(event, "tag", None) is not None:
                 raise self.error("Tags are not allowed; remove the word that begins with '!'.", *place)
             if depth > MAX_DEPTH:
-                raise self.error(f"Nested more than {MAX_DEPTH} deep; a policy is flatter than that.", *place)
+                raise self.error(
+                    f"Nested more than {MAX_DEPTH} deep; {self._a.lower()} is flatter than that.", *place
+                )
             if values > MAX_VALUES:
-                raise self.error(f"A policy has at most {MAX_VALUES:,} keys and values; split it.", *place)
+                raise self.error(f"{self._a} has at most {MAX_VALUES:,} keys and values; split it.", *place)
             if documents > 1:
-                raise self.error("One file holds one policy; remove the second '---'.", *place)
+                raise self.error(f"One file holds one {self._of}; remove the second '---'.", *place)
 
     def _plain(self, node: yaml.Node, path: Path) -> Any:
         self._nodes[path] = node

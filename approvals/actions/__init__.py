@@ -7,19 +7,29 @@ be edited to add one. What people ask for (`asked_by`) has no tool: the door is 
 from importlib import import_module
 from pkgutil import iter_modules
 
+from django.conf import settings
+
+from approvals.actions import declared
 from approvals.actions.contract import Action, AnyAction
 from approvals.errors import NotFound
 from policies.signature import Signature, signature_of
 
 _ACTIONS: dict[str, AnyAction] = {}
-_NOT_ACTIONS = {"contract", "inside", "money", "practice"}
+_NOT_ACTIONS = {"contract", "declared", "inside", "money", "practice"}
+# Who refunds, as REFUNDS_BY says, and the file that does it.
+_REFUNDS = {"shop": "refund_payment", "stripe": "refund_by_stripe"}
 
 
 def discover() -> None:
-    """Import every module of this folder and register the `ACTION` it declares."""
+    """Import every module of this folder that the settings ask for, and register the `ACTION` it declares; then those
+    that this deployment declares. Raises SettingMissing or ActionUnreadable.
+    """
+    others = {file for by, file in _REFUNDS.items() if by != settings.REFUNDS_BY}
     for module in iter_modules(__path__):
-        if module.name not in _NOT_ACTIONS:
+        if module.name not in _NOT_ACTIONS | others:
             register(import_module(f"{__name__}.{module.name}").ACTION)
+    for action in declared.load(settings.DECLARED_ACTIONS, _ACTIONS):
+        register(action)
 
 
 def register(action: AnyAction) -> None:

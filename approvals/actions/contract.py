@@ -16,6 +16,7 @@ from approvals import backing
 from approvals.actions.practice import Known
 from approvals.backing import Backing
 from approvals.errors import NoAnswer
+from approvals.states import Status
 from policies.verdicts import Verdict
 
 Reason = Annotated[
@@ -65,10 +66,20 @@ class Money:
 
 @dataclass(frozen=True)
 class Receipt:
-    """Proof from the backing API that a write happened: its own reference."""
+    """Proof from the backing API that a write happened: its own reference.
+
+    One that came to nothing is on record there too: it was taken and then failed, as a refund may that a bank
+    sends back.
+    """
 
     reference: str
     summary: str
+    came_to_nothing: bool = False
+
+    @property
+    def ends(self) -> Status:
+        """How a request ends by it: on record it is in both cases, and another attempt would change neither."""
+        return Status.FAILED if self.came_to_nothing else Status.SUCCEEDED
 
 
 @dataclass(frozen=True)

@@ -28,15 +28,17 @@ class RefundArguments(Arguments):
 
 
 class RefundFacts(Facts):
+    """A provider may know of no order and no customer ("": all such count as one), of no order's status and no card."""
+
     order_id: str
     customer_id: str
     payment_status: str
-    order_status: str
+    order_status: str | None
     currency: str
     paid_minor: int
     refunded_minor: int
     remaining_minor: int
-    card_last4: str
+    card_last4: str | None
 
 
 class RefundPayment(Action[RefundArguments, RefundFacts]):
@@ -68,7 +70,9 @@ class RefundPayment(Action[RefundArguments, RefundFacts]):
 
     def headline(self, arguments: RefundArguments, facts: RefundFacts) -> str:
         amount = display(arguments.amount_minor, arguments.currency)
-        return f"Refund {amount} of order {facts.order_id} to the card ending in {facts.card_last4}"
+        paid_for = f"order {facts.order_id}" if facts.order_id else f"payment {arguments.payment_id}"
+        to = f"the card ending in {facts.card_last4}" if facts.card_last4 else "where it was paid from"
+        return f"Refund {amount} of {paid_for} to {to}"
 
     def amount(self, arguments: RefundArguments) -> Money:
         return Money(arguments.amount_minor, arguments.currency)
