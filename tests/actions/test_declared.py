@@ -11,7 +11,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.test import Client
 
-from approvals import actions, attempts, backing, execute, judge, outbox, submit
+from approvals import actions, attempts, backing, execute, judge, outbox, reconcile, submit
 from approvals.actions.contract import Money
 from approvals.actions.declared.action import Declared
 from approvals.errors import ArgumentsInvalid, NoAnswer, NotFound, SettingMissing
@@ -123,9 +123,9 @@ def test_a_lost_answer_is_settled_by_the_declared_question(
     request = approved(world)
     world.shop.arm("drop_after_commit", path_prefix="/v1/customers")
     assert run(world, request) == "uncertain"
-    monkeypatch.setattr(attempts, "under_way", lambda _: 0.0)
+    monkeypatch.setattr(attempts, "unproven", lambda *_: 0.0)
     with world.processes.acting_as("worker"):
-        execute.reconcile(request.pk, request.tenant_id)
+        reconcile.run(request.pk, request.tenant_id)
     done = world.reload_as("web", request)
     assert (done.status, done.outcome) == (
         "succeeded",
@@ -140,9 +140,9 @@ def test_what_never_happened_is_done_again_once(
     request = approved(world)
     world.shop.arm("error_500", path_prefix="/v1/customers/cus_1001/store-credit")
     assert run(world, request) == "uncertain"
-    monkeypatch.setattr(attempts, "under_way", lambda _: 0.0)
+    monkeypatch.setattr(attempts, "unproven", lambda *_: 0.0)
     with world.processes.acting_as("worker"):
-        execute.reconcile(request.pk, request.tenant_id)
+        reconcile.run(request.pk, request.tenant_id)
     assert run(world, request) == "succeeded"
     assert len(world.ledger(request)) == 1
 

@@ -9,7 +9,7 @@ import pytest
 from django.conf import settings
 from django.test import Client
 
-from approvals import actions, attempts, execute, outbox, submit
+from approvals import actions, attempts, execute, outbox, reconcile, submit
 from approvals.actions.refund_by_stripe import RefundByStripe
 from approvals.connectors.stripe import Stripe
 from approvals.errors import (
@@ -241,10 +241,10 @@ def run(world: World, request: ApprovalRequest) -> ApprovalRequest:
     return world.reload_as("web", request)
 
 
-def reconcile(world: World, request: ApprovalRequest, monkeypatch: pytest.MonkeyPatch) -> ApprovalRequest:
-    monkeypatch.setattr(attempts, "under_way", lambda _: 0.0)
+def reconciled(world: World, request: ApprovalRequest, monkeypatch: pytest.MonkeyPatch) -> ApprovalRequest:
+    monkeypatch.setattr(attempts, "unproven", lambda *_: 0.0)
     with world.processes.acting_as("worker"):
-        execute.reconcile(request.pk, request.tenant_id)
+        reconcile.run(request.pk, request.tenant_id)
     return world.reload_as("web", request)
 
 
@@ -279,7 +279,7 @@ def test_a_lost_answer_is_settled_by_listing_the_payments_refunds(
     request = approved(at_stripe)
     fake.faults += [None, "drop"]  # the look-up goes well
     assert run(at_stripe, request).status == "uncertain"
-    done = reconcile(at_stripe, request, monkeypatch)
+    done = reconciled(at_stripe, request, monkeypatch)
     assert (done.status, done.backing_reference) == ("succeeded", "re_1")
     assert len(fake.refunds) == 1
 
@@ -343,7 +343,7 @@ def test_the_outcome_says_how_far_stripe_has_come(
     fake.faults += [None, "drop"] if is_lost else []
     done = run(at_stripe, request)
     if is_lost:
-        done = reconcile(at_stripe, request, monkeypatch)
+        done = reconciled(at_stripe, request, monkeypatch)
     assert done.status == ends
     assert words in done.outcome
     assert done.backing_reference == "re_1"

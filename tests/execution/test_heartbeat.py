@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from approvals import execute, leases, outbox
+from approvals import execute, leases, outbox, outcomes, reconcile
 from approvals.database import tenant_scope
 from approvals.management.children import Child
 from approvals.models import ApprovalRequest, Execution, Outbox
@@ -96,7 +96,7 @@ def test_a_worker_whose_heart_stands_still_loses_its_claim_and_sends_nothing(
 
     real = execute._call
     just_before_the_call(monkeypatch, somebody_else_takes_over)
-    with pytest.raises(execute.LeaseLost):
+    with pytest.raises(outcomes.LeaseLost):
         run(world, request)
     assert world.status(request) == "succeeded"
     assert attempts(world, request) == ["abandoned", "succeeded"]
@@ -117,7 +117,7 @@ def test_a_worker_that_hangs_loses_its_claim_at_the_hard_time_limit(
 
     real = execute._call
     just_before_the_call(monkeypatch, hangs)
-    with pytest.raises(execute.LeaseLost):
+    with pytest.raises(outcomes.LeaseLost):
         run(world, request)
     assert attempts(world, request) == ["abandoned", "succeeded"]
 
@@ -215,7 +215,7 @@ def test_a_frozen_worker_is_taken_over_and_what_it_records_late_is_not_believed(
         until(lambda: bool(world.ledger(request)))
         with world.processes.acting_as("worker"):
             until(lambda: taken_over(request))
-            execute.reconcile(request.pk, request.tenant_id)
+            reconcile.run(request.pk, request.tenant_id)
     finally:
         freeze(worker, signal.SIGCONT)
     wait_for(lambda: all(row.token is None for row in rows(world, topic=outbox.EXECUTE)), worker)

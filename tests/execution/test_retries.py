@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from approvals import actions, backing, outbox
-from approvals.backing import _answer, _Response, _seconds
+from approvals.backing import Response, _answer, seconds_to_wait
 from approvals.errors import (
     BackingRefused,
     CountersignError,
@@ -137,14 +137,14 @@ def tries(world: World, request: ApprovalRequest) -> bool:
     ],
 )
 def test_retry_after_is_read_in_seconds(text: str | None, seconds: int) -> None:
-    assert _seconds(text) == seconds
+    assert seconds_to_wait(text) == seconds
 
 
 @pytest.mark.parametrize("zone", ["GMT", "-0000"])
 @pytest.mark.parametrize(("ahead", "least", "most"), [(7200, 7100, 7200), (-90, 1, 1), (10 * DAY, DAY, DAY)])
 def test_retry_after_is_read_as_a_date_too(zone: str, ahead: int, least: int, most: int) -> None:
     date = format_datetime(datetime.now(UTC) + timedelta(seconds=ahead), usegmt=True)
-    assert least <= _seconds(date.replace("GMT", zone)) <= most
+    assert least <= seconds_to_wait(date.replace("GMT", zone)) <= most
 
 
 @pytest.mark.parametrize("asked", [7, 3600])
