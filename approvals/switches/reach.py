@@ -28,6 +28,7 @@ OTHER_TOOLS = (
     "list_recent_failed_payments",
     "lookup_customer_invoice",
     "lookup_order",
+    "request_undo",
     "revise_request",
     "withdraw_request",
 )

@@ -1,0 +1,52 @@
+"""What would undo a request that was carried out: its action's inverse, and the arguments that put back what was."""
+
+
+from pydantic import ValidationError
+
+from approvals import actions
+from approvals.actions.contract import NotReversible, Receipt
+from approvals.database import tenant_scope
+from approvals.errors import Irreversible, NotFound, NothingToPutBack, Refusal
+from approvals.models import ApprovalRequest
+from approvals.payloads import canonical
+
+_OTHER_FORM = "it was asked for in a form that is no longer read."
+
+
+def undoing(request: ApprovalRequest) -> tuple[actions.AnyAction, dict[str, object]]:
+    """The inverse action, and its arguments without a reason. Raises Irreversible, NothingToPutBack or NotFound."""
+    action = actions.get(request.action)
+    if isinstance(action.inverse, NotReversible):
+        raise Irreversible(because=action.inverse.because)
+    try:
+        arguments = action.arguments.model_validate_json(request.arguments)
+        facts = action.facts.model_validate_json(request.facts)
+    except ValidationError as error:
+        raise NothingToPutBack(because=_OTHER_FORM) from error
+    receipt = Receipt(request.backing_reference, request.outcome)
+    return actions.get(action.inverse), dict(action.undo(arguments, facts, receipt))
+
+
+def why_not(action: str) -> str:
+    """Why nothing undoes this action, in a sentence; "" where something does."""
+    try:
+        inverse = actions.get(action).inverse
+    except NotFound:
+        return "This action is no longer offered."
+    return inverse.because if isinstance(inverse, NotReversible) else ""
+
+
+def puts_back(request: ApprovalRequest) -> bool:
+    """Whether a request asks for exactly what undoes the one that it is linked to.
+
+    It always does, unless a door that was taken over has filed it.
+    """
+    try:
+        with tenant_scope(request.tenant_id):
+            undone = request.undoes
+        action, arguments = undoing(undone)
+        asked = actions.get(request.action).arguments.model_validate_json(request.arguments)
+        exact = action.arguments.model_validate({**arguments, "reason": asked.reason})
+    except (Refusal, ValidationError):
+        return False
+    return request.action == action.name and canonical(asked) == canonical(exact)
