@@ -1,6 +1,5 @@
 """What would undo a request that was carried out: its action's inverse, and the arguments that put back what was."""
 
-
 from pydantic import ValidationError
 
 from approvals import actions
@@ -27,6 +26,14 @@ def undoing(request: ApprovalRequest) -> tuple[actions.AnyAction, dict[str, obje
     return actions.get(action.inverse), dict(action.undo(arguments, facts, receipt))
 
 
+def undone(request: ApprovalRequest) -> ApprovalRequest:
+    """The request that this one undoes. Raises LookupError where it undoes none."""
+    with tenant_scope(request.tenant_id):
+        if (found := request.undoes) is None:
+            raise LookupError("it undoes nothing")
+        return found
+
+
 def why_not(action: str) -> str:
     """Why nothing undoes this action, in a sentence; "" where something does."""
     try:
@@ -42,9 +49,7 @@ def puts_back(request: ApprovalRequest) -> bool:
     It always does, unless a door that was taken over has filed it.
     """
     try:
-        with tenant_scope(request.tenant_id):
-            undone = request.undoes
-        action, arguments = undoing(undone)
+        action, arguments = undoing(undone(request))
         asked = actions.get(request.action).arguments.model_validate_json(request.arguments)
         exact = action.arguments.model_validate({**arguments, "reason": asked.reason})
     except (Refusal, ValidationError):

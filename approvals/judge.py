@@ -230,7 +230,7 @@ def dependent_because(person_id: UUID, request: ApprovalRequest) -> str:
     if why := ties.get(person_id, ""):
         return why
     # Whoever stands behind a request has a part in whether it is undone.
-    if request.undoes_id and person_id in _behind(request.undoes):
+    if request.undoes_id and person_id in _behind(inverse.undone(request)):
         return "you are behind the request that it undoes"
     return ""
 

@@ -100,12 +100,12 @@ NOT_EXACTLY = (
 def _undoes(request: ApprovalRequest) -> list[Row]:
     if request.undoes_id is None:
         return []
-    undone = request.undoes
+    undone = inverse.undone(request)
     return [Row("head", "undoes", (shown(undone.headline), str(undone.pk), how_exactly(request)))]
 
 
 def how_exactly(request: ApprovalRequest) -> str:
-    """Of a request that undoes another one. In a scope of its tenant."""
+    """Of a request that undoes another one."""
     return EXACTLY if inverse.puts_back(request) else NOT_EXACTLY
 
 

@@ -82,6 +82,15 @@ class Risks:
 
 
 @dataclass(frozen=True)
+class Linked:
+    """A request that this one undoes, or one that undoes it: its headline, and where it stands."""
+
+    id: UUID
+    headline: str
+    status: Status
+
+
+@dataclass(frozen=True)
 class RequestView:
     """Everything on the request's page. `seen` stands for what is decided on; a vote carries it back."""
 
@@ -128,6 +137,9 @@ class RequestView:
     asked: Asked | None  # of the agent, who has not answered yet
     history: tuple[Step, ...]  # what it was before, the newest step first
     changeable: tuple[str, ...]  # the arguments that changes can be asked for in
+    undoes: Linked | None
+    how_exactly: str  # it undoes that one, in words
+    undone_by: tuple[Linked, ...]  # the newest first, whatever became of them
     thing: str  # what it is about, as the company's system names it
     glass: GlassUse | None  # somebody pushed this revision through alone
     may_break_glass: bool
@@ -211,11 +223,18 @@ def _view(request: ApprovalRequest, by: Reviewer) -> RequestView:
         asked=asked(request.changes, request.revision, votes),
         history=history(request, votes),
         changeable=tuple(dict.fromkeys(claim.name.partition(".")[0] for claim in claimed)),
+        undoes=_linked(request.undoes) if request.undoes else None,
+        how_exactly=material.how_exactly(request) if request.undoes_id else "",
+        undone_by=tuple(_linked(other) for other in request.undone_by.order_by("-created_at")),
         thing=request.resource_id,
         glass=glass_of(request, by),
         may_break_glass=may_break(by, request),
         unbreakable=never_because(request),
     )
+
+
+def _linked(request: ApprovalRequest) -> Linked:
+    return Linked(request.pk, request.headline, Status(request.status))
 
 
 def _cools_until(request: ApprovalRequest) -> datetime | None:
