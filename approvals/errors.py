@@ -137,6 +137,10 @@ class UndoneAlready(Refusal):
     filed."""
 
 
+class NotYoursToUndo(Refusal):
+    """Undoing this is asked for by {roles}. Your roles here do not include it. Nothing was asked for."""
+
+
 class BackingRefused(Refusal):
     """The shop's system refused: {message}"""
 

@@ -5,11 +5,50 @@ from pydantic import ValidationError
 from approvals import actions
 from approvals.actions.contract import NotReversible, Receipt
 from approvals.database import tenant_scope
-from approvals.errors import Irreversible, NotFound, NothingToPutBack, Refusal
-from approvals.models import ApprovalRequest
+from approvals.errors import Irreversible, NotFound, NothingDone, NothingToPutBack, Refusal
+from approvals.models import ApprovalRequest, UndoOrder
+from approvals.models.requests import UNDOING
 from approvals.payloads import canonical
+from approvals.states import Status
 
 _OTHER_FORM = "it was asked for in a form that is no longer read."
+
+
+OPERATOR = "operator"
+
+
+def to_undo(request: ApprovalRequest) -> tuple[str, dict[str, object]]:
+    """The name of the action that undoes a request, and its arguments without a reason.
+
+    Raises NothingDone, Irreversible or NothingToPutBack.
+    """
+    if request.status != Status.SUCCEEDED:
+        raise NothingDone(status=request.status.replace("_", " "))
+    action, arguments = undoing(request)
+    return action.name, arguments
+
+
+def roles_that_undo(request: ApprovalRequest) -> frozenset[str]:
+    """Which people may ask for it: operators, and who answers for the action."""
+    try:
+        return frozenset({OPERATOR, actions.get(request.action).owner})
+    except NotFound:
+        return frozenset({OPERATOR})
+
+
+def is_being_undone(request: ApprovalRequest) -> bool:
+    """Whether it was asked for before and has not come to nothing. In a scope of its tenant."""
+    asked = request.undone_by.filter(status__in=UNDOING)
+    return asked.exists() or UndoOrder.objects.filter(request=request, answered_at=None).exists()
+
+
+def can_be_undone(request: ApprovalRequest) -> bool:
+    """Whether it can be asked for now. In a scope of its tenant."""
+    try:
+        to_undo(request)
+    except Refusal:
+        return False
+    return not is_being_undone(request)
 
 
 def undoing(request: ApprovalRequest) -> tuple[actions.AnyAction, dict[str, object]]:

@@ -11,10 +11,9 @@ from uuid import UUID
 
 from approvals import inverse, limits, submit
 from approvals.audit.events import record
-from approvals.errors import NotFound, NothingDone, Refusal
+from approvals.errors import NotFound, Refusal
 from approvals.identity.requester import Requester
 from approvals.models import ApprovalRequest
-from approvals.states import Status
 from approvals.submit import Filed, actor, scope
 from approvals.tracing import span
 
@@ -28,20 +27,9 @@ def undo(request_id: UUID, *, by: Requester, reason: str, key: str | None = None
     """
     with _refusals_on_trail(request_id, by, trace_id):
         request = _mine(request_id, by)
-        action, arguments = to_undo(request)
+        action, arguments = inverse.to_undo(request)
     wanted = {**arguments, "reason": reason}
     return submit.submit(action, wanted, by=by, key=key, undoes=request, trace_id=trace_id)
-
-
-def to_undo(request: ApprovalRequest) -> tuple[str, dict[str, object]]:
-    """The name of the action that undoes a request, and its arguments without a reason.
-
-    Raises NothingDone, Irreversible or NothingToPutBack.
-    """
-    if request.status != Status.SUCCEEDED:
-        raise NothingDone(status=request.status.replace("_", " "))
-    action, arguments = inverse.undoing(request)
-    return action.name, arguments
 
 
 def _mine(request_id: UUID, by: Requester) -> ApprovalRequest:

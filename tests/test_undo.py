@@ -7,7 +7,7 @@ from threading import Barrier
 import pytest
 from django.db import connection
 
-from approvals import actions, judge, submit, undo
+from approvals import actions, inverse, judge, submit, undo
 from approvals.actions.contract import NotReversible
 from approvals.audit.models import Event
 from approvals.database import tenant_scope
@@ -141,7 +141,7 @@ def test_the_same_key_is_the_same_request(world: World) -> None:
 
 def test_a_key_of_a_request_that_undoes_nothing_is_refused(world: World) -> None:
     request = done(world)
-    arguments = {**undo.to_undo(request)[1], "reason": REASON}
+    arguments = {**inverse.to_undo(request)[1], "reason": REASON}
     with world.processes.acting_as("door"):
         submit.submit("change_shipping_address", arguments, by=world.agent, key=KEY, trace_id=TRACE)
     with pytest.raises(KeyReused):

@@ -17,6 +17,7 @@ from approvals.models.reservations import Reservation
 from approvals.models.revisions import Revision
 from approvals.models.switches import Switch
 from approvals.models.troubles import PolicyTrouble
+from approvals.models.undoing import UndoOrder
 from approvals.models.votes import Vote
 
 __all__ = [
@@ -35,5 +36,6 @@ __all__ = [
     "Reservation",
     "Revision",
     "Switch",
+    "UndoOrder",
     "Vote",
 ]

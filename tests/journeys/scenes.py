@@ -9,7 +9,7 @@ from approvals import execute
 from approvals.identity.connect import disconnect
 from approvals.identity.models import Agent, Membership
 from approvals.models import ApprovalRequest, PolicyVersion
-from tests import courses, versions
+from tests import courses, undoing, versions
 from tests.breaking import give, push, review
 from tests.exercising import exercise
 from tests.oauth.programs import Program
@@ -64,6 +64,9 @@ class Scene:
     revised: ApprovalRequest  # answered with another amount
     pushed: ApprovalRequest  # by opal alone
     policy: ApprovalRequest  # that another version comes into force
+    moved: ApprovalRequest  # carried out, and can be undone
+    undone: ApprovalRequest  # carried out, and asked to be undone
+    undoing: ApprovalRequest  # that
     asks: str  # the address of a program that wants to be connected
     asks_hostile: str
 
@@ -84,6 +87,9 @@ class Scene:
             "asked",
             "revised",
             "pushed",
+            "moved",
+            "undone",
+            "undoing",
         )
         requests = {f"request-{name}": ("lena", f"/requests/{getattr(self, name).pk}/") for name in shown}
         return {
@@ -144,6 +150,7 @@ def at_work(world: World) -> Scene:
     world.vote(missed, "approve", "lena", comment="")
     denied = world.submit(payment_id="pay_10012", amount_minor=1600, currency="JPY")
     world.vote(denied, "deny", "lena", comment="The cups were delivered; ask the carrier first.")
+    undone = undoing.done(world, undoing.asked(world))
     away(world, "lena", "felix", hours=48)
     return Scene(
         usual=world.submit(),
@@ -166,6 +173,9 @@ def at_work(world: World) -> Scene:
         doubt=_executed(
             world, fault="drop_after_commit", payment_id="pay_10007", amount_minor=18400, currency="JPY"
         ),
+        moved=undoing.done(world, undoing.asked(world, order_id="ord_10003")),
+        undone=undone,
+        undoing=undoing.file(world, undone).request,
         policy=versions.asked(world),
         asks=Program.registered(world).asks(resource=None),
         asks_hostile=Program.registered(
