@@ -1,7 +1,7 @@
 """People ask on a page that what was done be undone; a worker looks it up and files the request in their name.
 
 A page reaches no system of the company, so it writes an order, and no worker files anything without one (migration
-0033). From there on it is a request like any other: whoever ordered it is its requester and no judge of it.
+0032). From there on it is a request like any other: whoever ordered it is its requester and no judge of it.
 """
 
 from uuid import UUID

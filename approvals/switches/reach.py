@@ -183,7 +183,7 @@ def _can_be_stopped(request: ApprovalRequest) -> bool:
 
 
 def _stoppable() -> Q:
-    """In a query of requests: what agents ask for, and what would undo it. The database's own copy: migration 0033."""
+    """In a query of requests: what agents ask for, and what would undo it. The database's own copy: migration 0032."""
     return Q(agent__isnull=False) | Q(undoes__isnull=False) & ~Q(action__in=_only_by_people())
 
 
