@@ -31,9 +31,16 @@ HEAD = """\
 # `test_privileges.py` compares it with the catalogue. What is not here, no role may. Row-level security and triggers
 # narrow it further. The migrator owns everything and runs only when you deploy.
 #
-# `columns` are all that the table has; "all" are all of them. `every_tenant` names the roles whose rows row-level
-# security does not keep to one tenant, and `why` says what for.
+# `columns` are all that the table has; "all" are all of them. `every_tenant` names the roles that row-level security
+# does not keep to one tenant, `before_a_tenant` those that it keeps to one once it is named, and
+# `why` says what for.
 """
+
+# What people write, beside `why`.
+OF_PEOPLE = {
+    "secrets": "# Columns that hold secrets, or what they are checked by, and who reads them: nobody else.",
+    "no_secrets": "# Columns that are called like one, and why they hold none.",
+}
 
 Table: TypeAlias = dict[str, Any]
 Privileges: TypeAlias = dict[str, dict[str, Any]]
@@ -70,10 +77,13 @@ _EXECUTE = """
 SELECT p.proname || '(' || pg_get_function_identity_arguments(p.oid) || ')'
 FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND has_function_privilege(%s, p.oid, 'EXECUTE')
 """
-# A policy that applies to a role and asks for no tenant.
-_EVERY_TENANT = """
-SELECT tablename, roles::text[] FROM pg_policies
-WHERE schemaname = 'public' AND cmd IN ('SELECT', 'ALL') AND coalesce(qual, '') NOT LIKE '%countersign.tenant%'
+# A policy that applies to a role and asks for no tenant, or lets everything through until one is named.
+_NO_TENANT = """
+SELECT tablename, roles::text[],
+    CASE WHEN coalesce(qual, '') LIKE '%countersign.tenant%' THEN 'before_a_tenant' ELSE 'every_tenant' END
+FROM pg_policies
+WHERE schemaname = 'public' AND cmd IN ('SELECT', 'ALL')
+    AND (coalesce(qual, '') NOT LIKE '%countersign.tenant%' OR qual ~ 'countersign.tenant.*IS NULL')
 """
 
 
@@ -112,11 +122,10 @@ def _tables(shell: psycopg.Cursor[Any], prefix: str) -> dict[str, Table]:
         for privilege in _of_tables(shell):
             for (name,) in shell.execute(_OF_TABLES, (f"{prefix}_{role}", privilege)).fetchall():
                 tables[name].setdefault(role, {})[privilege.lower()] = ALL
-    for name, roles in shell.execute(_EVERY_TENANT).fetchall():
+    for name, roles, when in shell.execute(_NO_TENANT).fetchall():
         seers = {role for role in ROLES if f"{prefix}_{role}" in roles or "public" in roles}
         if seers:
-            before = set(tables[name].get("every_tenant", ()))
-            tables[name]["every_tenant"] = sorted(before | seers)
+            tables[name][when] = sorted({*tables[name].get(when, ()), *seers})
     return tables
 
 
@@ -159,18 +168,18 @@ def text(privileges: Privileges, kept: Privileges) -> str:
         )
     parts.append("\n".join(["[sequences]", *_flat(privileges["sequences"])]))
     parts.append("\n".join(["[functions]", *_flat(privileges["functions"])]))
-    for room in ("secrets", "no_secrets"):
-        if room in kept:
-            parts.append(
-                "\n".join(
-                    [f"[{room}]", *(f"{_toml(key)} = {_toml(value)}" for key, value in kept[room].items())]
-                )
-            )
+    parts += [
+        "\n".join(
+            [comment, f"[{room}]", *(f"{_toml(key)} = {_toml(value)}" for key, value in kept[room].items())]
+        )
+        for room, comment in OF_PEOPLE.items()
+        if room in kept
+    ]
     return "\n\n".join(parts) + "\n"
 
 
 def _lines(table: Table) -> Iterator[str]:
-    for key in ("columns", "every_tenant"):
+    for key in ("columns", "every_tenant", "before_a_tenant"):
         if key in table:
             yield f"{key} = {_toml(table[key])}"
     for role in ROLES:

@@ -45,6 +45,8 @@ ELSEWHERE = {
     "country": "FR",
 }
 
+NEARBY = {**ELSEWHERE, "line1": "Beispielweg 12", "city": "Berlin", "postal_code": "10115", "country": "DE"}
+
 
 @dataclass(frozen=True)
 class Scene:
@@ -173,7 +175,7 @@ def at_work(world: World) -> Scene:
         doubt=_executed(
             world, fault="drop_after_commit", payment_id="pay_10007", amount_minor=18400, currency="JPY"
         ),
-        moved=undoing.done(world, undoing.asked(world, order_id="ord_10003")),
+        moved=undoing.done(world, undoing.asked(world, order_id="ord_10003", address=NEARBY)),
         undone=undone,
         undoing=undoing.file(world, undone).request,
         policy=versions.asked(world),
