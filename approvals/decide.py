@@ -19,6 +19,7 @@ from approvals.errors import (
     OnlyAgentsRevise,
     PageOutdated,
     PolicyForbids,
+    UndoingIsExact,
 )
 from approvals.identity.requester import Reviewer
 from approvals.models import ApprovalRequest, Vote
@@ -73,8 +74,8 @@ def ask_for_changes(
     """Send the request back to the agent, with what should change: in a message, and for each field of the arguments.
 
     Checked like a vote, and counted as one, so that one person answers a revision once. The agent answers with a new
-    revision (`revise.py`); the deadline goes on. Raises what `vote` raises, OnlyAgentsRevise, ChangesMissing,
-    FieldUnknown or FieldTooLong; then nothing was decided, and the refusal is on the trail.
+    revision (`revise.py`); the deadline goes on. Raises what `vote` raises, OnlyAgentsRevise, UndoingIsExact,
+    ChangesMissing, FieldUnknown or FieldTooLong; then nothing was decided, and the refusal is on the trail.
     """
     said = {name: text.strip() for name, text in fields.items() if text.strip()}
     return _decided(request_id, Vote.CHANGES, by, seen, message, said, looked_for_seconds, trace_id)
@@ -120,6 +121,8 @@ def _check(request: ApprovalRequest, decision: str, by: Reviewer, seen: str, com
         raise CommentMissing
     if wanted == Status.CHANGES_REQUESTED and request.agent_id is None:
         raise OnlyAgentsRevise
+    if wanted == Status.CHANGES_REQUESTED and request.undoes_id:
+        raise UndoingIsExact
     if wanted == Status.CHANGES_REQUESTED and len(comment) < COMMENT[0]:
         raise ChangesMissing
     if len(comment) > COMMENT[1]:

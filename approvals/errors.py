@@ -132,6 +132,27 @@ class BackingRefused(Elsewhere, Refusal):
     """{where} refused: {message}"""
 
 
+class NothingDone(Refusal):
+    """Only what was done can be undone, and this request is {status}. Nothing was filed."""
+
+
+class Irreversible(Refusal):
+    """This cannot be undone: {because} Nothing was filed."""
+
+
+class NothingToPutBack(Refusal):
+    """What was before cannot be put back: {because} Nothing was filed."""
+
+
+class UndoneAlready(Refusal):
+    """Undoing this was asked for before: by a request that is not over yet, or that was carried out. Nothing was
+    filed."""
+
+
+class NotYoursToUndo(Refusal):
+    """Undoing this is asked for by {roles}. Your roles here do not include it. Nothing was asked for."""
+
+
 class NothingFound(BackingRefused):
     """{where} has no such object."""
 
@@ -297,6 +318,11 @@ class ChangesMissing(Refusal):
 class OnlyAgentsRevise(Refusal):
     """Changes are asked for of agents alone. Whoever asked for this files another request: deny this
     one, and say why."""
+
+
+class UndoingIsExact(Refusal):
+    """This request asks for exactly what was before the one that it undoes, so there is nothing to change in it.
+    Approve or deny it."""
 
 
 class FieldUnknown(Refusal):

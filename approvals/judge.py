@@ -12,7 +12,7 @@ from uuid import UUID
 
 from pydantic import ValidationError
 
-from approvals import actions, budgets, content
+from approvals import actions, budgets, content, inverse
 from approvals.actions.contract import Arguments, Facts
 from approvals.backing import Backing
 from approvals.database import tenant_scope
@@ -93,6 +93,8 @@ def check_sound(
     if (editor := action.editor(arguments, facts)) is not None:
         stored["who wrote it"] = (request.editor_id, editor)
     wrong = [what for what, (written, derived) in stored.items() if written != derived]
+    if request.undoes_id and not inverse.puts_back(request):
+        wrong.append("what it undoes")
     if wrong:
         raise RequestAltered(what=" and ".join(wrong))
 
@@ -209,7 +211,10 @@ def asker_in(request: ApprovalRequest) -> Asker:
 
 
 def independent(person_id: UUID, request: ApprovalRequest) -> bool:
-    """False for requester and editor, the owner of the agent that asked, and the person on whose behalf it asked."""
+    """False for requester and editor, the owner of the agent that asked, and the person on whose behalf it asked.
+
+    Of what undoes a request, also for those of that request.
+    """
     return not dependent_because(person_id, request)
 
 
@@ -222,7 +227,16 @@ def dependent_because(person_id: UUID, request: ApprovalRequest) -> str:
         request.person_id: "you asked for it",
         request.editor_id: "you wrote what it asks for",
     }
-    return ties.get(person_id, "") or _own_matter(person_id, request)
+    if why := ties.get(person_id, "") or _own_matter(person_id, request):
+        return why
+    # Whoever stands behind a request has a part in whether it is undone.
+    if request.undoes_id and person_id in _behind(inverse.undone(request)):
+        return "you are behind the request that it undoes"
+    return ""
+
+
+def _behind(request: ApprovalRequest) -> set[UUID | None]:
+    return {request.owner_id, request.on_behalf_of_id, request.person_id, request.editor_id}
 
 
 def _own_matter(person_id: UUID, request: ApprovalRequest) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TypeAlias
 
-from approvals import actions
+from approvals import actions, inverse
 from approvals.characters import shown
 from approvals.errors import NotFound
 from approvals.fields import Field, amount, compared, fields
@@ -85,7 +85,27 @@ def _head(request: ApprovalRequest) -> list[Row]:
         Row("head", "amount", exact),
         Row("head", "requester", (shown(request.requester_name),)),
         Row("head", "risk", (f"{request.risk.capitalize()} risk",)),
+        *_undoes(request),
     ]
+
+
+# Whether what is asked for is what the action calls its inverse, in words.
+EXACTLY = "It asks for exactly what was before."
+NOT_EXACTLY = (
+    "It does not ask for exactly what was before: compare what is claimed with what the other one changed."
+)
+
+
+def _undoes(request: ApprovalRequest) -> list[Row]:
+    if request.undoes_id is None:
+        return []
+    undone = inverse.undone(request)
+    return [Row("head", "undoes", (shown(undone.headline), str(undone.pk), how_exactly(request)))]
+
+
+def how_exactly(request: ApprovalRequest) -> str:
+    """Of a request that undoes another one."""
+    return EXACTLY if inverse.puts_back(request) else NOT_EXACTLY
 
 
 def _declared(of: Content) -> tuple[tuple[str, ...], tuple[str, ...]]:

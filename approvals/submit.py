@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 
 from django.db import IntegrityError
 from django.utils import timezone
+from psycopg.errors import UniqueViolation
 
 from approvals import actions, budgets, content, judge, limits, outbox, switches, watching
 from approvals.actions.contract import Arguments, Facts
@@ -28,6 +29,7 @@ from approvals.errors import (
     NotFound,
     NothingFound,
     Refusal,
+    UndoneAlready,
 )
 from approvals.identity.requester import Requester
 from approvals.models import ApprovalRequest, PolicyVersion
@@ -36,6 +38,8 @@ from approvals.states import Status, sources
 from approvals.tracing import span
 from policies.usage import Usage
 from policies.verdicts import AutoApprove, Deny, Verdict
+
+_ONE_UNDOING = "one_undoing_a_request"
 
 
 @dataclass(frozen=True)
@@ -49,22 +53,29 @@ class Filed:
 
 @span("submit")
 def submit(
-    action_name: str, arguments: Mapping[str, object], *, by: Requester, key: str | None = None, trace_id: str
+    action_name: str,
+    arguments: Mapping[str, object],
+    *,
+    by: Requester,
+    key: str | None = None,
+    undoes: ApprovalRequest | None = None,
+    trace_id: str,
 ) -> Filed:
     """File an approval request, born pending.
 
-    `arguments` is what the agent claims, `key` its idempotency key (unique per requester). Raises
-    ArgumentsInvalid, KeyReused, Doomed (the policy refuses), LimitReached, LimitsUnknown, SwitchedOff,
-    SwitchesUnknown, NotFound, BackingRefused, or NoAnswer; then no request exists, and the refusal is on the trail.
+    `arguments` is what the agent claims, `key` its idempotency key (unique per requester), `undoes` the request of
+    the same tenant that this one is to undo (`undo.py`). Raises ArgumentsInvalid, KeyReused, Doomed (the policy
+    refuses), UndoneAlready, LimitReached, LimitsUnknown, SwitchedOff, SwitchesUnknown, NotFound, BackingRefused, or
+    NoAnswer; then no request exists, and the refusal is on the trail.
     """
-    action, asked_for = _offered(action_name, by), ""
+    action, asked_for = _offered(action_name, by, undoes), ""
     try:
         parsed = judge.parse(action, arguments)
         asked_for = action.resource_id(parsed)
         is_known, version = _before(by, key)
-        if is_known and (repeated := _repeated(action, parsed, by, key, trace_id)):
+        if is_known and (repeated := _repeated(action, parsed, by, key, undoes, trace_id)):
             return repeated
-        return _filed(action, parsed, version, by, key, trace_id)
+        return _filed(action, parsed, version, by, key, undoes, trace_id)
     except limits.LIMITED as refusal:
         limits.record_limit(refusal, by=by, wanted=action.tool, trace_id=trace_id)
         raise
@@ -73,10 +84,11 @@ def submit(
         raise
 
 
-def _offered(action_name: str, by: Requester) -> actions.AnyAction:
-    """The action, if such a requester may ask for it. Raises NotFound."""
+def _offered(action_name: str, by: Requester, undoes: ApprovalRequest | None) -> actions.AnyAction:
+    """The action, if such a requester may ask for it: people may undo what agents asked for. Raises NotFound."""
     action = actions.get(action_name)
-    if action.asked_by != by.kind:
+    undoes_as_person = undoes is not None and by.kind == "person"
+    if action.asked_by != by.kind and not undoes_as_person:
         raise NotFound(thing="action", id=action_name)
     return action
 
@@ -144,7 +156,12 @@ def _before(by: Requester, key: str | None) -> tuple[bool, PolicyVersion | None]
 
 
 def _repeated(
-    action: actions.AnyAction, arguments: Arguments, by: Requester, key: str | None, trace_id: str
+    action: actions.AnyAction,
+    arguments: Arguments,
+    by: Requester,
+    key: str | None,
+    undoes: ApprovalRequest | None,
+    trace_id: str,
 ) -> Filed | None:
     """The request that this key already stands for. Raises KeyReused when it asked for something else."""
     if key is None:
@@ -153,8 +170,8 @@ def _repeated(
         request = ApprovalRequest.objects.filed_by(by).filter(idempotency_key=key).first()
         if request is None:
             return None
-        same = request.action == action.name and request.arguments_sha256 == digest(canonical(arguments))
-        if not same:
+        before = (request.action, request.arguments_sha256, request.undoes_id)
+        if before != (action.name, digest(canonical(arguments)), undoes.pk if undoes else None):
             raise KeyReused(key=key, request_id=request.pk)
     limits.record_sparingly("request.repeated", by=by, trace_id=trace_id, request_id=request.pk)
     return Filed(request, repeated=True)
@@ -166,6 +183,7 @@ def _filed(
     version: PolicyVersion | None,
     by: Requester,
     key: str | None,
+    undoes: ApprovalRequest | None,
     trace_id: str,
 ) -> Filed:
     reader = action.reader(by.tenant_slug)
@@ -175,16 +193,23 @@ def _filed(
         about = {"resource_id": action.resource_id(arguments), "policy_version": version and version.pk}
         raise Doomed(sentence=verdict.public, rule=verdict.rule, **about)
     try:
-        request = _write(action, arguments, facts, now, verdict, version, usage, by, key, trace_id)
+        request = _write(action, arguments, facts, now, verdict, version, usage, by, key, undoes, trace_id)
         return Filed(request, repeated=False, backing_status=reader.last_status)
     except (IntegrityError, LimitReached) as error:
         if refusal := switches.filed_too_late(error, by):
             raise refusal from error
         # Two calls with one key at the same moment: the other one won, and may have reached the limit.
-        repeated = _repeated(action, arguments, by, key, trace_id)
-        if repeated is None:
-            raise
-        return repeated
+        if repeated := _repeated(action, arguments, by, key, undoes, trace_id):
+            return repeated
+        if _constraint_of(error) == _ONE_UNDOING:
+            raise UndoneAlready from error
+        raise
+
+
+def _constraint_of(error: Exception) -> str:
+    """The name of the constraint that refused a row; "" where none did."""
+    cause = error.__cause__
+    return (cause.diag.constraint_name or "") if isinstance(cause, UniqueViolation) else ""
 
 
 def weighed(
@@ -235,6 +260,7 @@ def _write(
     usage: Mapping[str, int],
     by: Requester,
     key: str | None,
+    undoes: ApprovalRequest | None,
     trace_id: str,
 ) -> ApprovalRequest:
     """Request, event and outbox rows, in one transaction. `now` is when it was judged: it can be judged so again."""
@@ -252,6 +278,7 @@ def _write(
         created_at=now,
         expires_at=now + content.time_to_decide(verdict),
         trace_id=trace_id,
+        undoes=undoes,
         **content.asked(action, arguments),
         **content.judged(action, arguments, facts, verdict, version, usage, now),
     )
@@ -284,6 +311,7 @@ def _created(
         "action_version": action.version,
         **judged(request, action, arguments, version),
         "resource_id": request.resource_id,
+        **({"undoes": str(request.undoes_id)} if request.undoes_id else {}),
         "owner_id": str(request.owner_id),
         "on_behalf_of_id": str(request.on_behalf_of_id or ""),
     }

@@ -5,7 +5,7 @@ from uuid import UUID
 from celery import shared_task
 from celery.signals import worker_process_init, worker_process_shutdown
 
-from approvals import bells, execute, notifications, rejudge, tracing
+from approvals import bells, execute, notifications, rejudge, tracing, undo_order
 from approvals import reconcile as reconciling
 from approvals.bells import Bell
 from approvals.notifications import mail as letters
@@ -76,3 +76,10 @@ def mail(row_id: str, tenant_id: str) -> None:
     with claimed(UUID(row_id), UUID(tenant_id)) as row:
         if row:
             letters.send(row)
+
+
+@shared_task(name="approvals.tasks.undo")
+def undo(row_id: str, tenant_id: str) -> None:
+    with claimed(UUID(row_id), UUID(tenant_id)) as row:
+        if row:
+            undo_order.file(row.request_id, row.tenant_id)

@@ -24,6 +24,7 @@ from approvals.views import (
     second_factor,
     simulation,
     sso,
+    undoing,
 )
 from approvals.views.oauth.authorize import AuthorizationView
 from approvals.views.oauth.device import BeginView, device_answer_page, device_page
@@ -70,6 +71,7 @@ urlpatterns = [
     path("requests/<uuid:request_id>/release/", claims.release_page, name="release"),
     path("requests/<uuid:request_id>/revoke/", claims.revoke_page, name="revoke"),
     path("requests/<uuid:request_id>/withdraw/", claims.withdraw_page, name="withdraw"),
+    path("requests/<uuid:request_id>/undo/", undoing.undo_page, name="undo"),
     path("requests/<uuid:request_id>/changes/", changes.ask_for_changes_page, name="ask_for_changes"),
     path("requests/<uuid:request_id>/trail/", auditor.request_trail_page, name="request_trail"),
     path("together/", bulk.bulk_page, name="bulk"),

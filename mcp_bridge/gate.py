@@ -9,8 +9,9 @@ from approvals.identity.scopes import BROAD
 from mcp_bridge.call import Call, check_scope
 
 REVISE = "revise_request"
+UNDO = "request_undo"
 # Tools that file something, though their scope does not say which action it is about.
-FILES = frozenset({REVISE})
+FILES = frozenset({REVISE, UNDO})
 # All that an agent can reach without calling a tool, and the tool that it stands for: it stops with that tool.
 # What stands for none ("") stops with everything.
 STANDS_FOR = {

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 from mcp.server.mcpserver import MCPServer
 
 from approvals import actions
-from mcp_bridge import company, filing, prompts, resources, revising
+from mcp_bridge import company, filing, prompts, resources, revising, undoing
 from mcp_bridge.counting import CountTheRest
 from mcp_bridge.lifecycle import Identify, Lifecycle
 from mcp_bridge.named import Named
@@ -39,7 +39,9 @@ async def _running(streams: Streams, inner: Lifespan | None, server: Server) -> 
 
 def tools() -> list[DoorTool]:
     """Every tool, by name: hosts show and cache the list in this order."""
-    return sorted([*company.tools(), *filing.tools(), *revising.tools()], key=lambda tool: tool.name)
+    return sorted(
+        [*company.tools(), *filing.tools(), *revising.tools(), *undoing.tools()], key=lambda tool: tool.name
+    )
 
 
 def _named(offered: list[DoorTool]) -> Named:

@@ -20,7 +20,7 @@ from approvals.actions.inside import Inside, tenant_of
 from approvals.audit.events import Actor, record
 from approvals.backing import Backing
 from approvals.database import tenant_scope
-from approvals.errors import ActivatedMeanwhile, NothingFound
+from approvals.errors import ActivatedMeanwhile, NothingFound, NothingToPutBack
 from approvals.identity.models import Membership
 from approvals.models import PolicyActivation, PolicyVersion, Receiver
 from policies.changes import changes, counted, lines
@@ -55,6 +55,7 @@ class ActivateArguments(Arguments):
 class ActivateFacts(Facts):
     active_number: int | None
     active_source_sha256: str
+    active_id: str = ""  # requests of before have none
     author_id: str
     lines_added: int
     lines_removed: int
@@ -126,12 +127,24 @@ class ActivatePolicy(Action[ActivateArguments, ActivateFacts]):
         return ActivateFacts(
             active_number=active.number if active else None,
             active_source_sha256=active.source_sha256 if active else "",
+            active_id=str(active.pk) if active else "",
             author_id=str(version.author_id or ""),
             lines_added=added,
             lines_removed=removed,
             loads=not problem,
             problem=problem,
         )
+
+    def undo(
+        self, arguments: ActivateArguments, facts: ActivateFacts, receipt: Receipt
+    ) -> Mapping[str, object]:
+        if not facts.active_id:
+            raise NothingToPutBack(because="which version was in force before it was not kept, or none was.")
+        return {
+            "version_id": facts.active_id,
+            "number": facts.active_number,
+            "source_sha256": facts.active_source_sha256,
+        }
 
     def execute(
         self, arguments: ActivateArguments, facts: ActivateFacts, writer: Backing, *, key: str, reference: str

@@ -1,11 +1,13 @@
 """Send an order somewhere else, while it has not been shipped."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from approvals.actions.contract import ONE_LINE, Action, Arguments, Facts, Identifier, Receipt, find_operation
 from approvals.backing import Backing
+from approvals.errors import NothingToPutBack
 
 Line = Annotated[str, Field(min_length=1, max_length=100, pattern=ONE_LINE)]
 OptionalLine = Annotated[str, Field(max_length=100, pattern=ONE_LINE)]
@@ -28,6 +30,18 @@ class AddressArguments(Arguments):
     address: Address
 
 
+class AddressBefore(Facts):
+    """The address as the company's system has it, in the parts that an address is asked for in."""
+
+    name: str = ""
+    line1: str = ""
+    line2: str | None = None
+    city: str = ""
+    region: str | None = None
+    postal_code: str = ""
+    country: str = ""
+
+
 class AddressFacts(Facts):
     order_status: str
     customer_id: str
@@ -35,6 +49,8 @@ class AddressFacts(Facts):
     current_country: str
     current_address: str
     address_version: int
+    # What an undoing puts back. Requests of before have none.
+    before: AddressBefore | None = None
 
 
 class ChangeShippingAddress(Action[AddressArguments, AddressFacts]):
@@ -70,10 +86,22 @@ class ChangeShippingAddress(Action[AddressArguments, AddressFacts]):
         address = order["shipping_address"]
         computed = {
             "order_status": order["status"],
+            "before": address,
             "current_country": address["country"],
             "current_address": ", ".join(address[name] for name in Address.model_fields if address.get(name)),
         }
         return AddressFacts.model_validate({**order, **computed})
+
+    def undo(
+        self, arguments: AddressArguments, facts: AddressFacts, receipt: Receipt
+    ) -> Mapping[str, object]:
+        if facts.before is None:
+            raise NothingToPutBack(because="the address before it was not kept.")
+        address = facts.before.model_dump()
+        return {
+            "order_id": arguments.order_id,
+            "address": {part: value for part, value in address.items() if value is not None},
+        }
 
     def execute(
         self, arguments: AddressArguments, facts: AddressFacts, writer: Backing, *, key: str, reference: str

@@ -122,7 +122,7 @@ class Action(ABC, Generic[A, F]):
     """Argument fields that stay out of logs, messages and the permanent trail."""
     threats: ClassVar[tuple[str, ...]]
     inverse: ClassVar[str | NotReversible]
-    """What undoes it, or why nothing does."""
+    """What undoes it, or why nothing does. Where there is one, `undo` says with which arguments."""
     thing: ClassVar[str]
     """What is changed, in a word: order, payment, customer."""
     thing_found_by: ClassVar[str] = ""
@@ -183,6 +183,17 @@ class Action(ABC, Generic[A, F]):
     def at_least(self, arguments: A, facts: F) -> Verdict | None:
         """What holds whatever a policy says: a document can ask for more than this, and never for less."""
         return None
+
+    def undo(self, arguments: A, facts: F, receipt: Receipt) -> Mapping[str, object]:
+        """What puts back what was before: arguments of the inverse action, without a reason.
+
+        `facts` are those that it was approved with, and so from before. Raises NothingToPutBack where they do not tell.
+        """
+        raise NotImplementedError
+
+    def can_undo(self) -> bool:
+        """Whether `undo` was filled in: wherever there is an inverse."""
+        return type(self).undo is not Action.undo
 
     def reader(self, tenant_slug: str) -> Backing:
         """Where the facts are: the company's API, with a credential that can only read."""

@@ -19,6 +19,8 @@ KINDS: dict[str, str] = {
     "request.denied": "The request was denied.",
     "request.changes_requested": "A reviewer asked the agent for changes.",
     "request.revised": "The requester changed the request as asked; the votes start again.",
+    "undo.asked": "A person asked for what was done to be undone; a worker looks it up and files the request.",
+    "undo.refused": "What a person had asked to be undone was refused; no request was filed.",
     "request.stale": "What was approved is no longer true; the reviewers must look again.",
     "request.reopened": "A stale request went back to its reviewers.",
     "request.rejudged": "A rule looked at the request again; what it saw or said had changed.",
@@ -101,6 +103,7 @@ KINDS_OF: dict[str, frozenset[str]] = {
             "request.repeated",
             "request.refused",
             "request.withdrawn",
+            "undo.asked",
             "limit.reached",
             "policy.proposed",
             "claim.taken",
@@ -137,6 +140,11 @@ KINDS_OF: dict[str, frozenset[str]] = {
     ),
     "worker": frozenset(
         {
+            "request.created",
+            "request.repeated",
+            "request.refused",
+            "limit.reached",
+            "undo.refused",
             "request.approved",
             "request.stale",
             "request.reopened",
@@ -206,9 +214,14 @@ _BY_ITSELF = frozenset(
     }
 )
 
+# What a person has ordered on a page and a worker files for them (`undo_order.py`).
+_FOR_PEOPLE = frozenset({"request.created", "request.repeated", "request.refused"})
+
 
 def actor_kind_of(process: str, kind: str) -> Literal["agent", "person", "system"]:
     """For whom a process records a kind: `agent`, `person` or `system`."""
+    if process == "worker" and kind in _FOR_PEOPLE:
+        return "person"
     return "system" if kind in _BY_ITSELF else _ACTOR_OF[process]
 
 

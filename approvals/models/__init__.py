@@ -18,6 +18,7 @@ from approvals.models.revisions import Revision
 from approvals.models.settlements import Settlement
 from approvals.models.switches import Switch
 from approvals.models.troubles import PolicyTrouble
+from approvals.models.undoing import UndoOrder
 from approvals.models.votes import Vote
 
 __all__ = [
@@ -37,5 +38,6 @@ __all__ = [
     "Revision",
     "Settlement",
     "Switch",
+    "UndoOrder",
     "Vote",
 ]

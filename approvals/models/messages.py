@@ -70,7 +70,16 @@ class Outbox(models.Model):
             ),
             models.CheckConstraint(
                 condition=models.Q(
-                    topic__in=["judge", "execute", "reconcile", "reopen", "announce", "deliver", "mail"]
+                    topic__in=[
+                        "judge",
+                        "execute",
+                        "reconcile",
+                        "reopen",
+                        "announce",
+                        "deliver",
+                        "mail",
+                        "undo",
+                    ]
                 ),
                 name="outbox_topic_known",
             ),

@@ -19,6 +19,9 @@ READABLE = (datetime(2000, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC))
 # Where an exercise may stand, for ever: it waits for people, and none of its ends is followed by anything.
 CANARY_MAY_BE = (Status.PENDING, Status.DENIED, Status.EXPIRED)
 
+# Where a request may stand that undoes another one, so that no second one does.
+UNDOING = tuple(sorted({*OPEN, Status.SUCCEEDED}))
+
 
 class RequestQuerySet(models.QuerySet["ApprovalRequest"]):
     def filed_by(self, by: Requester) -> Self:
@@ -88,6 +91,8 @@ class ApprovalRequest(models.Model):
     # What a reviewer asks the agent to change, until it has: `message`, `fields` (a sentence for each), `at`.
     changes = models.JSONField(null=True)
     trace_id = models.CharField(max_length=32)
+    # The request that this one undoes, of the same tenant and carried out; set as it is filed, and never changed.
+    undoes = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="undone_by")
     # An exercise: made up, to be denied, and never carried out (docs/attention.md); and what there is to see on it,
     # told when it is over.
     is_canary = models.BooleanField(default=False)
@@ -144,6 +149,9 @@ class ApprovalRequest(models.Model):
                 fields=["tenant", "agent", "person", "idempotency_key"],
                 nulls_distinct=False,
                 name="one_request_a_key",
+            ),
+            models.UniqueConstraint(
+                fields=["undoes"], condition=models.Q(status__in=UNDOING), name="one_undoing_a_request"
             ),
         ]
         indexes: ClassVar = [

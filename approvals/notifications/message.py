@@ -6,6 +6,7 @@ from datetime import datetime
 from types import MappingProxyType
 from uuid import UUID
 
+from approvals import inverse
 from approvals.actions.contract import Money
 from approvals.models import ApprovalRequest, Outbox
 from approvals.notifications import trouble
@@ -53,6 +54,8 @@ class Message:
     backing_reference: str
     review_url: str
     is_exercise: bool = False  # told when it is over, and not before
+    undoes: UUID | None = None  # the request that this one undoes
+    irreversible: str = ""  # while people decide: why nothing will undo it
     # What there is to say beside the request; "" of an event that is only about the request itself.
     notice: str = ""
 
@@ -82,6 +85,8 @@ def message(row: Outbox) -> Message:
         backing_reference=visible(request.backing_reference, 200) if is_outcome_its_own else "",
         review_url=review_url(request.pk),
         is_exercise=request.is_canary and status in FINAL,
+        undoes=request.undoes_id,
+        irreversible=inverse.why_not(request.action) if status == Status.PENDING else "",
         notice=trouble.sentence(request) if is_trouble else "",
     )
 

@@ -30,6 +30,7 @@ WORDS: Mapping[Status, str] = MappingProxyType(
     }
 )
 EXERCISE = "This was an exercise for reviewers: made up, and nothing is done."
+FOREVER = "🔒 This cannot be undone:"
 TROUBLE = "⚠️ A policy rule could not be worked out"
 # Where the status says too little of what happened.
 WORDS_OF_KIND: Mapping[str, str] = MappingProxyType(
@@ -51,6 +52,8 @@ def card(message: Message) -> dict[str, Any]:
         {"type": "section", "text": _plain(message.headline, LONGEST_TEXT)},
         {"type": "section", "fields": [_plain(field, LONGEST_FIELD) for field in _fields(message)]},
     ]
+    if message.irreversible:
+        parts.append({"type": "section", "text": _plain(f"{FOREVER} {message.irreversible}", LONGEST_TEXT)})
     if message.is_exercise:
         parts.append({"type": "section", "text": _plain(EXERCISE, LONGEST_TEXT)})
     if message.notice:
@@ -70,7 +73,8 @@ def escape(text: str) -> str:
 def _fields(message: Message) -> list[str]:
     money = [f"Amount: {display(message.amount.minor, message.amount.currency)}"] if message.amount else []
     reference = [f"Reference: {message.backing_reference}"] if message.backing_reference else []
-    return [*money, f"Asked by: {message.requester}", f"Request: {message.request_id}", *reference]
+    undone = [f"Undoes request: {message.undoes}"] if message.undoes else []
+    return [*money, f"Asked by: {message.requester}", f"Request: {message.request_id}", *undone, *reference]
 
 
 def _button(message: Message) -> dict[str, Any]:

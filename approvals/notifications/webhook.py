@@ -25,6 +25,8 @@ def body(message: Message) -> str:
         "outcome": message.outcome,
         "backing_reference": message.backing_reference,
     }
+    if message.undoes:
+        data["undoes"] = str(message.undoes)
     if message.is_exercise:
         data["is_exercise"] = True
     if message.notice:

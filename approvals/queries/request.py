@@ -6,8 +6,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from approvals import actions, hours, judge, material, quorum, step_up, switches
-from approvals.actions.contract import NotReversible
+from approvals import actions, hours, inverse, judge, material, quorum, step_up, switches
 from approvals.audit import queries as audit
 from approvals.database import tenant_scope
 from approvals.errors import NotFound, Refusal
@@ -15,7 +14,7 @@ from approvals.fields import Amount, Field, amount
 from approvals.glass import never_because
 from approvals.identity.requester import Reviewer
 from approvals.material import REASON
-from approvals.models import ApprovalRequest, Execution
+from approvals.models import ApprovalRequest, Execution, UndoOrder
 from approvals.queries import exercises
 from approvals.queries.break_glass import GlassUse, glass_of, may_break
 from approvals.queries.budgets import Budgets, budgets_for
@@ -83,6 +82,24 @@ class Risks:
 
 
 @dataclass(frozen=True)
+class Linked:
+    """A request that this one undoes, or one that undoes it: its headline, and where it stands."""
+
+    id: UUID
+    headline: str
+    status: Status
+
+
+@dataclass(frozen=True)
+class Ordered:
+    """The last time that a person asked for it to be undone. `refusal` is "" while a worker has not looked at it."""
+
+    who: str
+    at: datetime
+    refusal: str
+
+
+@dataclass(frozen=True)
 class RequestView:
     """Everything on the request's page. `seen` stands for what is decided on; a vote carries it back."""
 
@@ -126,11 +143,17 @@ class RequestView:
     others: Others  # that ask for the same
     clue: str  # what there was to see on an exercise that is over; "" for every other request, and until then
     budgets: Budgets
-    is_by_person: bool  # who asked on our pages, about our own records
+    is_by_person: bool  # who asked on our pages
+    is_inside: bool  # about our own records, and no system of the company's
     change: PolicyChange | None  # of the policy, where that is what is asked for
     asked: Asked | None  # of the agent, who has not answered yet
     history: tuple[Step, ...]  # what it was before, the newest step first
     changeable: tuple[str, ...]  # the arguments that changes can be asked for in
+    undoes: Linked | None
+    how_exactly: str  # it undoes that one, in words
+    undo_ordered: Ordered | None  # where no request has come of it
+    undoable: bool  # by this person, who may ask for that
+    undone_by: tuple[Linked, ...]  # the newest first, whatever became of them
     thing: str  # what it is about, as the company's system names it
     glass: GlassUse | None  # somebody pushed this revision through alone
     may_break_glass: bool
@@ -213,16 +236,37 @@ def _view(request: ApprovalRequest, by: Reviewer) -> RequestView:
         clue=exercises.clue(request),
         budgets=budgets_for(request),
         is_by_person=request.person_id is not None,
+        is_inside=_is_inside(request.action),
         change=change_asked(request),
         asked=asked(request.changes, request.revision, votes),
         history=history(request, votes),
         changeable=tuple(dict.fromkeys(claim.name.partition(".")[0] for claim in claimed)),
+        undoes=_linked(request.undoes) if request.undoes else None,
+        how_exactly=material.how_exactly(request) if request.undoes_id else "",
+        undo_ordered=_ordered(request),
+        undoable=bool(inverse.roles_that_undo(request) & by.roles) and inverse.can_be_undone(request),
+        undone_by=tuple(_linked(other) for other in request.undone_by.order_by("-created_at")),
         thing=request.resource_id,
         glass=glass_of(request, by),
         may_break_glass=may_break(by, request),
         unbreakable=never_because(request),
         doubt=doubt_of(request, by),
     )
+
+
+def _is_inside(name: str) -> bool:
+    return any(action.name == name and action.asked_by == "person" for action in actions.known())
+
+
+def _linked(request: ApprovalRequest) -> Linked:
+    return Linked(request.pk, request.headline, Status(request.status))
+
+
+def _ordered(request: ApprovalRequest) -> Ordered | None:
+    last = UndoOrder.objects.filter(request=request).select_related("person").order_by("-created_at").first()
+    if last is None or last.filed_id is not None:
+        return None
+    return Ordered(last.person.name, last.created_at, last.refusal)
 
 
 def _cools_until(request: ApprovalRequest) -> datetime | None:
@@ -259,14 +303,14 @@ def _risks(request: ApprovalRequest) -> Risks:
         action = actions.get(request.action)
     except NotFound:  # the code has moved on, and the record of what it did stays readable
         return Risks(request.action, "thing", request.risk, (), "", "This action is no longer offered.")
-    inverse = action.inverse
+    because = inverse.why_not(request.action)
     return Risks(
         title=action.title,
         thing=action.thing,
         level=request.risk,
         threats=action.threats,
-        undone_by="" if isinstance(inverse, NotReversible) else actions.get(inverse).title,
-        irreversible_because=inverse.because if isinstance(inverse, NotReversible) else "",
+        undone_by="" if because else actions.get(str(action.inverse)).title,
+        irreversible_because=because,
     )
 
 

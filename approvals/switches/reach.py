@@ -1,6 +1,7 @@
 """What a switch stops: a call at the door, a request in a worker, and all the requests under it as one query.
 
-It stops agents. What people ask for on our pages goes on: they repair the policy while everything else stands.
+It stops agents, and what people ask for in the company's system: that what agents did be undone. What they ask for
+about our own rules goes on: they repair the policy while everything else stands.
 """
 
 import logging
@@ -28,6 +29,7 @@ OTHER_TOOLS = (
     "list_recent_failed_payments",
     "lookup_customer_invoice",
     "lookup_order",
+    "request_undo",
     "revise_request",
     "withdraw_request",
 )
@@ -97,7 +99,7 @@ def filed_too_late(error: Exception, by: Requester) -> SwitchedOff | None:
 
 def over(request: ApprovalRequest) -> Switch | None:
     """The oldest switch that holds this request, in a scope of its tenant."""
-    if request.agent_id is None:
+    if not _can_be_stopped(request):
         return None
     all_over = _over(request.tenant_id, request.agent_id, request.action)
     return all_over.filter(STILL_ON).order_by("turned_on_at", "id").first()
@@ -127,7 +129,7 @@ def waits(switch: Switch) -> outbox.Postponed:
 def covered(when: Q = STILL_ON) -> Q:
     """In a query of requests: whether a switch is over each of them."""
     above = Exists(_over(OuterRef("tenant_id"), OuterRef("agent_id"), OuterRef("action")).filter(when))
-    return Q(agent__isnull=False) & Q(above)
+    return _stoppable() & Q(above)
 
 
 def first_in_time() -> Subquery:
@@ -175,8 +177,22 @@ def _over(
     )
 
 
+def _can_be_stopped(request: ApprovalRequest) -> bool:
+    undoes = request.undoes_id is not None and request.action not in _only_by_people()
+    return request.agent_id is not None or undoes
+
+
+def _stoppable() -> Q:
+    """In a query of requests: what agents ask for, and what would undo it. The database's own copy: migration 0032."""
+    return Q(agent__isnull=False) | Q(undoes__isnull=False) & ~Q(action__in=_only_by_people())
+
+
+def _only_by_people() -> list[str]:
+    return [action.name for action in actions.known() if action.asked_by == "person"]
+
+
 def _under(switch: Switch) -> Q:
-    found = Q(agent__isnull=False)
+    found = _stoppable()
     if switch.tenant_id:
         found &= Q(tenant_id=switch.tenant_id)
     if switch.agent_id:

@@ -37,6 +37,7 @@ from approvals.errors import (
     RequestAltered,
     SelfApproval,
     StepUpNeeded,
+    UndoingIsExact,
 )
 from approvals.identity.requester import Reviewer
 from approvals.models import ApprovalRequest, Vote
@@ -67,6 +68,7 @@ STATUS_OF: dict[type[Refusal], int] = {
     FieldUnknown: 422,
     FieldTooLong: 422,
     OnlyAgentsRevise: 409,
+    UndoingIsExact: 409,
     StepUpNeeded: 403,
 }
 # In the session: what somebody had typed when they were asked to prove who they are, and for which request.

@@ -49,9 +49,10 @@ DAY = 86_400
 def test_what_an_answer_means_to_a_read_and_to_a_write(
     status: int, retry_after: str | None, read: type[CountersignError], write: type[CountersignError]
 ) -> None:
+    headers = {"Retry-After": retry_after} if retry_after else {}
     for is_read, expected in ((True, read), (False, write)):
         with pytest.raises(CountersignError) as raised:
-            _answer(_Response(status, retry_after, b"{}"), is_read=is_read)
+            _answer(Response(status, headers, b"{}"), is_read=is_read)
         assert type(raised.value) is expected
 
 

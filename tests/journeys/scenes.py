@@ -10,7 +10,7 @@ from approvals import execute
 from approvals.identity.connect import disconnect
 from approvals.identity.models import Agent, Membership
 from approvals.models import ApprovalRequest, PolicyVersion
-from tests import courses, versions
+from tests import courses, undoing, versions
 from tests.breaking import give, push, review
 from tests.exercising import exercise
 from tests.oauth.programs import Program
@@ -47,6 +47,8 @@ ELSEWHERE = {
     "country": "FR",
 }
 
+NEARBY = {**ELSEWHERE, "line1": "Beispielweg 12", "city": "Berlin", "postal_code": "10115", "country": "DE"}
+
 
 @dataclass(frozen=True)
 class Scene:
@@ -69,6 +71,9 @@ class Scene:
     revised: ApprovalRequest  # answered with another amount
     pushed: ApprovalRequest  # by opal alone
     policy: ApprovalRequest  # that another version comes into force
+    moved: ApprovalRequest  # carried out, and can be undone
+    undone: ApprovalRequest  # carried out, and asked to be undone
+    undoing: ApprovalRequest  # that
     asks: str  # the address of a program that wants to be connected
     asks_hostile: str
 
@@ -89,6 +94,9 @@ class Scene:
             "asked",
             "revised",
             "pushed",
+            "moved",
+            "undone",
+            "undoing",
         )
         requests = {f"request-{name}": ("lena", f"/requests/{getattr(self, name).pk}/") for name in shown}
         return {
@@ -153,6 +161,7 @@ def at_work(world: World) -> Scene:
     world.vote(missed, "approve", "lena", comment="")
     denied = world.submit(payment_id="pay_10012", amount_minor=1600, currency="JPY")
     world.vote(denied, "deny", "lena", comment="The cups were delivered; ask the carrier first.")
+    undone = undoing.done(world, undoing.asked(world))
     away(world, "lena", "felix", hours=48)
     stays = doubts.in_doubt(world, payment_id="pay_10009", amount_minor=1200)
     doubts.earlier(world, stays, timedelta(days=2))
@@ -180,6 +189,9 @@ def at_work(world: World) -> Scene:
         stays=stays,
         settling=doubts.ask(world, stays),
         settled=_settled(world),
+        moved=undoing.done(world, undoing.asked(world, order_id="ord_10003", address=NEARBY)),
+        undone=undone,
+        undoing=undoing.file(world, undone).request,
         policy=versions.asked(world),
         asks=Program.registered(world).asks(resource=None),
         asks_hostile=Program.registered(

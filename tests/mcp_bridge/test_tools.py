@@ -39,6 +39,7 @@ def test_the_list_of_tools_is_complete_and_always_in_the_same_order(host: Host) 
         "request_order_cancellation",
         "request_refund",
         "request_store_credit",
+        "request_undo",
         "revise_request",
         "withdraw_request",
     ]

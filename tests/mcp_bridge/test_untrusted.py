@@ -17,6 +17,7 @@ from mcp_bridge.server import create, tools
 from mcp_bridge.untrusted import LONGEST, plain, short, untrusted
 from tests import courses
 from tests.mcp_bridge.hosts import ROOT, Host, connected
+from tests.undoing import done
 from tests.world import REFUND, World
 
 MARK = "\N{REPLACEMENT CHARACTER}"
@@ -158,6 +159,7 @@ def test_no_answer_about_requests_is_larger_than_its_limit(world: World) -> None
     every = dict.fromkeys(REFUND, QUOTES[:500])
     courses.ask_for_changes(world, requests[2], message=WORST[:1000], **every)
     courses.ask_for_changes(world, requests[3])
+    moved = done(world)
     with world.processes.cursor("admin") as cursor:
         cursor.execute(
             "UPDATE approval_request SET headline = %s, backing_reference = %s WHERE tenant_id = %s",
@@ -175,6 +177,7 @@ def test_no_answer_about_requests_is_larger_than_its_limit(world: World) -> None
                 request_id=str(requests[3].pk),
                 arguments={**REFUND, "amount_minor": 1},
             ),
+            "request_undo": size(host, "request_undo", request_id=str(moved.pk), reason=QUOTES[:500]),
         }
         asked = size(host, "get_request_status", request_id=str(requests[2].pk))
         assert asked <= LIMITS["get_request_status"]
