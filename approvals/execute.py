@@ -305,11 +305,12 @@ def _wait_for_its_window(request_id: UUID, tenant_id: UUID) -> None:
     """
     with tenant_scope(tenant_id):
         request = ApprovalRequest.objects.get(pk=request_id)
-        if attempts.open_one(request) or request.status not in (Status.APPROVED, Status.EXECUTING):
+        windows = hours.windows_of(from_json(request.verdict))
+        if not windows or request.status not in (Status.APPROVED, Status.EXECUTING):
             return
-        if switches.time_is_up(request):
+        if attempts.open_one(request) or switches.time_is_up(request):
             return
-        if opens := lastlook.closed(request, hours.windows_of(from_json(request.verdict))):
+        if opens := lastlook.closed(request, windows):
             raise outbox.Postponed(opens.seconds, opens.because)
 
 

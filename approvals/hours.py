@@ -20,19 +20,26 @@ def opens(request: ApprovalRequest, at: datetime) -> datetime | None:
 
     None where its windows are never open together.
     """
-    verdict = from_json(request.verdict)
-    cools = (verdict.cooling_off if isinstance(verdict, Require) else None) or NO_TIME
-    earliest = max(at, request.decided_at + cools) if request.decided_at else at
-    return opening(windows_of(verdict), earliest)
+    return opening(windows_of(from_json(request.verdict)), _cooled(request, at))
 
 
 def opens_in_words(request: ApprovalRequest) -> str:
     """`Mon 30 Nov 09:00 (Europe/Berlin)` of an approved request that waits for its window; "" of every other."""
-    windows, now = windows_of(from_json(request.verdict)), timezone.now()
-    if request.status != Status.APPROVED or not windows or opening(windows, now) == now:
+    windows = windows_of(from_json(request.verdict))
+    if request.status != Status.APPROVED or not windows:
         return ""
-    moment = opens(request, now)
-    return moment_in_words(moment, windows[0].zone) if moment else ""
+    earliest = _cooled(request, timezone.now())
+    moment = opening(windows, earliest)
+    if moment is None or moment == earliest:
+        return ""
+    return moment_in_words(moment, windows[0].zone)
+
+
+def _cooled(request: ApprovalRequest, at: datetime) -> datetime:
+    """`at`, or when it has cooled off after that."""
+    verdict = from_json(request.verdict)
+    cools = (verdict.cooling_off if isinstance(verdict, Require) else None) or NO_TIME
+    return max(at, request.decided_at + cools) if request.decided_at else at
 
 
 def missed(request: ApprovalRequest) -> bool:

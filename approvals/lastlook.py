@@ -124,6 +124,8 @@ def closed(request: ApprovalRequest, windows: Sequence[Window]) -> Opens | None:
 
     Nobody waits beyond the deadline: then it has run out. By the database's clock, which refuses by it too.
     """
+    if not windows:
+        return None
     now = _now(request)
     moment = opening(windows, now)
     if moment == now:

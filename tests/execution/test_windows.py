@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 from django.utils import timezone
+from psycopg.types.json import Json
 
 from approvals import clock as sweeping
 from approvals import execute, hours, lastlook, outbox, rejudge, revoke, submit
@@ -200,6 +201,7 @@ def test_nobody_waits_beyond_the_deadline_and_then_it_has_run_out(world: World) 
     request = world.vote(request, "approve", "lena")
     wait = waits(world, request)
     assert wait.seconds <= HOUR.total_seconds()
+    assert request.decided_at is not None
     with world.processes.acting_as("migrator"):
         ApprovalRequest.objects.filter(pk=request.pk).update(
             decided_at=request.decided_at - HOUR, expires_at=timezone.now() - timedelta(seconds=1)
@@ -263,12 +265,14 @@ def some_windows() -> Sequence[Window]:
 def let_in(shell: psycopg.Cursor[Any], request: ApprovalRequest, window: Window) -> tuple[datetime, bool]:
     verdict = to_json(AutoApprove("b", "r", windows=(window,)))
     shell.execute("SELECT now()")
-    (now,) = shell.fetchone() or (None,)
+    found = shell.fetchone()
+    assert found is not None
+    now: datetime = found[0]
     shell.execute("SAVEPOINT before")
     try:
         shell.execute(
             "UPDATE approval_request SET verdict = %s WHERE id = %s",
-            (psycopg.types.json.Json(verdict), request.pk),
+            (Json(verdict), request.pk),
         )
         shell.execute("UPDATE execution SET sent_at = now() WHERE request_id = %s", (request.pk,))
     except psycopg.errors.CheckViolation:
