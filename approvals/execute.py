@@ -229,7 +229,7 @@ def _call(claim: Claim, action: actions.AnyAction, arguments: Arguments, facts: 
         logger.exception("execution in doubt", extra={"request_id": str(request.pk)})
         _uncertain(claim, error)
     else:
-        _answered(claim, receipt, writer.last_status)
+        _succeeded(claim, receipt, writer.last_status)
 
 
 def _check_not_stopped(claim: Claim) -> None:
@@ -274,7 +274,8 @@ def _wait_while_it_cools(request_id: UUID, tenant_id: UUID) -> None:
             raise outbox.Postponed(seconds, "it cools off: until then the approval can be taken back")
 
 
-def _answered(claim: Claim, receipt: Receipt, status: int | None, *, detail: str = "") -> None:
+def _succeeded(claim: Claim, receipt: Receipt, status: int | None, *, detail: str = "") -> None:
+    """Or it came to nothing, and that is what the provider has on record."""
     ended = _ended(receipt)
     with tenant_scope(claim.request.tenant_id):
         _fence(claim, finished_at=timezone.now(), outcome=str(ended), backing_status=status, detail=detail)
@@ -323,7 +324,7 @@ def _give_back(claim: Claim, action: actions.AnyAction, arguments: Arguments, re
     if receipt is None:
         _stale(claim, reason)
     else:
-        _answered(
+        _succeeded(
             claim, receipt, None, detail="An earlier attempt had arrived; it was found by our reference."
         )
 
