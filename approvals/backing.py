@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
+from http import HTTPStatus
 from math import ceil
 from time import monotonic
 from typing import Any, NamedTuple, cast
@@ -19,7 +20,7 @@ from django.conf import settings
 from opentelemetry.trace import SpanKind
 
 from approvals.credentials import Credential
-from approvals.errors import BackingRefused, NoAnswer, NothingFound, NotReached, TryLater
+from approvals.errors import BackingRefused, CredentialNotTaken, NoAnswer, NothingFound, NotReached, TryLater
 from approvals.tracing import span, traceparent
 
 Json = dict[str, Any]
@@ -62,8 +63,8 @@ class Backing:
     def get(self, path: str, params: Mapping[str, str | int] | None = None) -> Json:
         """The JSON object at `path`: a list, or what else does not say what it is an answer to.
 
-        Raises NothingFound (404), BackingRefused (other 4xx), TryLater (429, or a 503 that says when), NotReached,
-        NoAnswer.
+        Raises NothingFound (404), CredentialNotTaken (401), BackingRefused (other 4xx), TryLater (429, or a 503 that says
+        when), NotReached, NoAnswer.
         """
         return self._call(_alone, "GET", path, fields=params)
 
@@ -93,6 +94,8 @@ class Backing:
             response = _sent(ask, method, url, headers=headers, **kwargs)
             self.last_status = response.status
             call.set_attribute("http.response.status_code", response.status)
+            if response.status == HTTPStatus.UNAUTHORIZED:
+                raise CredentialNotTaken(status=401, setting=self._credential.setting, **_problem(response))
             return _answer(response, is_read=method == "GET")
 
     def _kept_open(self, method: str, url: str, **content: Any) -> Response:

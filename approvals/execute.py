@@ -221,7 +221,7 @@ def _call(
         logger.exception("execution in doubt", extra={"request_id": str(request.pk)})
         _uncertain(claim, error)
     else:
-        _answered(claim, receipt, writer.last_status)
+        _succeeded(claim, receipt, writer.last_status)
 
 
 def _check_not_stopped(claim: Claim) -> None:
@@ -314,7 +314,8 @@ def _wait_for_its_window(request_id: UUID, tenant_id: UUID) -> None:
             raise outbox.Postponed(opens.seconds, opens.because)
 
 
-def _answered(claim: Claim, receipt: Receipt, status: int | None, *, detail: str = "") -> None:
+def _succeeded(claim: Claim, receipt: Receipt, status: int | None, *, detail: str = "") -> None:
+    """Or it came to nothing, and that is what the provider has on record."""
     with tenant_scope(claim.request.tenant_id):
         _fence(
             claim, finished_at=timezone.now(), outcome=str(receipt.ends), backing_status=status, detail=detail
@@ -361,7 +362,7 @@ def _give_back(claim: Claim, action: actions.AnyAction, arguments: Arguments, re
     if receipt is None:
         _stale(claim, reason)
     else:
-        _answered(
+        _succeeded(
             claim, receipt, None, detail="An earlier attempt had arrived; it was found by our reference."
         )
 

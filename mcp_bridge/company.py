@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from approvals import backing
 from approvals.actions.contract import Identifier
 from approvals.actions.money import display
-from approvals.errors import ArgumentsInvalid, BackingRefused, NotFound
+from approvals.errors import ArgumentsInvalid, BackingRefused, CredentialNotTaken, NotFound
 from approvals.payloads import REDACTED
 from mcp_bridge.call import Call
 from mcp_bridge.tool import DoorTool, Strict, reads
@@ -156,6 +156,8 @@ def list_recent_failed_payments(asked: Page, call: Call) -> FailedPayments:
     try:
         reader = backing.reader(call.by.tenant_slug)
         page = reader.get("/v1/payments", params)
+    except CredentialNotTaken:
+        raise  # it says nothing about the cursor
     except BackingRefused as refused:
         raise ArgumentsInvalid(problems="cursor: it was not given out by this list") from refused
     call.line.backing_api_status = reader.last_status
@@ -176,6 +178,8 @@ def _found(thing: str, path: str, identifier: str, call: Call) -> backing.Json:
     try:
         reader = backing.reader(call.by.tenant_slug)
         found = reader.one(path, identifier)
+    except CredentialNotTaken:
+        raise  # it says nothing about the thing
     except BackingRefused as refused:
         raise NotFound(thing=thing, id=identifier) from refused
     call.line.backing_api_status = reader.last_status

@@ -1,11 +1,10 @@
 """The company's API: a read may be asked twice, a write is sent once, and the credential goes nowhere else."""
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from time import sleep
 
@@ -16,6 +15,7 @@ from approvals import backing
 from approvals.backing import Backing
 from approvals.errors import NoAnswer, NotReached, SettingMissing, TryLater
 from approvals.management.ports import any_free
+from tests.answering import answering
 
 TOKEN = "demo-token-of-acme"
 
@@ -77,16 +77,9 @@ def company() -> Iterator[Company]:
         def log_message(self, *_: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Answering) as server:
-        server.daemon_threads = True
-        found = Company(f"http://127.0.0.1:{server.server_address[1]}")
-        serving = threading.Thread(target=server.serve_forever, daemon=True)
-        serving.start()
-        try:
-            yield found
-        finally:
-            server.shutdown()
-            serving.join()
+    with answering(Answering) as url:
+        found = Company(url)
+        yield found
 
 
 @pytest.fixture

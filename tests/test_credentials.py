@@ -9,7 +9,7 @@ from django.conf import settings
 
 from approvals import backing, credentials, execute, outbox
 from approvals.credentials import MOST_BYTES, Credential
-from approvals.errors import CredentialUnusable, SettingMissing
+from approvals.errors import CredentialNotTaken, CredentialUnusable, SettingMissing
 from tests.scan.known import secret
 from tests.test_backing import Company, company
 from tests.test_settings import manage
@@ -153,3 +153,20 @@ def test_a_worker_without_a_credential_waits_and_sends_nothing(world: World, tmp
         execute.run(request.pk, request.tenant_id)
     assert world.ledger(request) == []
     assert "execution.sent" not in world.events(request)
+
+
+def test_a_credential_that_is_not_taken_says_nothing_about_the_thing(world: World, tmp_path: Path) -> None:
+    """An agent is not told that its payment is not there, and what people agreed to waits for a new credential."""
+    request = world.vote(world.submit(), "approve", "lena")
+    file = tmp_path / "read" / world.tenant.slug
+    good = file.read_text()
+    file.write_text("demo-a-token-of-nobody")
+    with pytest.raises(CredentialNotTaken, match="BACKING_READ_CREDENTIALS"):
+        world.submit()
+    with world.processes.acting_as("worker"), pytest.raises(outbox.Postponed, match="does not take"):
+        execute.run(request.pk, request.tenant_id)
+    file.write_text(good)
+    with world.processes.acting_as("worker"):
+        execute.run(request.pk, request.tenant_id)
+    assert world.status(request) == "succeeded"
+    assert len(world.ledger(request)) == 1

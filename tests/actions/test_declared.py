@@ -236,6 +236,18 @@ def test_nothing_undeclared_is_taken(tmp_path: Path, changes: dict[str, Any]) ->
         judge.parse(loaded(tmp_path, PAGE), claimed(**changes))
 
 
+def test_a_currency_can_be_limited_and_an_id_may_be_a_number(tmp_path: Path) -> None:
+    action = loaded(
+        tmp_path,
+        changed(("currency: {type: string, maxLength: 3}", "currency: {type: string, enum: [USD, EUR]}")),
+    )
+    with pytest.raises(ArgumentsInvalid, match="currency"):
+        judge.parse(action, claimed(currency="GBP"))
+    arguments = judge.parse(action, claimed(customer_id="1001"))
+    answer: Any = Answers({"id": 1001, "store_credit_minor": 1, "store_credit_currency": "USD"})
+    assert action.look_up(arguments, answer).model_dump()["country"] is None
+
+
 @pytest.fixture
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Company, Declared]]:
     """A server that writes down what it is asked; the action's values go to every place that a file can give them."""

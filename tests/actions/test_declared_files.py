@@ -6,7 +6,8 @@ import pytest
 from django.conf import settings
 
 from approvals.actions.declared import MOST_FILES, load, load_files
-from approvals.actions.declared.document import MOST_BYTES, host_problem
+from approvals.actions.declared.document import host_problem
+from approvals.actions.declared.reading import MOST_BYTES
 from approvals.errors import ActionUnreadable, SettingMissing
 from tests.actions.declaring import HOST, PAGE, changed, loaded, written
 
@@ -142,6 +143,27 @@ WRONG = {
         "sensitive: [nothing]\nheadline:",
         "There is no argument 'nothing'.",
     ),
+    "budget of a policy's word": (
+        "customer: args.customer_id",
+        "customer: requester.id",
+        "String should match",
+    ),
+    "sensitive subject": (
+        "  customer: args.customer_id",
+        "  customer: args.operation_id\nsensitive: [operation_id]",
+        "What is sensitive is no subject",
+    ),
+    "currency by pattern": (
+        "currency: {type: string, maxLength: 3}",
+        'currency: {type: string, pattern: "^USD$", maxLength: 3}',
+        "limited by an enum",
+    ),
+    "no currency": (
+        "currency: {type: string, maxLength: 3}",
+        "currency: {type: string, enum: [XXX]}",
+        "XXX is not",
+    ),
+    "long ids": (CUSTOMER, f"customer_id: {{type: string, enum: [{'a' * 101}]}}", "An id has at most 100"),
     "budget of nobody": (
         "customer: args.customer_id",
         "customer: args.nobody",

@@ -5,11 +5,10 @@ It was written from the official library alone: what may stand in a request are 
 """
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -21,6 +20,8 @@ from stripe.params import (
     RefundCreateParams,
     RefundListParams,
 )
+
+from tests.answering import answering
 
 READ_KEY, WRITE_KEY = "rk_test_only_reads_4242", "rk_test_may_refund_4242"
 
@@ -184,16 +185,9 @@ def listening() -> Iterator[Fake]:
         def log_message(self, *_: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Answering) as server:
-        server.daemon_threads = True
-        fake = Fake(f"http://127.0.0.1:{server.server_address[1]}")
-        serving = threading.Thread(target=server.serve_forever, daemon=True)
-        serving.start()
-        try:
-            yield fake
-        finally:
-            server.shutdown()
-            serving.join()
+    with answering(Answering) as url:
+        fake = Fake(url)
+        yield fake
 
 
 def _object(kind: Any, **values: Any) -> dict[str, Any]:

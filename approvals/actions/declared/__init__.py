@@ -9,7 +9,7 @@ from pathlib import Path
 
 from approvals.actions.contract import AnyAction
 from approvals.actions.declared.action import Declared, action_of
-from approvals.actions.declared.document import read, unreadable
+from approvals.actions.declared.reading import read, unreadable
 from approvals.errors import SettingMissing
 from policies.errors import PolicyError
 from policies.signature import signature_of

@@ -42,10 +42,8 @@ class Declared(Action[Arguments, Facts]):
     def look_up(self, arguments: Arguments, reader: Backing) -> Facts:
         asked = self.declaration.look_up
         found = reader.get(*_where(asked.path, asked.query, _values(arguments)))
-        if _at(found, asked.id) != self.resource_id(arguments):
-            raise NoAnswer(
-                status=reader.last_status
-            )  # about another thing, or nothing that says what it is about
+        if _id(_at(found, asked.id)) != self.resource_id(arguments):
+            raise NoAnswer(status=reader.last_status)  # about another thing, or about nothing
         taken = {name: _at(found, asked.take.get(name, name)) for name in self.declaration.facts.properties}
         try:
             return self.facts.model_validate(
@@ -169,14 +167,15 @@ def _at(found: object, dotted: str) -> Any:
 
 def _receipt(found: object, dotted: str, place: Backing) -> str:
     """Their reference. Without one it is not known what was done: raises NoAnswer."""
-    value = _at(found, dotted)
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, str | int)
-        or not 0 < len(str(value)) <= LONGEST_RECEIPT
-    ):
+    value = _id(_at(found, dotted))
+    if not 0 < len(value) <= LONGEST_RECEIPT:
         raise NoAnswer(status=place.last_status)
-    return str(value)
+    return value
+
+
+def _id(value: object) -> str:
+    """An id as text, "" for what is none."""
+    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
 
 
 def _in_words(value: object) -> str:

@@ -121,7 +121,8 @@ def model(
     """A strict model with these fields. Those `in_paths` are one segment of a path; `currency` is an ISO 4217 code."""
     fields: dict[str, Any] = {}
     for field, one in of.properties.items():
-        kind = Currency if field == currency else _kind(one, in_path=field in in_paths, one_line=one_line)
+        is_any_code = field == currency and not one.enum
+        kind = Currency if is_any_code else _kind(one, in_path=field in in_paths, one_line=one_line)
         fields[field] = (kind, ...) if of.is_needed(field) else (kind | None, None)
     return cast("type[M]", create_model(name, __base__=base, **fields))
 
