@@ -63,8 +63,8 @@ class Backing:
     def get(self, path: str, params: Mapping[str, str | int] | None = None) -> Json:
         """The JSON object at `path`: a list, or what else does not say what it is an answer to.
 
-        Raises NothingFound (404), CredentialNotTaken (401), BackingRefused (other 4xx), TryLater (429, or a 503 that says
-        when), NotReached, NoAnswer.
+        Raises NothingFound (404), CredentialNotTaken (401), BackingRefused (other 4xx), TryLater (429, or a 503 that
+        says when), NotReached, NoAnswer.
         """
         return self._call(_alone, "GET", path, fields=params)
 

@@ -24,7 +24,7 @@ from approvals.errors import (
 )
 from approvals.models import ApprovalRequest
 from approvals.payloads import canonical, digest
-from tests import courses
+from tests import courses, versions
 from tests.undoing import ELSEWHERE, REASON, address_of, asked, done, file
 from tests.world import TRACE, World, break_the_trail
 
@@ -43,6 +43,18 @@ def test_an_action_has_an_inverse_and_says_how_or_why_not(action: actions.AnyAct
         assert action.inverse.because.endswith(".")
     else:
         assert actions.get(action.inverse).asked_by == action.asked_by
+
+
+@pytest.mark.parametrize("ready", [done, versions.activated], ids=["address", "policy"])
+def test_the_inverse_takes_what_it_is_given(world: World, ready: courses.Course) -> None:
+    name, arguments = inverse.to_undo(world.reload_as("web", ready(world)))
+    action = actions.get(name)
+    assert judge.parse(action, {**arguments, "reason": REASON})
+
+
+def test_every_inverse_has_a_case_above() -> None:
+    has_one = {action.name for action in actions.known() if action.can_undo()}
+    assert has_one == {"change_shipping_address", "activate_policy"}
 
 
 def test_what_was_done_is_asked_to_be_undone_and_nothing_moves_yet(world: World) -> None:

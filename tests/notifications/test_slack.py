@@ -172,3 +172,23 @@ def test_a_look_alike_stands_with_its_number_in_every_message(
     assert len(sent) == 2
     for body in sent:
         assert "P\u0430[U+0430]ypal helper" in json.dumps(body, ensure_ascii=False)
+
+
+def test_what_cannot_be_undone_says_so_while_people_decide(
+    world: World, post: Post, receiver: Receiving
+) -> None:
+    post.add("slack", receiver.url)
+    request = world.submit()
+    post.round()
+    world.vote(request, "deny", "lena", comment="Not now.")
+    post.round()
+    waiting, over = (json.dumps(got.json, ensure_ascii=False) for got in receiver.received)
+    assert "This cannot be undone: A refund leaves for the" in waiting
+    assert "cannot be undone" not in over
+
+
+def test_it_names_the_request_that_another_one_undoes() -> None:
+    undone = uuid4()
+    card = slack.card(replace(MESSAGE, undoes=undone))
+    check_shape(card)
+    assert f"Undoes request: {undone}" in [text["text"] for text in texts(card)]

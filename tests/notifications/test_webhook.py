@@ -12,7 +12,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from approvals import clock, notifications, submit
 from approvals.models import ApprovalRequest
-from tests import courses
+from tests import courses, undoing
 from tests.notifications.conftest import SECRET, Post
 from tests.notifications.receiving import Receiving, answer
 from tests.world import TRACE, World
@@ -207,3 +207,12 @@ def test_neither_the_reason_nor_a_sensitive_field_leaves_the_house(
     assert "Planted" not in sent
     assert "98765" not in sent
     assert request.facts_sha256 not in sent
+
+
+def test_what_undoes_a_request_names_it(world: World, post: Post, hook: Receiving) -> None:
+    request = undoing.done(world)
+    filed = undoing.file(world, request).request
+    post.round()
+    told = [one.json["data"] for one in hook.received if one.json["data"]["request_id"] == str(filed.pk)]
+    assert [data["undoes"] for data in told] == [str(request.pk)]
+    assert all("undoes" not in one.json["data"] for one in hook.received if one.json["data"] not in told)
