@@ -14,6 +14,7 @@ ACTS_AS = {
     "policy test": "supervisor",
     "states": "supervisor",
     "mcp_stdio": "door",
+    "push_checkpoints": "sweeper",
     "sweeper": "sweeper",
     "verify_audit": "sweeper",
 }

@@ -1,0 +1,35 @@
+"""`manage.py push_checkpoints`: push every checkpoint outside now, and say what became of it. For cron and for people.
+
+The sweeper does it by itself; both at once do no harm. Exit code 1 where a target does not keep everything.
+"""
+
+import sys
+from collections import Counter
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from approvals.audit.push import Rounds
+
+
+class Command(BaseCommand):
+    help = "Push the trail's checkpoints to every target in CHECKPOINT_TARGETS, and say what each took."
+
+    def handle(self, **_: object) -> None:
+        if not settings.CHECKPOINT_TARGETS:
+            raise CommandError("CHECKPOINT_TARGETS names no target: docs/trail.md says what to put there.")
+        rounds, taken, refused = Rounds(settings.CHECKPOINT_TARGETS), Counter[str](), dict[str, str]()
+        while True:
+            outcomes = rounds()
+            for outcome in outcomes:
+                taken[outcome.target.id] += outcome.pushed
+                if outcome.why:
+                    refused[outcome.target.id] = outcome.why
+            if not any(outcome.pushed for outcome in outcomes):
+                break
+        for target in settings.CHECKPOINT_TARGETS:
+            self.stdout.write(f"{target.shown}: {taken[target.id]} checkpoints pushed")
+            if why := refused.get(target.id):
+                self.stderr.write(f"{target.shown}: NOT ALL PUSHED: {why}")
+        if refused:
+            sys.exit(1)
