@@ -5,7 +5,7 @@ They look at values only, so an export can be checked with them as well as the t
 
 import hmac
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 from uuid import UUID
@@ -70,6 +70,22 @@ def check_checkpoint(
     ):
         raise _at_checkpoint(checkpoint, "its list of leaves does not give the root that was signed.")
     return [Place(checkpoint, *pair) for pair in zip(checkpoint.event_ids, leaves, strict=True)]
+
+
+def check_outside(checkpoint: Checkpoint, outside: Mapping[int, str]) -> None:
+    """That it is the one of its number which is kept outside, if one is. `outside` has digests by number."""
+    if outside.get(checkpoint.number, digest(checkpoint.text)) != digest(checkpoint.text):
+        raise _at_checkpoint(
+            checkpoint,
+            "it is not the one that was pushed outside: history was rewritten from here on at the latest.",
+        )
+
+
+def check_end(tenant_id: UUID, last: int, outside: Mapping[int, str]) -> None:
+    """That nothing is kept outside which the trail, ending with checkpoint `last`, does not have."""
+    if later := [number for number in outside if number > last]:
+        why = "it was pushed outside and is not here: the end of the trail was cut off, or a backup was put back."
+        raise Tampered(Broken(tenant_id, why, checkpoint=min(later)))
 
 
 def check_place(place: Place, event: Event | None) -> None:

@@ -23,7 +23,7 @@ from uuid import UUID
 import httpx
 from django.conf import settings
 from minio import Minio
-from minio.credentials import AWSConfigProvider
+from minio.credentials.providers import AWSConfigProvider
 from standardwebhooks import Webhook as Signer
 
 from approvals.audit.format import GENESIS, digest

@@ -75,6 +75,13 @@ class _Wait:
         self.until, self.next = now + self.next, min(2 * self.next, LONGEST_WAIT)
 
 
+def behind_at(target: Target) -> list[Behind]:
+    """The tenants of which the target does not keep every checkpoint yet."""
+    with connection.cursor() as cursor:
+        cursor.execute(BEHIND, {"target": target.id, "genesis": GENESIS})
+        return [Behind(*row) for row in cursor.fetchall()]
+
+
 class Rounds:
     """One round after the other over all targets. Remembers what failed, so that it is not asked all the time."""
 
@@ -93,7 +100,7 @@ class Rounds:
 
     def _to(self, target: Target, to: Place) -> Outcome:
         outcome = Outcome(target)
-        for behind in _behind(target):
+        for behind in behind_at(target):
             if self.is_over:
                 break
             if self._is_waiting(target.id, behind.tenant_id):
@@ -167,12 +174,6 @@ class Pusher:
         connection.close()
 
 
-def _behind(target: Target) -> list[Behind]:
-    with connection.cursor() as cursor:
-        cursor.execute(BEHIND, {"target": target.id, "genesis": GENESIS})
-        return [Behind(*row) for row in cursor.fetchall()]
-
-
 def _pushed(target: Target, to: Place, behind: Behind) -> Iterator[Pushed]:
     """Each checkpoint once it is kept there and that is remembered, in order. Raises HoldsAnother or NotKept."""
     _begin(target, behind)
@@ -222,7 +223,7 @@ def _tell_conflict(target: Target, tenant_id: UUID, why: str) -> None:
 
 def _tell_lags(target: Target) -> None:
     """Each tenant's lag on its trail, once until it is over; and all of them in one line of the log."""
-    late = [behind for behind in _behind(target) if _is_late(behind) and _told(target, behind)]
+    late = [behind for behind in behind_at(target) if _is_late(behind) and _told(target, behind)]
     if late:
         logger.error("checkpoints lag", extra={"target": target.shown, "tenants": len(late)})
 

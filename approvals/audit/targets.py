@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from ipaddress import ip_address
 from pathlib import PurePosixPath
-from typing import Literal, NoReturn
+from typing import Literal
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from approvals.errors import SettingMissing
@@ -34,24 +34,24 @@ class Target:
 
 def parsed(text: str, *, in_production: bool) -> tuple[Target, ...]:
     """The targets of a setting, separated by spaces. Raises SettingMissing, which names none of them: see `shown`."""
-    found = tuple(_target(urlsplit(one), in_production) for one in text.split())
+    try:
+        found = tuple(_target(urlsplit(one), in_production) for one in text.split())
+    except ValueError:
+        raise _refused("It holds a URL that cannot be read.") from None
     if len({target.id for target in found}) < len(found):
-        _refuse("It names a target twice.")
+        raise _refused("It names a target twice.")
     return found
 
 
 def _target(url: SplitResult, in_production: bool) -> Target:
-    try:
-        plain_is_fine = not in_production and _is_loopback(url.hostname or "")
-        _ = url.port
-    except ValueError:
-        _refuse("It holds a URL that cannot be read.")
+    plain_is_fine = not in_production and _is_loopback(url.hostname or "")
+    _ = url.port  # read, it is checked
     if url.username or url.password or url.fragment:
-        _refuse(
+        raise _refused(
             "A target holds no user, password or fragment: credentials are files with settings of their own."
         )
     if url.scheme in ("s3+http", "http") and not plain_is_fine:
-        _refuse("Without TLS a target may only be on this machine, and not in production.")
+        raise _refused("Without TLS a target may only be on this machine, and not in production.")
     match url.scheme:
         case "file":
             return _folder(url)
@@ -60,20 +60,20 @@ def _target(url: SplitResult, in_production: bool) -> Target:
         case "https" | "http" if url.hostname:
             return Target("webhook", url.geturl())
         case _:
-            _refuse("A target is file:///FOLDER, s3+https://HOST/BUCKET/PREFIX or https://HOST/PATH.")
+            raise _refused("A target is file:///FOLDER, s3+https://HOST/BUCKET/PREFIX or https://HOST/PATH.")
 
 
 def _folder(url: SplitResult) -> Target:
     path = PurePosixPath(unquote(url.path))
     if url.netloc or url.query or len(path.parts) < 2 or ".." in path.parts:
-        _refuse("A folder is written file:///FOLDER, from the root, without `..`.")
+        raise _refused("A folder is written file:///FOLDER, from the root, without `..`.")
     return Target("folder", str(path))
 
 
 def _store(url: SplitResult) -> Target:
     bucket, _, prefix = url.path.strip("/").partition("/")
     if not url.hostname or not bucket or url.query:
-        _refuse("A store is written s3+https://HOST/BUCKET/PREFIX.")
+        raise _refused("A store is written s3+https://HOST/BUCKET/PREFIX.")
     return Target("store", f"{url.scheme.removeprefix('s3+')}://{url.netloc}", bucket, prefix)
 
 
@@ -84,5 +84,5 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _refuse(hint: str) -> NoReturn:
-    raise SettingMissing(name=SETTING, hint=hint)
+def _refused(hint: str) -> SettingMissing:
+    return SettingMissing(name=SETTING, hint=hint)
