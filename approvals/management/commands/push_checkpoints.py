@@ -19,9 +19,8 @@ class Command(BaseCommand):
         if not settings.CHECKPOINT_TARGETS:
             raise CommandError("CHECKPOINT_TARGETS names no target: docs/trail.md says what to put there.")
         rounds, taken, why = Rounds(settings.CHECKPOINT_TARGETS), Counter[str](), dict[str, str]()
-        while any(outcome.pushed for outcome in (outcomes := rounds())):
-            self._count(outcomes, taken, why)
-        self._count(outcomes, taken, why)
+        while self._count(rounds(), taken, why):
+            pass
         late = False
         for target in settings.CHECKPOINT_TARGETS:
             self.stdout.write(f"{target.shown}: {taken[target.id]} checkpoints pushed")
@@ -31,8 +30,10 @@ class Command(BaseCommand):
         if late:
             sys.exit(1)
 
-    def _count(self, outcomes: list[Outcome], taken: Counter[str], why: dict[str, str]) -> None:
+    def _count(self, outcomes: list[Outcome], taken: Counter[str], why: dict[str, str]) -> int:
+        """How many were pushed in this round."""
         for outcome in outcomes:
             taken[outcome.target.id] += outcome.pushed
             if outcome.why:
                 why[outcome.target.id] = outcome.why
+        return sum(outcome.pushed for outcome in outcomes)
