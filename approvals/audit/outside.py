@@ -28,7 +28,7 @@ def read(path: Path) -> Outside:
         for place, line in enumerate(_lines(file), 1):
             try:
                 tenant_id, number, known_as = _checkpoint(line)
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, KeyError, TypeError, AttributeError):
                 raise NotReadable(f"{file}, line {place}: it is no pushed checkpoint") from None
             if found[tenant_id].setdefault(number, known_as) != known_as:
                 raise NotReadable(
