@@ -326,7 +326,7 @@ def _stale(claim: Claim, reason: str) -> None:
         _check_not_stopped(claim)
         _fence(claim, finished_at=timezone.now(), outcome="stale", detail=reason[:1000])
         _move(claim.request, Status.STALE)
-        _record("request.stale", claim.request, {"because": reason[:300]})
+        _record("request.stale", claim.request, {}, because=reason[:300])
         outbox.put(claim.request, outbox.REOPEN)
 
 
@@ -346,14 +346,14 @@ def _fence(claim: Claim, **changes: object) -> None:
 
 def _doubt(request: ApprovalRequest, why: str) -> None:
     _move(request, Status.UNCERTAIN, outcome=why)
-    _record("execution.uncertain", request, {"because": why})
+    _record("execution.uncertain", request, {}, because=why)
     outbox.put(request, outbox.RECONCILE, wait_seconds=2)
     outbox.announce(request, "request.uncertain")
 
 
 def _finish(request: ApprovalRequest, status: Status, outcome: str, reference: str) -> None:
     _move(request, status, outcome=outcome[:1000], backing_reference=reference, finished_at=timezone.now())
-    _record(f"execution.{status}", request, {"outcome": outcome[:300], "reference": reference})
+    _record(f"execution.{status}", request, {"reference": reference}, outcome=outcome[:300])
     outbox.announce(request, f"request.{status}")
 
 
@@ -362,7 +362,8 @@ def _move(request: ApprovalRequest, new: Status, **changes: object) -> None:
         raise LeaseLost
 
 
-def _record(kind: str, request: ApprovalRequest, data: dict[str, object]) -> None:
+def _record(kind: str, request: ApprovalRequest, data: dict[str, object], **words: str) -> None:
+    """`words` may be the backing API's, about whoever it is about: they are kept so that they can be erased."""
     record(
         kind,
         tenant_id=request.tenant_id,
@@ -370,6 +371,7 @@ def _record(kind: str, request: ApprovalRequest, data: dict[str, object]) -> Non
         request_id=request.pk,
         trace_id=request.trace_id,
         data=data,
+        personal=words,
     )
 
 

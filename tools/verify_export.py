@@ -102,7 +102,7 @@ class _Trail:
             if line.get("v") != 1:
                 raise Wrong("this program reads format 1")
             self.tenant = str(line["tenant"])
-            self.outside = self._outside()
+            self.outside = self._outside(self.tenant)
         elif kind == "checkpoint":
             self._checkpoint(line)
         elif kind == "event":
@@ -112,12 +112,12 @@ class _Trail:
         else:
             raise Wrong("it is no line of an export")
 
-    def _outside(self) -> Mapping[int, str]:
+    def _outside(self, tenant: str) -> Mapping[int, str]:
         if self.all_outside is None:
             return {}
-        if self.tenant not in self.all_outside:
+        if tenant not in self.all_outside:
             raise Wrong("what you have from outside holds no checkpoint of this trail")
-        return self.all_outside[self.tenant]
+        return self.all_outside[tenant]
 
     def _checkpoint(self, line: dict[str, Any]) -> None:
         if self.open:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -100,16 +101,15 @@ def cut(trail: Trail, tenant_id: UUID, events: list[UUID]) -> None:
 def seal_again(trail: Trail, tenant_id: UUID, key: Ed25519PrivateKey) -> None:
     """Every tree, the chain and the signatures, made from what the events say now."""
     with trail.superuser() as owner:
-        found = owner.execute(
-            "SELECT number, event_ids FROM audit_checkpoint WHERE tenant_id = %s ORDER BY number",
-            [tenant_id],
-        ).fetchall()
-        leaves = dict(owner.execute("SELECT id, leaf FROM audit_event").fetchall())  # type: ignore[arg-type]
+        batches = "SELECT number, event_ids FROM audit_checkpoint WHERE tenant_id = %s ORDER BY number"
+        found: list[Any] = owner.execute(batches, [tenant_id]).fetchall()
+        rows: list[Any] = owner.execute("SELECT id, leaf FROM audit_event").fetchall()
+    leaves = {event_id: bytes(one) for event_id, one in rows}
     previous, at = GENESIS, datetime.now(UTC) - timedelta(minutes=5)
     for number, event_ids in found:
-        mine = [bytes(leaves[event_id]) for event_id in event_ids]  # type: ignore[attr-defined, call-overload]
+        mine = [leaves[event_id] for event_id in event_ids]
         text = checkpoint_text(
-            tenant_id=tenant_id, number=number, leaves=mine, previous=previous, at=at, key=signer_id(key)  # type: ignore[arg-type]
+            tenant_id=tenant_id, number=number, leaves=mine, previous=previous, at=at, key=signer_id(key)
         )  # fmt: skip
         trail.tamper(
             "UPDATE audit_checkpoint SET text = %s, signature = %s, leaves = %s WHERE tenant_id = %s AND number = %s",
@@ -145,10 +145,6 @@ def test_who_writes_history_anew_and_signs_it_themselves_is_caught(
     assert "not one of the public keys" in found.why
     code, told = seen_in_an_export(trail, tenant_id, tmp_path)
     assert (code, "which is none of yours" in told) == (1, True)
-    with pytest.raises(
-        AssertionError
-    ):  # beside it, what is outside gives them away too, whosever key they had
-        assert read(folder)[tenant_id] == {}
     assert seen_in_an_export(trail, tenant_id, tmp_path, "--outside", str(folder))[0] == 1
 
 
