@@ -17,6 +17,8 @@ from django.db import connection, transaction
 
 from approvals.audit.checks import (
     Broken,
+    EventRow,
+    PersonalRow,
     Place,
     Tampered,
     check_checkpoint,
@@ -27,13 +29,17 @@ from approvals.audit.checks import (
     inserted_behind,
 )
 from approvals.audit.keys import PublicKeys
-from approvals.audit.models import Checkpoint, Event, Personal
+from approvals.audit.models import Checkpoint, Event
 from approvals.audit.outside import Outside
 
 NOTHING: Outside = MappingProxyType({})
 CHUNK = 1_000
 CHECKPOINTS = 10  # read at a time; one may list some ten thousand events
 
+EVENTS = f"SELECT {', '.join(EventRow._fields)} FROM audit_event WHERE id = ANY (%s)"  # noqa: S608
+PERSONAL = f"""
+SELECT {", ".join(PersonalRow._fields)} FROM audit_personal WHERE event_id = ANY (%s) ORDER BY event_id, field
+"""  # noqa: S608
 # Restored into another cluster, the horizon counts for nothing until the sealer has run there.
 UNSEALED = """
 SELECT e.id, e.xid < h.below::text::xid8
@@ -180,9 +186,12 @@ def _chunks(places: Iterator[Place]) -> Iterator[list[Place]]:
         yield chunk
 
 
-def _rows(event_ids: Iterable[UUID]) -> tuple[dict[UUID, Event], dict[UUID, list[Personal]]]:
+def _rows(event_ids: Iterable[UUID]) -> tuple[dict[UUID, EventRow], dict[UUID, list[PersonalRow]]]:
     ids = list(event_ids)
-    personal: dict[UUID, list[Personal]] = defaultdict(list)
-    for value in Personal.objects.filter(event_id__in=ids).order_by("event_id", "field"):
-        personal[value.event_id].append(value)
-    return Event.objects.in_bulk(ids), personal
+    personal: dict[UUID, list[PersonalRow]] = defaultdict(list)
+    with connection.cursor() as cursor:
+        cursor.execute(PERSONAL, [ids])
+        for value in map(PersonalRow._make, cursor.fetchall()):
+            personal[value.event_id].append(value)
+        cursor.execute(EVENTS, [ids])
+        return {event.id: event for event in map(EventRow._make, cursor.fetchall())}, personal
