@@ -12,6 +12,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import ProgrammingError, connection
 
+from approvals import execute
 from approvals.audit import erase
 from approvals.audit.events import Actor, record
 from approvals.audit.export import export
@@ -190,6 +191,20 @@ def test_the_command_erases_one_event(web: World) -> None:
     with web.processes.acting_as("migrator"):
         event = Event.objects.get(request_id=request.pk, kind="request.created")
         assert "1 values of 1 events: reason 1" in erase_person("--event", str(event.pk), "--yes")
+        assert not Personal.objects.filter(event_id=event.pk).exists()
+
+
+def test_what_became_of_an_action_is_told_in_words_that_can_be_erased(web: World) -> None:
+    """They may be the company's API's, about whoever it is about."""
+    request = web.vote(web.submit(), "approve", "lena")
+    with web.processes.acting_as("worker"):
+        execute.run(request.pk, request.tenant_id)
+    with web.processes.acting_as("migrator"):
+        event = Event.objects.get(request_id=request.pk, kind="execution.succeeded")
+        words = Personal.objects.get(event_id=event.pk, field="outcome").value
+        assert words == web.reload(request).outcome
+        assert words not in event.text
+        erase_person("--event", str(event.pk), "--yes")
         assert not Personal.objects.filter(event_id=event.pk).exists()
 
 

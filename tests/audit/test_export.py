@@ -136,10 +136,6 @@ def put_anothers_event_in(lines: Lines) -> None:
 @pytest.mark.parametrize(
     ("done", "says"),
     [
-        (edit_a_byte, "line 5: the 3 events of checkpoint 1, which end here, do not give the root"),
-        (take_one_out, "line 5: checkpoint 1 sealed 3 events, and here are fewer"),
-        (put_one_in, "line 5: the 3 events of checkpoint 1, which end here, do not give the root"),
-        (swap_two, "line 5: the 3 events of checkpoint 1, which end here, do not give the root"),
         (edit_a_checkpoint, "line 2: its signature is wrong"),
         (take_a_checkpoint_out, "line 2: it does not follow the checkpoint before it"),
         (sign_anew, "line 2: its signature is wrong"),
@@ -152,6 +148,33 @@ def put_anothers_event_in(lines: Lines) -> None:
     ids=lambda value: value.__name__ if callable(value) else "",
 )
 def test_what_was_done_to_it_is_seen(
+    trail: Trail, exported: Lines, tmp_path: Path, done: Callable[[Lines], None], says: str
+) -> None:
+    check_seen(trail, exported, tmp_path, done, says)
+
+
+NO_ROOT = "line 5: the 3 events of checkpoint 1, which end here, do not give the root"
+
+
+def test_an_edited_byte_is_seen(trail: Trail, exported: Lines, tmp_path: Path) -> None:
+    check_seen(trail, exported, tmp_path, edit_a_byte, NO_ROOT)
+
+
+def test_an_event_that_was_put_in_is_seen(trail: Trail, exported: Lines, tmp_path: Path) -> None:
+    check_seen(trail, exported, tmp_path, put_one_in, NO_ROOT)
+
+
+def test_events_that_changed_places_are_seen(trail: Trail, exported: Lines, tmp_path: Path) -> None:
+    check_seen(trail, exported, tmp_path, swap_two, NO_ROOT)
+
+
+def test_an_event_that_was_taken_out_is_seen(trail: Trail, exported: Lines, tmp_path: Path) -> None:
+    check_seen(
+        trail, exported, tmp_path, take_one_out, "line 5: checkpoint 1 sealed 3 events, and here are fewer"
+    )
+
+
+def check_seen(
     trail: Trail, exported: Lines, tmp_path: Path, done: Callable[[Lines], None], says: str
 ) -> None:
     done(exported)

@@ -5,6 +5,7 @@ import logging
 import ssl
 import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
 from io import BytesIO, StringIO
 from itertools import pairwise
 from pathlib import Path
@@ -417,9 +418,10 @@ def test_sealing_waits_for_no_target(trail: Trail, tenant_id: UUID, folder: Path
     """A receiver that takes the message and says nothing: meanwhile events are sealed."""
     let_go, asked = threading.Event(), threading.Event()
 
-    def silent(handler: object) -> None:
+    def silent(handler: BaseHTTPRequestHandler) -> None:
         asked.set()
         let_go.wait(60)
+        answer(200)(handler)
 
     with receiving() as office:
         office.replies = [silent]
@@ -432,6 +434,7 @@ def test_sealing_waits_for_no_target(trail: Trail, tenant_id: UUID, folder: Path
         assert Checkpoint.objects.filter(tenant_id=tenant_id).count() == 3
         let_go.set()
         pusher.close(30)
+    assert Push.objects.get().number >= 1  # what was under way came there
 
 
 def test_without_targets_there_is_no_thread_and_no_row(trail: Trail, tenant_id: UUID) -> None:
