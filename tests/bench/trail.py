@@ -50,7 +50,7 @@ from tests.world import REFUND, TRACE, World
 
 KEY = Ed25519PrivateKey.generate()
 PROGRAM = Path(__file__).resolve().parents[2] / "tools" / "verify_export.py"
-BATCH = 5_000
+BATCH = 1_000  # a transaction's, below what a statement of the door may take
 REASON = str(REFUND["reason"])
 AIM_SECONDS, AIM_ADDED = 20.0, 0.25
 
