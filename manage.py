@@ -15,6 +15,7 @@ ACTS_AS = {
     "policy test": "supervisor",
     "states": "supervisor",
     "mcp_stdio": "door",
+    "push_checkpoints": "sweeper",
     "sweeper": "sweeper",
     "verify_audit": "sweeper",
 }

@@ -372,7 +372,7 @@ def _stale(claim: Claim, reason: str) -> None:
         _check_not_stopped(claim)
         _fence(claim, finished_at=timezone.now(), outcome="stale", detail=reason[:1000])
         _move(claim.request, Status.STALE)
-        _record("request.stale", claim.request, {"because": reason[:300]})
+        _record("request.stale", claim.request, {}, because=reason[:300])
         outbox.put(claim.request, outbox.REOPEN)
 
 

@@ -26,8 +26,11 @@ def move(request: ApprovalRequest, new: Status, **changes: object) -> None:
         raise LeaseLost
 
 
-def event(kind: str, request: ApprovalRequest, data: dict[str, object]) -> None:
-    """A line on the trail, by the worker."""
+def event(kind: str, request: ApprovalRequest, data: dict[str, object], **words: str) -> None:
+    """A line on the trail, by the worker.
+
+    `words` may be the backing API's, about whoever it is about: they are kept so that they can be erased.
+    """
     record(
         kind,
         tenant_id=request.tenant_id,
@@ -35,6 +38,7 @@ def event(kind: str, request: ApprovalRequest, data: dict[str, object]) -> None:
         request_id=request.pk,
         trace_id=request.trace_id,
         data=data,
+        personal=words,
     )
 
 
@@ -42,7 +46,7 @@ def doubt(request: ApprovalRequest, why: str) -> None:
     """Whether it happened is not known: the provider is asked in a moment."""
     first = Coalesce("doubted_at", Value(timezone.now(), DateTimeField()))
     move(request, Status.UNCERTAIN, outcome=why, doubted_at=first)
-    event("execution.uncertain", request, {"because": why})
+    event("execution.uncertain", request, {}, because=why)
     outbox.put(request, outbox.RECONCILE, wait_seconds=2)
     outbox.announce(request, "request.uncertain")
 
@@ -56,7 +60,7 @@ def finish(request: ApprovalRequest, status: Status, outcome: str, reference: st
         backing_reference=reference,
         finished_at=timezone.now(),
     )
-    event(f"execution.{status}", request, {"outcome": outcome[:300], "reference": reference})
+    event(f"execution.{status}", request, {"reference": reference}, outcome=outcome[:300])
     outbox.announce(request, f"request.{status}")
 
 

@@ -13,6 +13,7 @@ import structlog
 from csp.constants import NONE, SELF
 
 from approvals import logs, noise
+from approvals.audit import targets
 from approvals.errors import SettingMissing
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -208,6 +209,22 @@ AUDIT_SIGNING_KEY = secret(
     only=("sweeper",),
 )
 AUDIT_PUBLIC_KEYS = listed("AUDIT_PUBLIC_KEYS")
+# Where the sweeper pushes checkpoints, with what, and how late they may come before operators are told: docs/trail.md.
+CHECKPOINT_TARGETS = targets.parsed(
+    os.environ.get("CHECKPOINT_TARGETS", "") if PROCESS == "sweeper" else "", in_production=IN_PRODUCTION
+)
+CHECKPOINT_STORE_CREDENTIALS = (
+    os.environ.get("CHECKPOINT_STORE_CREDENTIALS", "") if PROCESS == "sweeper" else ""
+)
+CHECKPOINT_STORE_REGION = os.environ.get("CHECKPOINT_STORE_REGION", "us-east-1")
+CHECKPOINT_WEBHOOK_SECRET = os.environ.get("CHECKPOINT_WEBHOOK_SECRET", "") if PROCESS == "sweeper" else ""
+CHECKPOINT_LAG_ALERT_SECONDS = int(os.environ.get("CHECKPOINT_LAG_ALERT_SECONDS", "900"))
+for _kind, _name, _file in (
+    ("store", "CHECKPOINT_STORE_CREDENTIALS", CHECKPOINT_STORE_CREDENTIALS),
+    ("webhook", "CHECKPOINT_WEBHOOK_SECRET", CHECKPOINT_WEBHOOK_SECRET),
+):
+    if not _file and any(target.kind == _kind for target in CHECKPOINT_TARGETS):
+        raise SettingMissing(name=_name, hint=f"CHECKPOINT_TARGETS has a {_kind}: name the file it needs.")
 # Fernet keys, the newest first; they seal the URLs and secrets of message receivers.
 ENCRYPTION_KEYS = [
     key.strip()

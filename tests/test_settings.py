@@ -110,6 +110,58 @@ def test_another_issuer_is_named_whole_or_nothing_starts(
     assert f"The setting {missing} is missing" in refused.stderr
 
 
+@pytest.mark.parametrize(
+    ("targets", "hint"),
+    [
+        ("ftp://backup.example.com/x", "A target is file:///FOLDER"),
+        ("https:///nowhere", "A target is file:///FOLDER"),
+        ("file://host/folder", "A folder is written"),
+        ("file:///", "A folder is written"),
+        ("file:///backup/../etc", "A folder is written"),
+        ("s3+https://store.example.com", "A store is written"),
+        ("s3+https://store.example.com/bucket?versionId=1", "A store is written"),
+        ("s3+http://127.0.0.1/bucket", "Without TLS"),
+        ("http://127.0.0.1/hook", "Without TLS"),
+        ("https://key:hunter2-hunter2@store.example.com/hook", "no user, password"),
+        ("https://[::1/hook", "cannot be read"),
+        ("https://store.example.com:x/hook", "cannot be read"),
+        ("file:///backup file:///backup", "names a target twice"),
+        ("s3+https://store.example.com/bucket", "name the file it needs"),
+        ("https://store.example.com/hook", "name the file it needs"),
+    ],
+)
+def test_a_target_of_checkpoints_that_cannot_be_one_stops_the_sweeper(targets: str, hint: str) -> None:
+    refused = manage("check", COUNTERSIGN_PROCESS="sweeper", CHECKPOINT_TARGETS=targets)
+    assert refused.returncode != 0
+    assert "The setting CHECKPOINT_" in refused.stderr
+    assert hint in refused.stderr
+    assert "hunter2" not in refused.stderr
+
+
+def test_checkpoints_go_where_the_sweeper_is_told_and_no_other_process_knows_where() -> None:
+    told = {
+        "CHECKPOINT_TARGETS": "file:///backup s3+https://store.example.com:9000/b/p/q https://audit.example.com/h?k=1",
+        "CHECKPOINT_STORE_CREDENTIALS": "/run/secrets/store",
+        "CHECKPOINT_WEBHOOK_SECRET": "/run/secrets/webhook",
+        "CHECKPOINT_STORE_REGION": "eu-central-1",
+        "CHECKPOINT_LAG_ALERT_SECONDS": "60",
+    }
+    names = ", ".join(f"s.{name}" for name in told)
+    show = f"from django.conf import settings as s; print({names})"
+    shown = manage("shell", "-c", show, COUNTERSIGN_PROCESS="sweeper", **told)
+    for part in (
+        "Target(kind='folder', address='/backup', bucket='', prefix='')",
+        "Target(kind='store', address='https://store.example.com:9000', bucket='b', prefix='p/q')",
+        "Target(kind='webhook', address='https://audit.example.com/h?k=1', bucket='', prefix='')",
+        "/run/secrets/store /run/secrets/webhook eu-central-1 60",
+    ):
+        assert part in shown.stdout, shown.stderr
+    for process in ("web", "door", "worker", "migrator"):
+        shown = manage("shell", "-c", show, COUNTERSIGN_PROCESS=process, **told)
+        assert "() " in shown.stdout, shown.stderr
+        assert "/run/secrets" not in shown.stdout
+
+
 def test_production_refuses_the_demo_people() -> None:
     refused = manage("seed", COUNTERSIGN_PROCESS="migrator")
     assert refused.returncode != 0

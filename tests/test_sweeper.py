@@ -1,6 +1,7 @@
 """The clock: one of any number of sweepers works, and what Celery lost is found."""
 
 import base64
+import json
 import os
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from tests.scan import known, output
 from tests.world import World
 
 ROOT = Path(__file__).resolve().parents[1]
-Start = Callable[[], subprocess.Popen[str]]
+Start = Callable[..., subprocess.Popen[str]]
 
 
 @pytest.fixture
@@ -45,12 +46,12 @@ def start(world: World, broker: str, tmp_path: Path) -> Iterator[Start]:
     output.keep(log)
     started: list[subprocess.Popen[str]] = []
 
-    def one() -> subprocess.Popen[str]:
+    def one(**more: str) -> subprocess.Popen[str]:
         with log.open("a") as errors:
             process = subprocess.Popen(
                 [sys.executable, "manage.py", "sweeper", "--every", "0.2"],
                 cwd=ROOT,
-                env=environment,
+                env=environment | more,
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
@@ -93,6 +94,22 @@ def test_an_overdue_request_expires_and_the_trail_is_sealed(world: World, start:
             return Checkpoint.objects.filter(tenant_id=world.tenant.pk).exists()
 
     assert within(20, sealed)
+
+
+def test_what_was_sealed_comes_outside(world: World, start: Start, tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    world.submit()
+    start(CHECKPOINT_TARGETS=f"file://{tmp_path}/outside")
+    file = tmp_path / "outside" / f"{world.tenant.pk}.jsonl"
+
+    def as_sealed() -> bool:
+        with world.processes.acting_as("web"), tenant_scope(world.tenant.pk):
+            sealed = Checkpoint.objects.filter(tenant_id=world.tenant.pk).order_by("number")
+            texts = list(sealed.values_list("text", flat=True))
+        kept = file.read_text().splitlines() if file.exists() else []
+        return bool(texts) and [json.loads(line)["text"] for line in kept] == texts
+
+    assert within(20, as_sealed)
 
 
 def test_the_next_sweeper_takes_over_from_one_that_was_killed(world: World, start: Start) -> None:

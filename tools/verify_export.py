@@ -1,16 +1,18 @@
 #!/usr/bin/env python3
 """Prove that an exported trail is whole and unedited, without the service that wrote it.
 
-    python verify_export.py trail.jsonl --key BASE64 [--key BASE64 ...] [--checkpoint DIGEST]
+    python verify_export.py trail.jsonl --key BASE64 [--key BASE64 ...] [--outside PATH ...] [--checkpoint DIGEST]
 
 Needs Python 3.11 or later and the package `cryptography`. `--key` is a public key of the sealer (32 raw bytes in
-base64), which you were given apart from the file. `--checkpoint` is the digest of a checkpoint that was kept outside:
-the file must have it, or its end was cut off. Says OK, or names the first line that does not fit, with exit code 1; 2
-for a wrong call.
+base64), which you were given apart from the file. `--outside` is a file, or a folder of files, of checkpoints that were
+pushed outside and that you fetched from there yourself; `--checkpoint` is the digest of a single one. Says OK, or names
+the first line that does not fit and what to do, with exit code 1; 2 for a wrong call.
 
 What it proves: every event that a checkpoint covers is there once, in the order and to the letter in which it was
-sealed, and no other is among them. What it cannot prove: that nothing was cut off behind the last checkpoint that you
-know of, and anything of the events that are not sealed yet.
+sealed, and no other is among them. A personal value in the file is the one that its event commits to. With `--outside`:
+up to the last checkpoint there, nothing was rewritten or cut off since, not even by somebody with the signing key.
+What it cannot prove: that nothing was cut off or rewritten by such a person behind the last checkpoint that you know of
+from elsewhere, and anything of the events that are not sealed yet.
 """
 
 import argparse
@@ -19,22 +21,32 @@ import hashlib
 import hmac
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 GENESIS = "0" * 64
+ADVICE = """\
+What to do: keep this file as it is, and note where you have it from. Ask for the export once more, another way, and run
+this again; whoever runs the service runs `manage.py verify_audit` with the same --outside. If it still does not fit, do
+not rely on the trail from the place named above on, and treat it as an incident."""
+
+Outside = Mapping[str, Mapping[int, str]]  # the digest of each checkpoint, by tenant and number
 
 
 class Wrong(Exception):
     """A line that does not fit, and why."""
 
 
-def verify(lines: Iterable[str], keys: Iterable[bytes], kept: str = "") -> dict[str, int]:
+def verify(
+    lines: Iterable[str], keys: Iterable[bytes], kept: str = "", outside: Outside | None = None
+) -> dict[str, int]:
     """What was counted. Raises Wrong."""
-    trail = _Trail({hashlib.sha256(key).hexdigest()[:16]: key for key in keys}, kept)
+    trail = _Trail({hashlib.sha256(key).hexdigest()[:16]: key for key in keys}, kept, outside)
     number = 0
     for number, line in enumerate(lines, 1):
         try:
@@ -43,15 +55,38 @@ def verify(lines: Iterable[str], keys: Iterable[bytes], kept: str = "") -> dict[
             raise Wrong(f"line {number}: {why}") from None
     if trail.counted_at_the_end is None:
         raise Wrong(f"line {number + 1}: the file ends before its last line, which counts all others")
-    return trail.counted_at_the_end
+    return trail.counted_at_the_end | trail.also
+
+
+def read_outside(paths: Iterable[Path]) -> Outside:
+    """Pushed checkpoints, one JSON object a line, as a folder, a store or a receiver keeps them. Raises Wrong."""
+    found: dict[str, dict[int, str]] = defaultdict(dict)
+    for path in paths:
+        for file in sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]:
+            for number, line in enumerate(_lines(file), 1):
+                said = _parsed(line)
+                try:
+                    text = str(said.get("data", said)["text"])
+                    signed = json.loads(text)
+                    tenant, place = str(signed["tenant"]), int(signed["number"])
+                except (KeyError, TypeError, ValueError):
+                    raise Wrong(f"{file}, line {number}: it is no pushed checkpoint") from None
+                digest = hashlib.sha256(text.encode()).hexdigest()
+                if found[tenant].setdefault(place, digest) != digest:
+                    raise Wrong(
+                        f"{file}, line {number}: outside there are two checkpoints {place} of one trail"
+                    )
+    return found
 
 
 class _Trail:
-    def __init__(self, keys: dict[str, bytes], kept: str) -> None:
-        self.keys, self.kept = keys, kept
+    def __init__(self, keys: dict[str, bytes], kept: str, outside: Outside | None) -> None:
+        self.keys, self.kept, self.all_outside = keys, kept, outside
+        self.outside: Mapping[int, str] = {}  # of this trail
         self.tenant: str | None = None
         self.previous = GENESIS
         self.counts = {"checkpoints": 0, "sealed": 0, "unsealed": 0}
+        self.also = {"outside": 0, "personal": 0, "without": 0}
         self.open: dict[str, Any] | None = None  # the checkpoint whose events are coming
         self.leaves: list[bytes] = []
         self.seen: set[str] = set()
@@ -67,6 +102,7 @@ class _Trail:
             if line.get("v") != 1:
                 raise Wrong("this program reads format 1")
             self.tenant = str(line["tenant"])
+            self.outside = self._outside(self.tenant)
         elif kind == "checkpoint":
             self._checkpoint(line)
         elif kind == "event":
@@ -75,6 +111,13 @@ class _Trail:
             self._end(line)
         else:
             raise Wrong("it is no line of an export")
+
+    def _outside(self, tenant: str) -> Mapping[int, str]:
+        if self.all_outside is None:
+            return {}
+        if tenant not in self.all_outside:
+            raise Wrong("what you have from outside holds no checkpoint of this trail")
+        return self.all_outside[tenant]
 
     def _checkpoint(self, line: dict[str, Any]) -> None:
         if self.open:
@@ -100,6 +143,11 @@ class _Trail:
         if self.previous == self.kept:
             self.kept = ""
         self.counts["checkpoints"] += 1
+        if self.outside.get(signed["number"], self.previous) != self.previous:
+            raise Wrong(
+                f"checkpoint {signed['number']} is not the one that was pushed outside: history was rewritten"
+            )
+        self.also["outside"] += signed["number"] in self.outside
         self.open, self.leaves = signed, []
 
     def _event(self, line: dict[str, Any]) -> None:
@@ -114,6 +162,8 @@ class _Trail:
             made = hmac.new(base64.b64decode(salt), value.encode(), hashlib.sha256).hexdigest()
             if not hmac.compare_digest(made, str(event["personal"].get(field))):
                 raise Wrong(f"its personal value `{field}` is not the one that it commits to")
+        self.also["personal"] += len(line["personal"])
+        self.also["without"] += len(event["personal"]) - len(line["personal"])
         if not self.open:
             self.counts["unsealed"] += 1
             return
@@ -134,6 +184,11 @@ class _Trail:
             )
         if {name: line.get(name) for name in self.counts} != self.counts:
             raise Wrong("it counts other lines than there are")
+        if (last := max(self.outside, default=0)) > self.counts["checkpoints"]:
+            raise Wrong(
+                f"checkpoint {last} was pushed outside and is not in this file: its end was cut off, or it was "
+                "exported before that"
+            )
         if self.kept:
             raise Wrong(
                 "the checkpoint that you kept is not in this file: its end was cut off, or it is another trail"
@@ -163,28 +218,50 @@ def _parsed(line: str) -> dict[str, Any]:
     return found
 
 
-def _lines(path: str) -> Iterator[str]:
-    with open(path, encoding="utf-8", newline="\n") as file:
+def _lines(path: Path) -> Iterator[str]:
+    with path.open(encoding="utf-8", newline="\n") as file:
         yield from file
+
+
+def _said(counted: Mapping[str, int], with_outside: bool) -> Iterator[str]:
+    yield (
+        f"OK: {counted['sealed']} events in {counted['checkpoints']} checkpoints, whole and unedited; "
+        f"{counted['unsealed']} not sealed yet"
+    )
+    if counted["personal"] or counted["without"]:
+        yield (
+            f"{counted['personal']} personal values are those that were committed to; {counted['without']} are not in "
+            "this file: erased, or left out of it"
+        )
+    if with_outside:
+        yield f"{counted['outside']} of the checkpoints are those that were pushed outside"
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("file")
+    parser.add_argument("file", type=Path)
     parser.add_argument("--key", action="append", required=True, type=base64.b64decode, metavar="BASE64")
     parser.add_argument("--checkpoint", default="", metavar="DIGEST", help="of one that was kept outside")
+    parser.add_argument(
+        "--outside",
+        action="append",
+        type=Path,
+        metavar="PATH",
+        help="of pushed checkpoints: a file, a folder",
+    )
     options = parser.parse_args()
     try:
-        counted = verify(_lines(options.file), options.key, options.checkpoint)
+        outside = read_outside(options.outside) if options.outside else None
+        counted = verify(_lines(options.file), options.key, options.checkpoint, outside)
+    except OSError as error:
+        parser.error(f"{error.filename} cannot be read: {error.strerror}")
     except (Wrong, KeyError, TypeError, ValueError, AttributeError) as why:
         print(f"NOT PROVED: {why if isinstance(why, Wrong) else 'it is no export that this program reads'}")
+        print(ADVICE)
         return 1
-    print(
-        f"OK: {counted['sealed']} events in {counted['checkpoints']} checkpoints, whole and unedited; "
-        f"{counted['unsealed']} not sealed yet"
-    )
+    print("\n".join(_said(counted, outside is not None)))
     return 0
 
 

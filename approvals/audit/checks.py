@@ -5,8 +5,9 @@ They look at values only, so an export can be checked with them as well as the t
 
 import hmac
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
@@ -14,7 +15,7 @@ from cryptography.exceptions import InvalidSignature
 
 from approvals.audit.format import GENESIS, LEAF_BYTES, commitment, digest, leaf, root, timestamp
 from approvals.audit.keys import PublicKeys
-from approvals.audit.models import Checkpoint, Event, Personal
+from approvals.audit.models import Checkpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,30 @@ class Tampered(Exception):
     def __init__(self, broken: Broken) -> None:
         super().__init__(str(broken))
         self.broken = broken
+
+
+class EventRow(NamedTuple):
+    """A row of `audit_event`. No model: a trail has many, and most of the time of making one goes into the object."""
+
+    id: UUID
+    tenant_id: UUID
+    kind: str
+    request_id: UUID | None
+    actor_kind: str
+    actor_id: str
+    trace_id: str
+    at: datetime
+    text: str
+    leaf: bytes
+
+
+class PersonalRow(NamedTuple):
+    """A row of `audit_personal`, without its tenant."""
+
+    event_id: UUID
+    field: str
+    salt: bytes
+    value: str
 
 
 class Place(NamedTuple):
@@ -72,7 +97,23 @@ def check_checkpoint(
     return [Place(checkpoint, *pair) for pair in zip(checkpoint.event_ids, leaves, strict=True)]
 
 
-def check_place(place: Place, event: Event | None) -> None:
+def check_outside(checkpoint: Checkpoint, outside: Mapping[int, str]) -> None:
+    """That it is the one of its number which is kept outside, if one is. `outside` has digests by number."""
+    if outside.get(checkpoint.number, digest(checkpoint.text)) != digest(checkpoint.text):
+        raise _at_checkpoint(
+            checkpoint,
+            "it is not the one that was pushed outside: history was rewritten from here on at the latest.",
+        )
+
+
+def check_end(tenant_id: UUID, last: int, outside: Mapping[int, str]) -> None:
+    """That nothing is kept outside which the trail, ending with checkpoint `last`, does not have."""
+    if later := [number for number in outside if number > last]:
+        why = "it was pushed outside and is not here: the end of the trail was cut off, or a backup was put back."
+        raise Tampered(Broken(tenant_id, why, checkpoint=min(later)))
+
+
+def check_place(place: Place, event: EventRow | None) -> None:
     """That the event is there and is the one that was sealed in this place."""
     if event is None:
         number = place.checkpoint.number
@@ -86,7 +127,7 @@ def check_place(place: Place, event: Event | None) -> None:
     raise _at_event(event, "its text was edited: it is not the text that was sealed.")
 
 
-def check_event(event: Event, personal: Iterable[Personal]) -> None:
+def check_event(event: EventRow, personal: Iterable[PersonalRow]) -> None:
     """An event's leaf, columns and personal values against its own text."""
     if leaf(event.text) != bytes(event.leaf):
         raise _at_event(event, "its column `leaf` is not the hash of its text.")
@@ -101,7 +142,7 @@ def check_event(event: Event, personal: Iterable[Personal]) -> None:
     _check_personal(event, written["personal"], personal)
 
 
-def inserted_behind(event: Event) -> Tampered:
+def inserted_behind(event: EventRow) -> Tampered:
     why = "it was inserted behind the seal: no checkpoint covers it, and everything of its time is sealed."
     return _at_event(event, why)
 
@@ -124,7 +165,7 @@ def _signed(checkpoint: Checkpoint, public_keys: PublicKeys) -> dict[str, object
     return signed
 
 
-def _check_personal(event: Event, commitments: dict[str, str], personal: Iterable[Personal]) -> None:
+def _check_personal(event: EventRow, commitments: dict[str, str], personal: Iterable[PersonalRow]) -> None:
     for kept in personal:
         computed = commitment(bytes(kept.salt), kept.value)
         if not hmac.compare_digest(computed, str(commitments.get(kept.field))):
@@ -147,7 +188,7 @@ def _columns_told_by(written: dict[str, object]) -> dict[str, object]:
     }
 
 
-def _columns_kept_by(event: Event) -> dict[str, object]:
+def _columns_kept_by(event: EventRow) -> dict[str, object]:
     return {
         "id": str(event.id),
         "tenant_id": str(event.tenant_id),
@@ -168,5 +209,5 @@ def _at_checkpoint(checkpoint: Checkpoint, why: str, *, number: int | None = Non
     return Tampered(Broken(checkpoint.tenant_id, why, checkpoint=number or checkpoint.number))
 
 
-def _at_event(event: Event, why: str) -> Tampered:
+def _at_event(event: EventRow, why: str) -> Tampered:
     return Tampered(Broken(event.tenant_id, why, event_id=event.id))

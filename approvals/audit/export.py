@@ -19,8 +19,12 @@ FORMAT = 1
 CHUNK = 1_000
 
 
-def export(tenant_id: UUID) -> Iterator[str]:
-    """The lines, without line breaks, as of one moment. Needs a role that may read the tenant's whole trail."""
+def export(tenant_id: UUID, *, personal: bool = False) -> Iterator[str]:
+    """The lines, without line breaks, as of one moment. Needs a role that may read the tenant's whole trail.
+
+    With `personal`, the personal values that were not erased stand beside their events with their salts, by which
+    anybody can check that they are what was committed to. Without, or erased, there is the commitment alone.
+    """
     counted = {"checkpoints": 0, "sealed": 0, "unsealed": 0}
     yield _line("export", v=FORMAT, tenant=str(tenant_id))
     with transaction.atomic():
@@ -32,24 +36,24 @@ def export(tenant_id: UUID) -> Iterator[str]:
         for checkpoint in checkpoints.iterator(chunk_size=CHECKPOINTS):
             signature = b64encode(bytes(checkpoint.signature)).decode()
             yield _line("checkpoint", text=checkpoint.text, signature=signature)
-            yield from _events(checkpoint.event_ids)
+            yield from _events(checkpoint.event_ids, personal)
             counted["checkpoints"] += 1
             counted["sealed"] += len(checkpoint.event_ids)
         with connection.cursor() as cursor:
             cursor.execute(UNSEALED, {"tenant": tenant_id})
             rest = [event_id for event_id, _ in cursor.fetchall()]
-        yield from _events(rest)
+        yield from _events(rest, personal)
         counted["unsealed"] = len(rest)
     yield _line("end", **counted)
 
 
-def _events(event_ids: Sequence[UUID]) -> Iterator[str]:
+def _events(event_ids: Sequence[UUID], with_personal: bool) -> Iterator[str]:
     """In this order. One that is missing is left out: the file then does not give the root that was signed."""
     for start in range(0, len(event_ids), CHUNK):
         ids = event_ids[start : start + CHUNK]
         texts = dict(Event.objects.filter(pk__in=ids).values_list("id", "text"))
         personal: dict[UUID, dict[str, list[str]]] = defaultdict(dict)
-        for kept in Personal.objects.filter(event_id__in=ids):
+        for kept in Personal.objects.filter(event_id__in=ids) if with_personal else ():
             personal[kept.event_id][kept.field] = [b64encode(bytes(kept.salt)).decode(), kept.value]
         for event_id in ids:
             if event_id in texts:

@@ -79,6 +79,9 @@ KINDS: dict[str, str] = {
     "policy.proposed": "A person proposed a policy version. It is not in force.",
     "policy.activated": "A policy version came into force.",
     "policy.error": "A rule could not be worked out, so people decide; operators were told, once an hour at most.",
+    "audit.push_lags": "Checkpoints have been on their way to a place outside for too long; the log told operators.",
+    "audit.push_conflict": "A place outside holds something else than this trail's checkpoint; it was not overwritten.",
+    "personal.erased": "Personal values were erased from the trail; what was recorded can still be proved.",
     "seed.loaded": "The data to start with was loaded.",
 }
 
@@ -171,6 +174,8 @@ KINDS_OF: dict[str, frozenset[str]] = {
             "request.escalated",
             "request.reminded",
             "execution.stays_uncertain",
+            "audit.push_lags",
+            "audit.push_conflict",
         }
     ),
     "migrator": frozenset(
@@ -188,6 +193,7 @@ KINDS_OF: dict[str, frozenset[str]] = {
             "canary.turned_on",
             "canary.turned_off",
             "canary.filed",
+            "personal.erased",
         }
     ),
 }

@@ -73,6 +73,29 @@ class Checkpoint(models.Model):
         return f"checkpoint {self.number} of tenant {self.tenant_id}"
 
 
+class Push(models.Model):
+    """How far one tenant's checkpoints have come to one place outside. `shown` is its host: nothing here is secret.
+
+    `target` is `Target.id`; `number` and `digest` are of the last checkpoint that the place keeps (0: none yet).
+    `told_at` and `refused_at`: since when operators know that it lags, and that the place holds something else.
+    """
+
+    target = models.TextField()
+    tenant_id = models.UUIDField()
+    shown = models.TextField()
+    number = models.PositiveBigIntegerField(default=0)
+    digest = models.TextField()
+    pushed_at = models.DateTimeField(null=True)
+    told_at = models.DateTimeField(null=True)
+    refused_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=["target", "tenant_id"], name="audit_push_once"),)
+
+    def __str__(self) -> str:
+        return f"checkpoint {self.number} of tenant {self.tenant_id} at {self.shown}"
+
+
 class Horizon(models.Model):
     """One row: every event of a transaction before `below` is sealed, counted by the cluster `cluster`."""
 

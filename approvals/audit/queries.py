@@ -11,7 +11,7 @@ from django.db import connection
 
 from approvals.audit.events import Actor
 from approvals.audit.kinds import KINDS
-from approvals.audit.models import Event, Personal
+from approvals.audit.models import Checkpoint, Event, Personal, Push
 
 SEALED = """
 SELECT e.id FROM audit_event e JOIN audit_checkpoint c
@@ -37,6 +37,33 @@ class TrailEntry:
     data: Mapping[str, object]
     personal: Mapping[str, str | None]
     sealed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class KeptOutside:
+    """How far the tenant's checkpoints have come to one place outside. `host` names it, without anything secret.
+
+    `number` is the last one that it keeps, of `newest` there are, and None of both `number` and `at` where it keeps
+    none; `is_refused`: it holds something else in the place of the next.
+    """
+
+    host: str
+    number: int | None
+    newest: int
+    at: datetime | None
+    is_refused: bool
+
+
+def kept_outside(tenant_id: UUID) -> list[KeptOutside]:
+    """The places that the sweeper has pushed to, or tried to. Runs in the `tenant_scope` of that tenant."""
+    newest = (
+        Checkpoint.objects.filter(tenant_id=tenant_id).order_by("-number").values_list("number", flat=True)
+    )
+    places = Push.objects.filter(tenant_id=tenant_id).order_by("shown", "-number")
+    return [
+        KeptOutside(host, number or None, newest.first() or 0, at, refused_at is not None)
+        for host, number, at, refused_at in places.values_list("shown", "number", "pushed_at", "refused_at")
+    ]
 
 
 def trail(tenant_id: UUID, request_id: UUID, *, kind: str = "") -> list[TrailEntry]:

@@ -1,34 +1,45 @@
 """Verification: walk the trail in order and stop at the first row that does not fit.
 
 Per tenant: checkpoints by number, each with its events in the order of its tree; then the events that no
-checkpoint covers. Rows are read a few at a time, so memory does not grow with the trail. What this cannot
-see: the tail of a trail cut off together with its checkpoints by whoever owns the database; for that, compare
-with a root kept outside.
+checkpoint covers. Rows are read a few at a time, so memory does not grow with the trail. What this cannot see by
+itself: a tail cut off together with its checkpoints by whoever owns the database, or a history rewritten by whoever
+has the signing key too. For that, hand it what is kept outside (`outside.read`).
 """
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from uuid import UUID
 
 from django.db import connection, transaction
 
 from approvals.audit.checks import (
     Broken,
+    EventRow,
+    PersonalRow,
     Place,
     Tampered,
     check_checkpoint,
+    check_end,
     check_event,
+    check_outside,
     check_place,
     inserted_behind,
 )
 from approvals.audit.keys import PublicKeys
-from approvals.audit.models import Checkpoint, Event, Personal
+from approvals.audit.models import Checkpoint, Event
+from approvals.audit.outside import Outside
 
+NOTHING: Outside = MappingProxyType({})
 CHUNK = 1_000
 CHECKPOINTS = 10  # read at a time; one may list some ten thousand events
 
+EVENTS = f"SELECT {', '.join(EventRow._fields)} FROM audit_event WHERE id = ANY (%s)"  # noqa: S608
+PERSONAL = f"""
+SELECT {", ".join(PersonalRow._fields)} FROM audit_personal WHERE event_id = ANY (%s) ORDER BY event_id, field
+"""  # noqa: S608
 # Restored into another cluster, the horizon counts for nothing until the sealer has run there.
 UNSEALED = """
 SELECT e.id, e.xid < h.below::text::xid8
@@ -49,6 +60,7 @@ Progress = Callable[[int], None]
 class Report:
     """What was walked, up to the first broken row if there is one. `events` counts the unsealed ones too.
 
+    `outside` counts the checkpoints that are kept outside just so.
     `oldest_unsealed` is the time that the oldest of these carries; one that waits long shows a sealer at rest.
     """
 
@@ -57,6 +69,7 @@ class Report:
     unsealed: int
     oldest_unsealed: datetime | None
     checkpoints: int
+    outside: int
     broken: Broken | None
 
     @property
@@ -65,24 +78,39 @@ class Report:
 
 
 def verify(
-    public_keys: PublicKeys, tenant_id: UUID | None = None, progress: Progress | None = None
+    public_keys: PublicKeys,
+    tenant_id: UUID | None = None,
+    progress: Progress | None = None,
+    outside: Outside = NOTHING,
 ) -> Report:
-    """Verify one tenant's trail, or all that the database role may read (the sweeper: all there are)."""
-    walk = _Walk(public_keys, progress)
+    """Verify one tenant's trail, or all that the database role may read (the sweeper: all there are).
+
+    With what is kept `outside`, each checkpoint must also be the one that is kept there, and none may be missing here.
+    """
+    walk = _Walk(public_keys, progress, outside)
     broken = None
     try:
-        for tenant in [tenant_id] if tenant_id else _tenants():
+        for tenant in [tenant_id] if tenant_id else sorted({*_tenants(), *outside}):
             walk.tenant(tenant)
     except Tampered as found:
         broken = found.broken
-    return Report(walk.tenants, walk.events, walk.unsealed, walk.oldest_unsealed, walk.checkpoints, broken)
+    return Report(
+        walk.tenants,
+        walk.events,
+        walk.unsealed,
+        walk.oldest_unsealed,
+        walk.checkpoints,
+        walk.compared,
+        broken,
+    )
 
 
 class _Walk:
-    def __init__(self, public_keys: PublicKeys, progress: Progress | None) -> None:
+    def __init__(self, public_keys: PublicKeys, progress: Progress | None, outside: Outside) -> None:
         self.public_keys = public_keys
         self.progress = progress
-        self.tenants = self.events = self.unsealed = self.checkpoints = 0
+        self.outside = outside
+        self.tenants = self.events = self.unsealed = self.checkpoints = self.compared = 0
         self.oldest_unsealed: datetime | None = None
 
     def tenant(self, tenant_id: UUID) -> None:
@@ -96,12 +124,16 @@ class _Walk:
             self._rest(tenant_id)
 
     def _places(self, tenant_id: UUID) -> Iterator[Place]:
-        before = None
+        before, kept = None, self.outside.get(tenant_id, {})
         checkpoints = Checkpoint.objects.filter(tenant_id=tenant_id).order_by("number")
         for checkpoint in checkpoints.iterator(chunk_size=CHECKPOINTS):
-            yield from check_checkpoint(checkpoint, before, self.public_keys)
+            places = check_checkpoint(checkpoint, before, self.public_keys)
+            check_outside(checkpoint, kept)
+            yield from places
             self.checkpoints += 1
+            self.compared += checkpoint.number in kept
             before = checkpoint
+        check_end(tenant_id, before.number if before else 0, kept)
 
     def _sealed(self, places: list[Place]) -> None:
         events, personal = _rows(place.event_id for place in places)
@@ -154,9 +186,12 @@ def _chunks(places: Iterator[Place]) -> Iterator[list[Place]]:
         yield chunk
 
 
-def _rows(event_ids: Iterable[UUID]) -> tuple[dict[UUID, Event], dict[UUID, list[Personal]]]:
+def _rows(event_ids: Iterable[UUID]) -> tuple[dict[UUID, EventRow], dict[UUID, list[PersonalRow]]]:
     ids = list(event_ids)
-    personal: dict[UUID, list[Personal]] = defaultdict(list)
-    for value in Personal.objects.filter(event_id__in=ids).order_by("event_id", "field"):
-        personal[value.event_id].append(value)
-    return Event.objects.in_bulk(ids), personal
+    personal: dict[UUID, list[PersonalRow]] = defaultdict(list)
+    with connection.cursor() as cursor:
+        cursor.execute(PERSONAL, [ids])
+        for value in map(PersonalRow._make, cursor.fetchall()):
+            personal[value.event_id].append(value)
+        cursor.execute(EVENTS, [ids])
+        return {event.id: event for event in map(EventRow._make, cursor.fetchall())}, personal

@@ -45,7 +45,7 @@ from approvals.queries.request import RequestView, request_view
 from approvals.queries.spent import Spent, capped, spent
 from approvals.queries.switches import AgentChoice, Stop, agents_of, stopped, went_on
 from approvals.queries.tenants import TenantChoice, tenants_of
-from approvals.queries.trail import TrailLine, allowed, denied, request_trail, tenant_trail
+from approvals.queries.trail import TrailLine, allowed, denied, kept_outside, request_trail, tenant_trail
 
 __all__ = [
     "SENTENCES",
@@ -81,6 +81,7 @@ __all__ = [
     "glass_uses",
     "how_we_decide",
     "in_doubt",
+    "kept_outside",
     "may_review",
     "may_see_doubt",
     "may_watch",

@@ -9,7 +9,7 @@ from django.db.models import Q
 from approvals.audit import queries as audit
 from approvals.audit.decisions import decided
 from approvals.audit.events import Actor, record
-from approvals.audit.queries import TrailEntry
+from approvals.audit.queries import KeptOutside, TrailEntry
 from approvals.database import tenant_scope
 from approvals.errors import NotFound
 from approvals.identity.models import Agent, Membership
@@ -78,6 +78,12 @@ def tenant_trail(by: Reviewer, *, after: str = "", rows: int = ROWS) -> Page[Tra
         entries = audit.recent(by.tenant_id, limit=rows + 1, before=place[1:] if place else None)
         lines = _lines(by.tenant_id, entries)
     return page(lines, [mark(entry.at, entry.id) for entry in entries], rows)
+
+
+def kept_outside(by: Reviewer) -> list[KeptOutside]:
+    """Where the tenant's checkpoints have come to, outside. For auditors: the caller checks."""
+    with tenant_scope(by.tenant_id):
+        return audit.kept_outside(by.tenant_id)
 
 
 def denied(by: Reviewer, *, wanted: str, code: str, what: str = "") -> None:

@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from approvals.identity.requester import Reviewer
-from approvals.queries import allowed, denied, request_trail, tenant_trail
+from approvals.queries import allowed, denied, kept_outside, request_trail, tenant_trail
 from approvals.queries.trail import AUDITOR
 from approvals.views.access import member, show
 
@@ -29,4 +29,5 @@ def trail_page(request: HttpRequest, by: Reviewer) -> HttpResponse:
         denied(by, wanted="trail", code="role_missing")
         raise PermissionDenied(_("The whole trail is for auditors. Your roles here do not include auditor."))
     allowed(by, wanted="trail")
-    return show(request, "auditor/trail.html", {"page": tenant_trail(by, after=request.GET.get("after", ""))})
+    page = tenant_trail(by, after=request.GET.get("after", ""))
+    return show(request, "auditor/trail.html", {"page": page, "outside": kept_outside(by)})

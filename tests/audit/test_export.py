@@ -2,18 +2,25 @@
 
 import base64
 import json
+import runpy
 import subprocess
 import sys
-from collections.abc import Callable
+import tracemalloc
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+import rfc8785
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.core.management import CommandError, call_command
 
 from approvals.audit.export import export
-from approvals.audit.format import digest
+from approvals.audit.format import GENESIS, checkpoint_text, digest, event_text, leaf
+from approvals.audit.keys import signer_id
 from approvals.audit.models import Checkpoint
 from tests.audit.trails import Trail
 
@@ -37,9 +44,9 @@ def exported(trail: Trail) -> Lines:
     return [json.loads(line) for line in read(trail, tenant)]
 
 
-def read(trail: Trail, tenant: UUID) -> list[str]:
+def read(trail: Trail, tenant: UUID, *, personal: bool = True) -> list[str]:
     trail.act_as("sweeper")
-    return list(export(tenant))
+    return list(export(tenant, personal=personal))
 
 
 def proved(trail: Trail, lines: Lines, folder: Path, *more: str, tail: str = "\n") -> tuple[int, str]:
@@ -61,7 +68,8 @@ def events(lines: Lines) -> list[int]:
 def test_a_whole_export_is_proved(trail: Trail, exported: Lines, tmp_path: Path) -> None:
     assert proved(trail, exported, tmp_path) == (
         0,
-        "OK: 5 events in 2 checkpoints, whole and unedited; 2 not sealed yet\n",
+        "OK: 5 events in 2 checkpoints, whole and unedited; 2 not sealed yet\n"
+        "10 personal values are those that were committed to; 0 are not in this file: erased, or left out of it\n",
     )
 
 
@@ -107,15 +115,32 @@ def cut_what_is_not_sealed(lines: Lines) -> None:
     del lines[events(lines)[-1]]
 
 
+def sign_anew(lines: Lines) -> None:
+    """By another key, under the same text."""
+    key = Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
+    lines[1]["signature"] = base64.b64encode(key.sign(str(lines[1]["text"]).encode())).decode()
+
+
+def exchange_the_key(lines: Lines) -> None:
+    key = Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
+    text = json.loads(str(lines[1]["text"])) | {"key": signer_id(key)}
+    lines[1]["text"] = rfc8785.dumps(text).decode()
+    lines[1]["signature"] = base64.b64encode(key.sign(str(lines[1]["text"]).encode())).decode()
+
+
+def put_anothers_event_in(lines: Lines) -> None:
+    mine, other = str(lines[0]["tenant"]), str(uuid4())
+    lines[2]["text"] = str(lines[2]["text"]).replace(mine, other)
+
+
 @pytest.mark.parametrize(
     ("done", "says"),
     [
-        (edit_a_byte, "line 5: the 3 events of checkpoint 1, which end here, do not give the root"),
-        (take_one_out, "line 5: checkpoint 1 sealed 3 events, and here are fewer"),
-        (put_one_in, "line 5: the 3 events of checkpoint 1, which end here, do not give the root"),
-        (swap_two, "line 5: the 3 events of checkpoint 1, which end here, do not give the root"),
         (edit_a_checkpoint, "line 2: its signature is wrong"),
         (take_a_checkpoint_out, "line 2: it does not follow the checkpoint before it"),
+        (sign_anew, "line 2: its signature is wrong"),
+        (exchange_the_key, "line 2: it is signed with the key"),
+        (put_anothers_event_in, "line 3: it is an event of another trail"),
         (edit_a_name, "line 3: its personal value `name` is not the one that it commits to"),
         (cut_the_last_line, "line 11: the file ends before its last line"),
         (cut_what_is_not_sealed, "line 10: it counts other lines than there are"),
@@ -125,9 +150,37 @@ def cut_what_is_not_sealed(lines: Lines) -> None:
 def test_what_was_done_to_it_is_seen(
     trail: Trail, exported: Lines, tmp_path: Path, done: Callable[[Lines], None], says: str
 ) -> None:
+    check_seen(trail, exported, tmp_path, done, says)
+
+
+NO_ROOT = "line 5: the 3 events of checkpoint 1, which end here, do not give the root"
+
+
+def test_an_edited_byte_is_seen(trail: Trail, exported: Lines, tmp_path: Path) -> None:
+    check_seen(trail, exported, tmp_path, edit_a_byte, NO_ROOT)
+
+
+def test_an_event_that_was_put_in_is_seen(trail: Trail, exported: Lines, tmp_path: Path) -> None:
+    check_seen(trail, exported, tmp_path, put_one_in, NO_ROOT)
+
+
+def test_events_that_changed_places_are_seen(trail: Trail, exported: Lines, tmp_path: Path) -> None:
+    check_seen(trail, exported, tmp_path, swap_two, NO_ROOT)
+
+
+def test_an_event_that_was_taken_out_is_seen(trail: Trail, exported: Lines, tmp_path: Path) -> None:
+    check_seen(
+        trail, exported, tmp_path, take_one_out, "line 5: checkpoint 1 sealed 3 events, and here are fewer"
+    )
+
+
+def check_seen(
+    trail: Trail, exported: Lines, tmp_path: Path, done: Callable[[Lines], None], says: str
+) -> None:
     done(exported)
     code, told = proved(trail, exported, tmp_path)
     assert (code, told.startswith(f"NOT PROVED: {says}")) == (1, True), told
+    assert "What to do: keep this file as it is" in told
 
 
 def test_a_tail_that_was_cut_with_its_checkpoint_is_seen_by_one_kept_outside(
@@ -150,7 +203,23 @@ def test_erased_values_leave_the_proof_whole(trail: Trail, tmp_path: Path) -> No
     trail.tamper("DELETE FROM audit_personal WHERE tenant_id = %s", tenant)
     lines = [json.loads(line) for line in read(trail, tenant)]
     assert lines[2]["personal"] == {}
-    assert proved(trail, lines, tmp_path)[0] == 0
+    code, told = proved(trail, lines, tmp_path)
+    assert (code, "0 personal values are those that were committed to; 1 are not in this file" in told) == (
+        0,
+        True,
+    )
+
+
+def test_personal_values_leave_the_house_only_when_asked_for(
+    trail: Trail, exported: Lines, tmp_path: Path
+) -> None:
+    tenant = UUID(str(exported[0]["tenant"]))
+    without = [json.loads(line) for line in read(trail, tenant, personal=False)]
+    assert "Ada" not in json.dumps(without, ensure_ascii=False)
+    assert [line["text"] for line in without if line["line"] == "event"] == [
+        exported[index]["text"] for index in events(exported)
+    ]
+    assert proved(trail, without, tmp_path)[0] == 0
 
 
 def test_what_was_edited_in_the_database_is_seen_in_the_export(trail: Trail, tmp_path: Path) -> None:
@@ -193,8 +262,15 @@ def test_the_command_writes_a_file_that_only_its_writer_reads_and_that_is_proved
     assert file.stat().st_mode & 0o777 == 0o600
     assert [one.name for one in tmp_path.iterdir()] == ["acme.jsonl"]
     written = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-    assert written == exported
+    assert [line["text"] for line in written if line["line"] == "event"] == [
+        exported[index]["text"] for index in events(exported)
+    ]
     assert proved(trail, written, tmp_path)[0] == 0
+    assert "Ämter" not in file.read_text(encoding="utf-8")
+    more = tmp_path / "more.jsonl"
+    tenant = UUID(str(exported[0]["tenant"]))
+    call_command("export_audit", str(more), tenant=tenant, personal=True, stdout=StringIO())
+    assert [json.loads(line) for line in more.read_text(encoding="utf-8").splitlines()] == exported
 
 
 def test_the_command_overwrites_nothing_and_knows_no_stranger(exported: Lines, tmp_path: Path) -> None:
@@ -208,3 +284,55 @@ def test_the_command_overwrites_nothing_and_knows_no_stranger(exported: Lines, t
         call_command("export_audit", str(tmp_path / "x"), tenant=uuid4(), stdout=StringIO())
     with pytest.raises(CommandError, match="cannot be written"):
         call_command("export_audit", "/proc/x/y", tenant=UUID(str(exported[0]["tenant"])), stdout=StringIO())
+
+
+def test_a_checkpoint_of_another_trail_is_seen(trail: Trail, exported: Lines, tmp_path: Path) -> None:
+    """Signed by the same key, and whole by itself: the neighbour's."""
+    other = Checkpoint.objects.exclude(tenant_id=str(exported[0]["tenant"])).order_by("number")[0].tenant_id
+    theirs = [json.loads(line) for line in read(trail, other)]
+    code, told = proved(trail, [exported[0], *theirs[1:]], tmp_path)
+    assert (code, told.startswith("NOT PROVED: line 2: it is a checkpoint of another trail")) == (1, True)
+
+
+def test_a_file_that_is_not_there_is_a_wrong_call(trail: Trail, tmp_path: Path) -> None:
+    key = base64.b64encode(bytes(range(1, 33))).decode()
+    command = [sys.executable, "-I", str(PROGRAM), str(tmp_path / "none"), "--key", key]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, "cannot be read" in done.stderr, "Traceback" in done.stderr) == (2, True, False)
+
+
+def test_it_reads_a_trail_in_bounded_memory(signing_key: Ed25519PrivateKey) -> None:
+    """64 MB of events, one after the other, in a few of them: only digests and ids are kept."""
+    program: dict[str, Any] = runpy.run_path(str(PROGRAM))
+    keys = [signing_key.public_key().public_bytes_raw()]
+    tracemalloc.start()
+    try:
+        counted = program["verify"](long_events(64, signing_key), keys)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert counted["sealed"] == 64
+    assert most < 16 * 1024 * 1024
+
+
+def long_events(count: int, key: Ed25519PrivateKey) -> Iterator[str]:
+    """An export of events of a megabyte each, every one under a checkpoint of its own."""
+    tenant, previous, now = uuid4(), GENESIS, datetime.now(UTC)
+    yield json.dumps({"line": "export", "v": 1, "tenant": str(tenant)})
+    for number in range(1, count + 1):
+        text = event_text(
+            event_id=uuid4(), tenant_id=tenant, at=now, kind="request.created", actor_kind="agent", actor_id="a",
+            request_id=None, trace_id="", data={"words": "x" * 1024 * 1024}, commitments={},
+        )  # fmt: skip
+        root = checkpoint_text(
+            tenant_id=tenant,
+            number=number,
+            leaves=[leaf(text)],
+            previous=previous,
+            at=now,
+            key=signer_id(key),
+        )
+        previous, signature = digest(root), base64.b64encode(key.sign(root.encode())).decode()
+        yield json.dumps({"line": "checkpoint", "text": root, "signature": signature})
+        yield json.dumps({"line": "event", "text": text, "personal": {}})
+    yield json.dumps({"line": "end", "checkpoints": count, "sealed": count, "unsealed": 0})

@@ -21,13 +21,17 @@ class Command(BaseCommand):
         parser.add_argument("file", type=Path, help="that is not there yet; only you can read it")
         parser.add_argument("--tenant", type=UUID, metavar="ID", required=True)
 
-    def handle(self, *, file: Path, tenant: UUID, **_: object) -> None:
+        parser.add_argument(
+            "--personal", action="store_true", help="with names, reasons and comments that were not erased"
+        )
+
+    def handle(self, *, file: Path, tenant: UUID, personal: bool, **_: object) -> None:
         if not Event.objects.filter(tenant_id=tenant).exists():
             raise CommandError(f"There is no trail of a tenant {tenant}.")
         try:
             # Beside its place until it is whole: half of one never stands under the name that was asked for.
             with NamedTemporaryFile("w", encoding="utf-8", dir=file.parent, prefix=f".{file.name}.") as begun:
-                for number, line in enumerate(export(tenant), 1):
+                for number, line in enumerate(export(tenant, personal=personal), 1):
                     begun.write(f"{line}\n")
                     if number % PROGRESS_EVERY == 0:
                         self.stdout.write(f"{number} lines written ...")

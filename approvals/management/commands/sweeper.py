@@ -1,4 +1,6 @@
-"""The clock: holds what a switch stops, expires, escalates, reminds, rings for what nobody heard, seals, forgets."""
+"""The clock: holds what a switch stops, expires, escalates, reminds, rings for what nobody heard, seals, forgets.
+
+What was sealed it pushes outside, on a thread beside the rounds."""
 
 import logging
 import signal
@@ -10,11 +12,13 @@ from time import monotonic
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.db import InterfaceError, close_old_connections, connection
 
 from approvals import bells, clock, outbox, switches
 from approvals.audit.keys import signing_key
+from approvals.audit.push import Pusher
 from approvals.audit.seal import seal
 from approvals.identity.forget import Forgetting
 
@@ -22,6 +26,7 @@ logger = logging.getLogger(__name__)
 # Any number: only sweepers know it. The one that holds it works, the others stand by.
 LOCK = 0x50EE9
 AGAIN_SECONDS = 10.0
+CLOSING_SECONDS = 3.0  # for the checkpoint that is on its way outside; below what a supervisor waits for
 
 
 class Command(BaseCommand):
@@ -46,6 +51,7 @@ class Command(BaseCommand):
         while True:
             self.round_of()
             if once or stop.wait(every):
+                self._sweep.close()
                 return
 
     def round_of(self) -> None:
@@ -84,6 +90,7 @@ class Sweep:
         self._rung: dict[tuple[UUID, int], float] = {}
         self._clocks = switches.Clocks()
         self._forget = Forgetting()
+        self._pusher = Pusher(settings.CHECKPOINT_TARGETS)
 
     def __call__(self) -> None:
         """A step that fails is logged and does not keep the others from their turn."""
@@ -98,6 +105,7 @@ class Sweep:
             attempted("tell of doubt", partial(clock.tell_of_doubt, request_id, tenant_id))
         attempted("ring", self.ring)
         attempted("seal", self.seal)
+        attempted("push", self._pusher.nudge)
         attempted("forget", self._forget)
 
     def hold(self) -> None:
@@ -108,6 +116,9 @@ class Sweep:
     def seal(self) -> None:
         while seal(signing_key()):
             pass
+
+    def close(self) -> None:
+        self._pusher.close(CLOSING_SECONDS)
 
     def ring(self) -> None:
         """Each attempt at a row is rung for at once, and again only when the broker must have lost it."""

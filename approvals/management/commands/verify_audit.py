@@ -8,13 +8,15 @@ import sys
 from argparse import ArgumentParser
 from dataclasses import asdict
 from datetime import timedelta
+from pathlib import Path
 from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from approvals.audit.keys import public_keys
-from approvals.audit.verify import Report, verify
+from approvals.audit.outside import NotReadable, Outside, read
+from approvals.audit.verify import NOTHING, Report, verify
 from approvals.queries.unfounded import Unfounded, unfounded
 
 PROGRESS_EVERY = 50_000
@@ -31,11 +33,18 @@ class Command(BaseCommand):
             "--tenant", type=UUID, metavar="ID", help="only the trail of the tenant with this id"
         )
         parser.add_argument(
+            "--outside",
+            type=Path,
+            metavar="PATH",
+            help="a file or folder of checkpoints that were pushed outside",
+        )
+        parser.add_argument(
             "--json", action="store_true", dest="as_json", help="print the report as one JSON object"
         )
 
-    def handle(self, *, tenant: UUID | None, as_json: bool, **_: object) -> None:
-        report = verify(public_keys(), tenant, None if as_json else self._progress)
+    def handle(self, *, tenant: UUID | None, outside: Path | None, as_json: bool, **_: object) -> None:
+        kept = _kept(outside, tenant) if outside else NOTHING
+        report = verify(public_keys(), tenant, None if as_json else self._progress, kept)
         if tenant and not report.events and not report.checkpoints and report.ok:
             raise CommandError(f"There is no trail of a tenant {tenant}.")
         past_the_trail = unfounded(tenant)
@@ -45,6 +54,7 @@ class Command(BaseCommand):
             self.stdout.write(
                 f"trail intact: {report.events} events, {report.checkpoints} checkpoints, "
                 f"{report.unsealed} not yet sealed"
+                + (f"; {report.outside} checkpoints as they were pushed outside" if outside else "")
             )
         if report.broken:
             self._fail(f"BROKEN: {report.broken}")
@@ -61,6 +71,19 @@ class Command(BaseCommand):
     def _fail(self, why: str) -> None:
         self.stderr.write(why)
         sys.exit(1)
+
+
+def _kept(path: Path, tenant: UUID | None) -> Outside:
+    """Raises CommandError for what says nothing about this trail: it would be called compared, and nothing was."""
+    try:
+        kept = read(path)
+    except NotReadable as error:
+        raise CommandError(f"{error}.") from None
+    except OSError as error:
+        raise CommandError(f"{path} cannot be read: {error.strerror}.") from error
+    if tenant and tenant not in kept:
+        raise CommandError(f"{path} holds no checkpoint of tenant {tenant}.")
+    return kept
 
 
 def _late(report: Report) -> str:
