@@ -174,6 +174,23 @@ ENCRYPTION_KEYS = [
     if key.strip()
 ]
 
+# The file with the keys that payloads are sealed with, and nobody else's business: see payload_keys.py.
+PAYLOAD_KEYS = os.environ.get("PAYLOAD_KEYS", "") if PROCESS != "sweeper" else ""
+if not PAYLOAD_KEYS and PROCESS in ("door", "web", "worker"):
+    raise SettingMissing(
+        name="PAYLOAD_KEYS",
+        hint="It names a file (0600) with one Fernet key a line, the newest first: docs/payloads.md.",
+    )
+
+# --- how long payloads are kept ---------------------------------------------------------------------------
+
+# In days after a request is finished; 0 keeps them. What the sweeper erases by, and pages tell.
+FULL_PAYLOAD_DAYS = int(os.environ.get("FULL_PAYLOAD_DAYS", "90"))
+REDACTED_PAYLOAD_DAYS = int(os.environ.get("REDACTED_PAYLOAD_DAYS", "400"))
+for _name in ("FULL_PAYLOAD_DAYS", "REDACTED_PAYLOAD_DAYS"):
+    if not 0 <= globals()[_name] <= 36_500:
+        raise SettingMissing(name=_name, hint="It is a number of days, from 0 (keep) to 36500.")
+
 # --- Django -----------------------------------------------------------------------------------------------
 
 DEBUG = False

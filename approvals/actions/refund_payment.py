@@ -50,6 +50,7 @@ class RefundPayment(Action[RefundArguments, RefundFacts]):
     version = 1
     owner = "support_lead"
     risk = "high"
+    sensitive = frozenset({"card_last4"})
     threats = (
         "A customer's message talks the agent into a refund: the reviewer sees claim and looked-up facts apart.",
         "One large refund is split into small ones: the remaining amount is looked up each time.",
@@ -68,7 +69,7 @@ class RefundPayment(Action[RefundArguments, RefundFacts]):
 
     def headline(self, arguments: RefundArguments, facts: RefundFacts) -> str:
         amount = display(arguments.amount_minor, arguments.currency)
-        return f"Refund {amount} of order {facts.order_id} to the card ending in {facts.card_last4}"
+        return f"Refund {amount} of order {facts.order_id} to the card it was paid with"
 
     def amount(self, arguments: RefundArguments) -> Money:
         return Money(arguments.amount_minor, arguments.currency)
@@ -126,7 +127,7 @@ class RefundPayment(Action[RefundArguments, RefundFacts]):
         }
         refund = writer.write("POST", f"/v1/payments/{arguments.payment_id}/refunds", body, key=key)
         amount = display(arguments.amount_minor, arguments.currency)
-        return Receipt(refund["id"], f"{amount} refunded to the card ending in {facts.card_last4}")
+        return Receipt(refund["id"], f"{amount} refunded to the card it was paid with")
 
     def reconcile(self, arguments: RefundArguments, reader: Backing, *, reference: str) -> Receipt | None:
         amount = display(arguments.amount_minor, arguments.currency)
