@@ -332,7 +332,7 @@ class NotShown(Refusal):
 
 class SecondFactorNeeded(Refusal):
     """This needs your second factor, proved within the last minutes: a password is not enough. Nothing was changed.
-    Prove it, then push again: the reason that you typed is kept."""
+    Prove it, then send the form again: the reason that you typed is kept."""
 
 
 class GlassReasonMissing(Refusal):

@@ -15,6 +15,8 @@ from django.conf import settings
 from approvals.errors import PayloadUnreadable, SettingMissing
 
 NAME = "PAYLOAD_KEYS"
+# Who does not start without. The migrator needs them for a few commands only, and the sweeper erases without reading.
+NEEDED_BY = ("door", "web", "worker")
 DEMO_MARK = "demo"
 # Of its mode: nobody but its owner and group may read it, and its owner alone may write it.
 TOO_OPEN = 0o027
@@ -47,7 +49,7 @@ def key_of(token: str) -> int | None:
 def ring() -> tuple[Fernet, ...]:
     """The keys as the file has them now, the newest first. Raises SettingMissing, saying what is wrong with it."""
     if not settings.PAYLOAD_KEYS:
-        raise SettingMissing(name=NAME, hint="It names the file with the keys that payloads are sealed with.")
+        raise SettingMissing(name=NAME, hint="It names a file with one Fernet key a line (docs/payloads.md).")
     try:
         found = os.stat(settings.PAYLOAD_KEYS)
     except OSError as error:

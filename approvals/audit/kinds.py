@@ -74,6 +74,10 @@ KINDS: dict[str, str] = {
     "policy.proposed": "A person proposed a policy version. It is not in force.",
     "policy.activated": "A policy version came into force.",
     "policy.error": "A rule could not be worked out, so people decide; operators were told, once an hour at most.",
+    "payload.opened": "A person opened the full payload of a finished request; everybody who watches was told.",
+    "payload.refused": "Opening a full payload was refused.",
+    "payload.erased": "Payloads were erased: their time was over, or somebody had asked for it. Events stay.",
+    "payload.rekeyed": "Payloads are sealed with another key.",
     "seed.loaded": "The data to start with was loaded.",
 }
 
@@ -107,6 +111,8 @@ KINDS_OF: dict[str, frozenset[str]] = {
             "request.break_glass",
             "break_glass.refused",
             "break_glass.reviewed",
+            "payload.opened",
+            "payload.refused",
             "request.approved",
             "request.denied",
             "canary.caught",
@@ -151,7 +157,9 @@ KINDS_OF: dict[str, frozenset[str]] = {
             "policy.error",
         }
     ),
-    "sweeper": frozenset({"request.expired", "request.extended", "request.escalated", "request.reminded"}),
+    "sweeper": frozenset(
+        {"request.expired", "request.extended", "request.escalated", "request.reminded", "payload.erased"}
+    ),
     "migrator": frozenset(
         {
             "seed.loaded",
@@ -167,6 +175,8 @@ KINDS_OF: dict[str, frozenset[str]] = {
             "canary.turned_on",
             "canary.turned_off",
             "canary.filed",
+            "payload.erased",
+            "payload.rekeyed",
         }
     ),
 }

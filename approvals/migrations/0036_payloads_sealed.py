@@ -105,7 +105,8 @@ def _unsealed(table: str, action: str) -> Iterator[list[tuple[Any, ...]]]:
     while True:
         with connection.cursor() as cursor:
             cursor.execute(
-                f"SELECT id, {action}, arguments, facts FROM {table} WHERE redacted = '' LIMIT {BATCH}"  # noqa: S608
+                f"SELECT id, {action}, arguments, facts FROM {table} "  # noqa: S608
+                f"WHERE redacted = '' AND arguments IS NOT NULL LIMIT {BATCH}"
             )
             rows = cursor.fetchall()
         if not rows:

@@ -37,6 +37,7 @@ WORDS_OF_KIND: Mapping[str, str] = MappingProxyType(
         "request.reminder": "⏰ Still waiting: half of its time is over, and nobody is at it",
         "request.escalated": "📣 Nobody decided in time: others may decide now, too",
         "request.break_glass": "🚨 Break-glass: one person pushed this through alone",
+        "payload.opened": "🔓 Break-glass: somebody opened all that this finished request asked for",
     }
 )
 

@@ -129,7 +129,7 @@ def company() -> Iterator[World]:
             broker.url,
         )
         app.conf.update(broker_url=broker.url)
-        processes = _processes(database.url)
+        processes = _processes(database.url, data)
         with processes.acting_as("migrator"):
             world = World.make(processes, shop)
         folder = Path(held.enter_context(tempfile.TemporaryDirectory()))

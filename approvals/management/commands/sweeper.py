@@ -1,4 +1,4 @@
-"""The clock: holds what a switch stops, expires, escalates, reminds, rings for what nobody heard, seals, forgets."""
+"""The clock: holds what a switch stops, expires, escalates, reminds, rings for what is lost, seals, forgets, erases."""
 
 import logging
 import signal
@@ -16,6 +16,7 @@ from django.db import InterfaceError, close_old_connections, connection
 from approvals import bells, clock, outbox, switches
 from approvals.audit.keys import signing_key
 from approvals.audit.seal import seal
+from approvals.erase import Erasing
 from approvals.identity.forget import Forgetting
 
 logger = logging.getLogger(__name__)
@@ -25,7 +26,9 @@ AGAIN_SECONDS = 10.0
 
 
 class Command(BaseCommand):
-    help = "Find what Celery lost, expire what is overdue, seal, forget; one works, any number stand by."
+    help = (
+        "Find what Celery lost, expire what is overdue, seal, forget, erase; one works, any number stand by."
+    )
     requires_system_checks = ()
     _leads_on: object = None
 
@@ -84,6 +87,7 @@ class Sweep:
         self._rung: dict[tuple[UUID, int], float] = {}
         self._clocks = switches.Clocks()
         self._forget = Forgetting()
+        self._erase = Erasing()
 
     def __call__(self) -> None:
         """A step that fails is logged and does not keep the others from their turn."""
@@ -97,6 +101,7 @@ class Sweep:
         attempted("ring", self.ring)
         attempted("seal", self.seal)
         attempted("forget", self._forget)
+        attempted("erase", self._erase)
 
     def hold(self) -> None:
         """Before anything expires: the clocks of what a switch holds stand."""
