@@ -16,6 +16,7 @@ from django.contrib.postgres.functions import TransactionNow
 from django.db.models import Q
 
 from approvals.audit.events import Actor, record
+from approvals.audit.models import Event, Personal
 from approvals.database import tenant_scope
 from approvals.errors import ErasedWhileOpen, NotFound, PayloadErased
 from approvals.models import ApprovalRequest
@@ -25,6 +26,7 @@ from approvals.states import FINAL
 logger = logging.getLogger(__name__)
 KIND = "payload.erased"
 SWEEPER, BY_COMMAND = Actor("system", "sweeper"), Actor("system", "migrator")
+HAS_REASON = ("request.created", "request.revised", "canary.filed")  # events with the agent's reason
 MOST_AT_ONCE = 500  # rows; the sweeper has other things to do every second
 EVERY_SECONDS = 600.0
 
@@ -79,9 +81,9 @@ def _erase_of(tenant_id: UUID, ids: list[UUID], due: Q, setting: str, days: int)
 
 
 def erase(request_id: UUID, *, because: str) -> ApprovalRequest:
-    """Erase both payloads of a finished request before their time, with the reason it gave on the trail's side.
+    """For a command: erase both payloads of a finished request before their time, and on its trail the agent's reason.
 
-    For a command. Raises NotFound, ErasedWhileOpen, or PayloadErased where nothing is left to erase.
+    `because` is kept on the trail. Raises NotFound, ErasedWhileOpen, or PayloadErased where nothing is left to erase.
     """
     request = ApprovalRequest.objects.filter(pk=request_id).first()
     if request is None:
@@ -99,6 +101,9 @@ def erase(request_id: UUID, *, because: str) -> ApprovalRequest:
     }
     with tenant_scope(request.tenant_id):
         ApprovalRequest.objects.filter(pk=request_id, status__in=FINAL).update(**gone)
+        filed = Event.objects.filter(request_id=request_id, kind__in=HAS_REASON)
+        # Its salt with it: the event stays, and proves itself (`audit.models.Personal`).
+        Personal.objects.filter(event_id__in=filed.values("id"), field="reason").delete()
         record(
             KIND,
             tenant_id=request.tenant_id,
