@@ -22,6 +22,7 @@ from approvals.glass import SECURITY
 from approvals.identity.models import Membership
 from approvals.identity.proof import Proof, newest_by_second_factor
 from approvals.identity.requester import Reviewer
+from approvals.material import Content
 from approvals.models import ApprovalRequest, PayloadReading, Revision
 from approvals.states import FINAL
 from approvals.switches import OPERATOR
@@ -64,7 +65,8 @@ def open_payload(request_id: UUID, *, by: Reviewer, reason: str, trace_id: str =
 
 def _whole(request: ApprovalRequest) -> tuple[Opened, ...]:
     earlier = Revision.objects.filter(request=request).order_by("-revision")
-    return tuple(Opened(one.revision, one.arguments, one.facts) for one in (request, *earlier))
+    every: list[Content] = [request, *earlier]
+    return tuple(Opened(one.revision, one.arguments, one.facts) for one in every)
 
 
 def _checked(by: Reviewer, reason: str) -> Proof:

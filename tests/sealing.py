@@ -30,7 +30,11 @@ ADDRESS = {
     "postal_code": MARKS[4],
     "country": "FR",
 }
-MOVED = {"order_id": "ord_10003", "address": ADDRESS, "reason": "The customer has moved house."}
+MOVED: dict[str, Any] = {
+    "order_id": "ord_10003",
+    "address": ADDRESS,
+    "reason": "The customer has moved house.",
+}
 
 
 def plant_a_card(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -134,7 +134,7 @@ def test_what_is_decided_on_and_bound_is_never_the_redacted_one(world: World) ->
     request = world.reload_as("web", moved(world))
     shown = as_shown(request)
     assert digest(shown.arguments) != request.arguments_sha256
-    assert judge.stored(request)[1].address.name == MARKS[0]
+    assert MARKS[0] in str(judge.stored(request)[1])
     with pytest.raises(RequestAltered):
         judge.check_sound(shown, *judge.stored(request))
 
