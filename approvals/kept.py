@@ -16,7 +16,7 @@ from django.conf import settings
 from approvals.errors import PayloadErased, PayloadUnreadable
 from approvals.models import ApprovalRequest, Revision
 from approvals.models.requests import ASKED
-from approvals.payloads import canonical
+from approvals.payloads import REDACTED, canonical
 from approvals.states import FINAL
 
 Shown: TypeAlias = Literal["whole", "redacted", "erased", "unreadable"]
@@ -29,6 +29,7 @@ class Kept:
     """What a page says of a payload. `until` is when the sweeper erases it; None where it is kept, or gone already."""
 
     shown: Shown
+    hides: bool  # something is left out of the redacted payload
     until: datetime | None
     erased_at: datetime | None
     redacted_until: datetime | None
@@ -40,6 +41,7 @@ def kept(request: ApprovalRequest) -> Kept:
     """In words to come: what is shown of this request, and how long for."""
     return Kept(
         shown=what_is_shown(request),
+        hides=_hides(request.redacted),
         until=_until(request, request.payload_erased_at, settings.FULL_PAYLOAD_DAYS),
         erased_at=request.payload_erased_at,
         redacted_until=_until(request, request.redacted_erased_at, settings.REDACTED_PAYLOAD_DAYS),
@@ -72,6 +74,11 @@ def as_shown(of: C) -> C:
     shown.arguments = canonical(parts["args"]) if parts else NOTHING
     shown.facts = canonical(parts["facts"]) if parts else NOTHING
     return shown
+
+
+def _hides(redacted: str) -> bool:
+    parts = json.loads(redacted) if redacted else {}
+    return any(value == REDACTED for part in parts.values() for value in part.values())
 
 
 def _until(request: ApprovalRequest, erased_at: datetime | None, days: int) -> datetime | None:

@@ -216,7 +216,9 @@ def test_a_command_erases_both_before_their_time_and_says_why_on_the_trail(world
     (event,) = told(world, request, "payload.erased")
     assert event.personal == {"reason": "The customer asks for it."}
     (filed,) = told(world, request, "request.created")
-    assert filed.personal == {"reason": None}  # what the agent gave; its event still proves that there was one
+    assert filed.personal == {
+        "reason": None
+    }  # what the agent gave; its event still proves that there was one
     assert not [mark for mark in (*MARKS, str(MOVED["reason"])) if mark in row_texts(world, request)]
     verified(world)
     with world.processes.acting_as("web"):

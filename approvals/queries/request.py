@@ -222,7 +222,7 @@ def _view(request: ApprovalRequest, by: Reviewer) -> RequestView:
         may_break_glass=may_break(by, request),
         unbreakable=never_because(request),
         kept=still,
-        may_open_payload=may_open(by, request),
+        may_open_payload=still.hides and may_open(by, request),
         readings=readings_of(request),
     )
 

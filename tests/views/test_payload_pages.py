@@ -113,6 +113,17 @@ def test_what_is_open_has_nothing_to_open(company: World, sign_in: SignIn) -> No
     assert MARKS[0] in page(opal, request)
 
 
+def test_where_nothing_is_sensitive_nothing_is_said_to_be_left_out(company: World, sign_in: SignIn) -> None:
+    asked = company.submit(
+        "cancel_order", order_id="ord_10003", reason="The customer has changed their mind."
+    )
+    company.vote(asked, "deny", "lena", comment="Ask the customer again.")
+    shown = page(sign_in("opal"), asked)
+    assert "None of its fields is sensitive, so what is shown here is all of it." in shown
+    assert "Open the full payload" not in shown
+    assert "[redacted]" not in shown
+
+
 def sweep(world: World, request: ApprovalRequest, days: int) -> None:
     days_pass(world, request, days)
     with world.processes.acting_as("sweeper"):
