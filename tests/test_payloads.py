@@ -12,6 +12,7 @@ from django.db import connection
 from approvals import execute, judge, outbox
 from approvals.database import tenant_scope
 from approvals.errors import PayloadUnreadable, RequestAltered, SettingMissing
+from approvals.fields import compared, fields
 from approvals.kept import as_shown
 from approvals.models import ApprovalRequest, Execution, Revision
 from approvals.payload_keys import seal, unseal
@@ -119,6 +120,12 @@ def test_an_earlier_revision_of_what_is_over_is_shown_so_too(world: World) -> No
         "reason"
     ]
     assert not [mark for mark in MARKS if mark in repr(view)]
+
+
+def test_of_two_that_are_left_out_no_page_says_that_they_agree() -> None:
+    left_out = fields('{"email": "[redacted]"}')
+    (fact,) = compared(left_out, left_out)
+    assert fact.claimed is None
 
 
 def test_an_agent_reads_its_arguments_while_it_has_to_answer_and_no_longer(world: World) -> None:
