@@ -18,8 +18,10 @@ class ApprovalsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from approvals import actions, credentials, pace
+        from approvals import actions, credentials, pace, payload_keys
 
         actions.discover()
         pace.check_known()
         credentials.warn_of_open_files((name, getattr(settings, name)) for name in CREDENTIALS)
+        if settings.PROCESS in payload_keys.NEEDED_BY:
+            payload_keys.ring()  # now, and not with the first request

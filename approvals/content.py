@@ -11,7 +11,7 @@ from approvals import actions, urge
 from approvals.actions.contract import Arguments, Facts
 from approvals.characters import cut
 from approvals.models import PolicyVersion
-from approvals.payloads import canonical, digest
+from approvals.payloads import canonical, digest, redact
 from policies.verdicts import EXPIRES_IN, Require, Verdict, to_json
 
 LONGEST_HEADLINE = 300
@@ -49,6 +49,7 @@ def judged(
     return {
         "facts": computed,
         "facts_sha256": digest(computed),
+        "redacted": redacted(action, arguments, facts),
         "facts_read_at": now,
         "headline": headline(action, arguments, facts),
         "verdict": to_json(verdict),
@@ -57,6 +58,14 @@ def judged(
         "usage": dict(usage),
         **urge.times(verdict, now),
     }
+
+
+def redacted(action: actions.AnyAction, arguments: Arguments, facts: Facts) -> str:
+    """What is shown of a request when it is finished: `{"args": {...}, "facts": {...}}`, canonical JSON."""
+    parts = {"args": arguments, "facts": facts}
+    return canonical(
+        {name: redact(part.model_dump(mode="json"), action.sensitive) for name, part in parts.items()}
+    )
 
 
 def time_to_decide(verdict: Verdict) -> timedelta:

@@ -262,6 +262,34 @@ class CommentTooLong(Refusal):
     """A comment has at most 1,000 characters. Shorten it, so that nothing of it is cut."""
 
 
+# --- payloads ---------------------------------------------------------------------------------------------
+
+
+class PayloadUnreadable(Refusal):
+    """What this request asks for cannot be opened: no key in PAYLOAD_KEYS fits it. Nothing was changed. Tell whoever
+    runs Countersign."""
+
+
+class PayloadErased(Refusal):
+    """What this request asked for was erased, and is no longer there."""
+
+
+class OpenedWhileOpen(Refusal):
+    """This request is {status}: whoever may see it sees all of it, so there is nothing to open."""
+
+
+class OpenersOnly(Refusal):
+    """Only people with the role {role} open a full payload. Your roles here do not include it."""
+
+
+class OpeningReasonMissing(Refusal):
+    """Opening a full payload needs a reason of 10 to 500 characters. Everybody who watches can read it."""
+
+
+class ErasedWhileOpen(Refusal):
+    """{id} is {status}: people decide by its payload, so it can be erased when it is finished."""
+
+
 # --- policy -----------------------------------------------------------------------------------------------
 
 
@@ -379,7 +407,7 @@ class ReferenceWrong(Refusal):
 
 class SecondFactorNeeded(Refusal):
     """This needs your second factor, proved within the last minutes: a password is not enough. Nothing was changed.
-    Prove it, then push again: the reason that you typed is kept."""
+    Prove it, then send the form again: the reason that you typed is kept."""
 
 
 class GlassReasonMissing(Refusal):

@@ -21,6 +21,7 @@ from approvals.errors import (
     CredentialNotTaken,
     NoAnswer,
     NotReached,
+    PayloadUnreadable,
     RequestAltered,
     SettingMissing,
     TryLater,
@@ -99,16 +100,16 @@ def _carry_out(claim: Claim) -> None:
     # Before anything is looked up: who approved under a switch is not asked again because of it.
     with tenant_scope(claim.request.tenant_id):
         _check_not_stopped(claim)
-    action, arguments, approved = judge.stored(claim.request)
-    _check_key(claim, action)  # before anybody is asked to look again at what can not be done
     try:
+        action, arguments, approved = judge.stored(claim.request)
+        _check_key(claim, action)  # before anybody is asked to look again at what can not be done
         judge.check_sound(claim.request, action, arguments, approved)
         action.writer(claim.tenant_slug).check_credential()
         facts = judge.look_up(action, arguments, action.reader(claim.tenant_slug))
     except RequestAltered as error:
         _give_back(claim, action, arguments, str(error))
         return
-    except (NoAnswer, TryLater, SettingMissing, CredentialNotTaken) as error:
+    except (NoAnswer, TryLater, SettingMissing, CredentialNotTaken, PayloadUnreadable) as error:
         _close(claim, "retry", detail=_what_happened(error))
         raise outbox.Postponed(_wait(error, claim), str(error)) from error
     except BackingRefused as error:

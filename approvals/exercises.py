@@ -21,7 +21,7 @@ from approvals.actions.practice import Known
 from approvals.audit.events import Actor, record
 from approvals.command_line import command_line
 from approvals.database import tenant_scope
-from approvals.errors import ExercisesAlready, ExercisesOff, NoExercise, NoOperator
+from approvals.errors import ExercisesAlready, ExercisesOff, NoExercise, NoOperator, PayloadUnreadable
 from approvals.identity import programs
 from approvals.identity.models import Agent, Application, Membership, Person, Tenant
 from approvals.identity.requester import Requester
@@ -156,9 +156,12 @@ def _chosen(tenant: Tenant, by: Requester, now: datetime) -> _Exercise:
 
 
 def _newest(real: QuerySet[ApprovalRequest], action: actions.AnyAction) -> dict[str, object]:
-    """What stands on the newest request for it, claimed and looked up; {} where there is none."""
-    texts = real.filter(action=action.name).values_list("arguments", "facts").first() or ("{}", "{}")
-    return {**json.loads(texts[0]), **json.loads(texts[1])}
+    """What stands on the newest request for it, claimed and looked up; {} where none can be read."""
+    newest = real.filter(action=action.name, payload_erased_at=None).first()
+    try:
+        return {**json.loads(newest.arguments), **json.loads(newest.facts)} if newest else {}
+    except PayloadUnreadable:
+        return {}
 
 
 def _write(exercise: _Exercise, by: Requester, now: datetime) -> ApprovalRequest:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from approvals.actions.money import display
 from approvals.characters import shown
+from approvals.payloads import REDACTED
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,8 @@ def fields(document: str, order: Iterable[str] = ()) -> tuple[Field, ...]:
 
 
 def compared(facts: tuple[Field, ...], claims: tuple[Field, ...]) -> tuple[Field, ...]:
-    """The facts, each with the claim of the same name."""
-    said = {claim.name: claim.value for claim in claims}
+    """The facts, each with the claim of the same name. Of two that are left out nobody can tell whether they agree."""
+    said = {claim.name: claim.value for claim in claims if claim.value != REDACTED}
     return tuple(replace(fact, claimed=said.get(fact.name)) for fact in facts)
 
 

@@ -5,14 +5,22 @@ from pydantic import ValidationError
 from approvals import actions
 from approvals.actions.contract import NotReversible, Receipt
 from approvals.database import tenant_scope
-from approvals.errors import Irreversible, NotFound, NothingDone, NothingToPutBack, Refusal
+from approvals.errors import (
+    Irreversible,
+    NotFound,
+    NothingDone,
+    NothingToPutBack,
+    PayloadErased,
+    PayloadUnreadable,
+    Refusal,
+)
 from approvals.models import ApprovalRequest, UndoOrder
 from approvals.models.requests import UNDOING
 from approvals.payloads import canonical
 from approvals.states import Status
 
 _OTHER_FORM = "it was asked for in a form that is no longer read."
-
+_GONE = "what it had asked for is no longer kept, or cannot be opened."
 
 OPERATOR = "operator"
 
@@ -61,6 +69,8 @@ def undoing(request: ApprovalRequest) -> tuple[actions.AnyAction, dict[str, obje
         facts = action.facts.model_validate_json(request.facts)
     except ValidationError as error:
         raise NothingToPutBack(because=_OTHER_FORM) from error
+    except (PayloadErased, PayloadUnreadable) as error:
+        raise NothingToPutBack(because=_GONE) from error
     receipt = Receipt(request.backing_reference, request.outcome)
     return actions.get(action.inverse), dict(action.undo(arguments, facts, receipt))
 

@@ -50,6 +50,14 @@ def listed(name: str, default: str = "") -> list[str]:
     return [part.strip() for part in os.environ.get(name, default).split(",") if part.strip()]
 
 
+def days(name: str, default: str) -> int:
+    """A number of days; 0 is for ever. Raises SettingMissing."""
+    value = os.environ.get(name, default)
+    if not value.isascii() or not value.isdigit() or int(value) > 36_500:
+        raise SettingMissing(name=name, hint="It is a whole number of days, from 0 (for ever) to 36500.")
+    return int(value)
+
+
 # --- where things are -------------------------------------------------------------------------------------
 
 PUBLIC_URL = os.environ.get("PUBLIC_URL", "http://localhost:8000").rstrip("/")
@@ -235,6 +243,20 @@ ENCRYPTION_KEYS = [
     ).split(",")
     if key.strip()
 ]
+
+# The file with the keys that payloads are sealed with. It is read at the start of those who need it, and again whenever
+# it changes: payload_keys.py.
+PAYLOAD_KEYS = os.environ.get("PAYLOAD_KEYS", "") if PROCESS != "sweeper" else ""
+
+# --- how long payloads are kept ---------------------------------------------------------------------------
+
+# In days after a request is finished; 0 keeps them. What the sweeper erases by, and pages tell.
+FULL_PAYLOAD_DAYS = days("FULL_PAYLOAD_DAYS", "90")
+REDACTED_PAYLOAD_DAYS = days("REDACTED_PAYLOAD_DAYS", "400")
+if REDACTED_PAYLOAD_DAYS and not 0 < FULL_PAYLOAD_DAYS <= REDACTED_PAYLOAD_DAYS:
+    raise SettingMissing(
+        name="REDACTED_PAYLOAD_DAYS", hint="What is shown is kept for as long as the full payload, at least."
+    )
 
 # --- Django -----------------------------------------------------------------------------------------------
 

@@ -88,10 +88,14 @@ class Decided:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A request that cannot be judged again, such as one of an action that is no longer offered."""
+    """A request that cannot be judged again, such as one of an action that is no longer offered.
+
+    `is_gone`: what it asked for was erased, as its time was over.
+    """
 
     id: str
     because: str
+    is_gone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +208,7 @@ class Summary:
     # Of these: judged by the version that is in force, which has to say the same of the same.
     unexplained: int = 0
     unreadable: int = 0
+    gone: int = 0
 
     def add(self, finding: Finding, current: int | None = None) -> None:
         """`current` is the number of the version in force."""
@@ -219,9 +224,15 @@ class Summary:
             case NotReproduced(request):
                 self.not_reproduced += 1
                 self.unexplained += request.version == current
+            case Unreadable(is_gone=True):
+                self.gone += 1
             case Unreadable():
                 self.unreadable += 1
 
     @property
     def changed(self) -> int:
         return sum(self.changes.values())
+
+    @property
+    def judged(self) -> int:
+        return self.done - self.unreadable - self.gone

@@ -34,7 +34,7 @@ from tests.scan import clients, issued
 from tests.scan.known import secret
 from tests.scan.scratch import scratch
 from tests.shop.running import RunningShop, running
-from tests.world import SECRET, Processes, World, credentials_folder
+from tests.world import SECRET, Processes, World, credentials_folder, payload_keys
 
 # Reads, at the end of a run, what all its processes have written.
 pytest_plugins = ["tests.scan.plugin"]
@@ -64,13 +64,16 @@ def database_server(data: Path) -> Iterator[embedded.Server]:
 
 
 @pytest.fixture(scope="session")
-def processes(database_server: embedded.Server, django_db_blocker: DjangoDbBlocker) -> Iterator[Processes]:
+def processes(
+    database_server: embedded.Server, data: Path, django_db_blocker: DjangoDbBlocker
+) -> Iterator[Processes]:
     """A migrated database, and how to act in it as each process: with its role and its secrets."""
     prefix = settings.DATABASE_ROLE_PREFIX
     passwords = {process: f"demo-{uuid4().hex}" for process in roles.PROCESSES}
     for process, password in passwords.items():
         secret(f"the database password of the {process}", password)
     secret("the secret of the agents of tests", SECRET)
+    settings.PAYLOAD_KEYS = str(payload_keys(data / "payload-keys"))
     urls = roles.provision(database_server.url, database=prefix, prefix=prefix, passwords=passwords)
     acting = Processes(urls, database_server.url, database=prefix, prefix=prefix)
     with django_db_blocker.unblock():

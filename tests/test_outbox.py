@@ -426,6 +426,7 @@ def worker(world: World, own_broker: embedded.Server, tmp_path: Path) -> Iterato
         "PATH": os.environ["PATH"],
         "COUNTERSIGN_ENV": "test",
         "COUNTERSIGN_PROCESS": "worker",
+        "PAYLOAD_KEYS": settings.PAYLOAD_KEYS,
         "DJANGO_SETTINGS_MODULE": "approvals.settings",
         "DATABASE_ROLE_PREFIX": settings.DATABASE_ROLE_PREFIX,
         "DATABASE_URL": world.processes.urls["worker"],

@@ -13,6 +13,7 @@ import pytest
 from cryptography.fernet import Fernet
 
 from tests.scan import known, output
+from tests.world import payload_keys
 
 ROOT = Path(__file__).resolve().parents[1]
 PRODUCTION = {
@@ -28,6 +29,13 @@ PRODUCTION = {
     "AUDIT_PUBLIC_KEYS": base64.b64encode(secrets.token_bytes(32)).decode(),
     "AUDIT_SIGNING_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
 }
+
+
+@pytest.fixture(autouse=True)
+def payload_keys_file(tmp_path: Path) -> Path:
+    file = payload_keys(tmp_path / "payload-keys")
+    PRODUCTION["PAYLOAD_KEYS"] = str(file)
+    return file
 
 
 def manage(*arguments: str, **changes: str | None) -> subprocess.CompletedProcess[str]:
@@ -62,7 +70,7 @@ def test_production_settings_pass_every_deployment_check(process: str) -> None:
     assert "no issues" in checked.stdout
 
 
-@pytest.mark.parametrize("name", ["SECRET_KEY", "DATABASE_URL", "ENCRYPTION_KEYS"])
+@pytest.mark.parametrize("name", ["SECRET_KEY", "DATABASE_URL", "ENCRYPTION_KEYS", "PAYLOAD_KEYS"])
 def test_a_missing_secret_stops_production_and_says_how_to_set_it(name: str) -> None:
     refused = manage("check", **{name: None})
     assert refused.returncode != 0
@@ -162,6 +170,42 @@ def test_checkpoints_go_where_the_sweeper_is_told_and_no_other_process_knows_whe
         assert "/run/secrets" not in shown.stdout
 
 
+@pytest.mark.parametrize("process", ["door", "web", "worker"])
+@pytest.mark.parametrize(
+    ("content", "mode", "said"),
+    [
+        (Fernet.generate_key().decode(), 0o644, "open to others"),
+        ("no key at all", 0o600, "one Fernet key a line"),
+        ("", 0o600, "is empty"),
+        ("demo" + Fernet.generate_key().decode()[4:], 0o600, "demo secret"),
+    ],
+    ids=["open", "no-key", "empty", "demo"],
+)
+def test_a_file_of_payload_keys_that_is_not_in_order_stops_production(
+    payload_keys_file: Path, process: str, content: str, mode: int, said: str
+) -> None:
+    payload_keys_file.write_text(content)
+    payload_keys_file.chmod(mode)
+    refused = manage("check", COUNTERSIGN_PROCESS=process)
+    assert refused.returncode != 0
+    assert "The setting PAYLOAD_KEYS is missing" in refused.stderr
+    assert said in refused.stderr
+
+
+@pytest.mark.parametrize("process", ["sweeper", "migrator"])
+def test_who_opens_no_payloads_starts_without_their_keys(process: str) -> None:
+    assert manage("check", COUNTERSIGN_PROCESS=process, PAYLOAD_KEYS=None).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("full", "redacted"), [("-1", "400"), ("90", "36501"), ("90", "30"), ("0", "400"), ("a year", "400")]
+)
+def test_days_that_payloads_cannot_be_kept_for_stop_production(full: str, redacted: str) -> None:
+    refused = manage("check", FULL_PAYLOAD_DAYS=full, REDACTED_PAYLOAD_DAYS=redacted)
+    assert refused.returncode != 0
+    assert "PAYLOAD_DAYS is missing" in refused.stderr
+
+
 def test_production_refuses_the_demo_people() -> None:
     refused = manage("seed", COUNTERSIGN_PROCESS="migrator")
     assert refused.returncode != 0
@@ -221,7 +265,7 @@ def test_only_the_worker_learns_where_the_writing_credentials_are() -> None:
 
 def read_from_the_environment() -> set[str]:
     source = (ROOT / "approvals/settings.py").read_text()
-    return set(re.findall(r'(?:environ\.get|listed|secret)\(\s*"([A-Z_]+)"', source))
+    return set(re.findall(r'(?:environ\.get|listed|secret|days)\(\s*"([A-Z_]+)"', source))
 
 
 @pytest.mark.parametrize("document", ["docs/settings.md", ".env.example"])

@@ -19,7 +19,9 @@ from django.utils import timezone
 from approvals.audit.models import Checkpoint
 from approvals.database import tenant_scope
 from approvals.models import ApprovalRequest
+from tests import courses
 from tests.scan import known, output
+from tests.sealing import days_pass, raw
 from tests.world import World
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -110,6 +112,13 @@ def test_what_was_sealed_comes_outside(world: World, start: Start, tmp_path: Pat
         return bool(texts) and [json.loads(line)["text"] for line in kept] == texts
 
     assert within(20, as_sealed)
+
+
+def test_a_payload_whose_time_is_over_is_erased(world: World, start: Start) -> None:
+    request = courses.denied(world)
+    days_pass(world, request, settings.FULL_PAYLOAD_DAYS + 1)
+    start()
+    assert within(20, lambda: raw(world, request) == (None, None))
 
 
 def test_the_next_sweeper_takes_over_from_one_that_was_killed(world: World, start: Start) -> None:

@@ -194,6 +194,7 @@ def test_a_process_that_exports_nothing_does_not_load_the_sdk(
         "PATH": os.environ["PATH"],
         "COUNTERSIGN_ENV": "test",
         "COUNTERSIGN_PROCESS": process,
+        "PAYLOAD_KEYS": settings.PAYLOAD_KEYS,
         "DATABASE_URL": world.processes.urls[process],
         "SECRET_KEY": "demo-key-of-a-process-that-loads",
         "ENCRYPTION_KEYS": settings.ENCRYPTION_KEYS[0],

@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from cryptography.fernet import Fernet
 from django.conf import settings
 from django.contrib.auth.hashers import make_password
 from django.db import connection
@@ -22,6 +23,7 @@ from approvals.identity.models import Agent, Application, Membership, Person, Te
 from approvals.identity.requester import Requester, Reviewer, reviewer
 from approvals.models import ApprovalRequest, PolicyActivation, PolicyVersion
 from policies.documents import PolicyError, load, shipped
+from tests.scan.known import secret
 from tests.shop.running import CREDENTIALS, RunningShop
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -228,6 +230,13 @@ def break_the_trail(monkeypatch: pytest.MonkeyPatch, verbs: ModuleType) -> None:
         raise RuntimeError("the trail is full")
 
     monkeypatch.setattr(verbs, "record", broken)
+
+
+def payload_keys(file: Path) -> Path:
+    """A file with one key that payloads are sealed with, for its owner alone."""
+    file.touch(mode=0o600)
+    file.write_text(secret("a key of payloads", Fernet.generate_key().decode()))
+    return file
 
 
 def credentials_folder(folder: Path, shop_tenant_of: Mapping[str, str]) -> Path:

@@ -119,7 +119,8 @@ class Action(ABC, Generic[A, F]):
     """The role that answers for this action, and decides where no rule says who."""
     risk: ClassVar[Risk]
     sensitive: ClassVar[frozenset[str]] = frozenset()
-    """Argument fields that stay out of logs, messages and the permanent trail."""
+    """Fields of arguments and facts that stay out of logs, messages, the permanent trail, and of what is shown of a
+    request when it is finished. Whatever else is kept of it, such as its headline, must not tell them either."""
     threats: ClassVar[tuple[str, ...]]
     inverse: ClassVar[str | NotReversible]
     """What undoes it, or why nothing does. Where there is one, `undo` says with which arguments."""

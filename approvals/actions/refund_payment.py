@@ -52,6 +52,7 @@ class RefundPayment(Action[RefundArguments, RefundFacts]):
     version = 1
     owner = "support_lead"
     risk = "high"
+    sensitive = frozenset({"card_last4"})
     threats = (
         "A customer's message talks the agent into a refund: the reviewer sees claim and looked-up facts apart.",
         "One large refund is split into small ones: the remaining amount is looked up each time.",
@@ -71,7 +72,7 @@ class RefundPayment(Action[RefundArguments, RefundFacts]):
     def headline(self, arguments: RefundArguments, facts: RefundFacts) -> str:
         amount = display(arguments.amount_minor, arguments.currency)
         paid_for = f"order {facts.order_id}" if facts.order_id else f"payment {arguments.payment_id}"
-        to = f"the card ending in {facts.card_last4}" if facts.card_last4 else "where it was paid from"
+        to = "the card it was paid with" if facts.card_last4 else "where it was paid from"
         return f"Refund {amount} of {paid_for} to {to}"
 
     def amount(self, arguments: RefundArguments) -> Money:
@@ -130,7 +131,7 @@ class RefundPayment(Action[RefundArguments, RefundFacts]):
         }
         refund = writer.write("POST", f"/v1/payments/{arguments.payment_id}/refunds", body, key=key)
         amount = display(arguments.amount_minor, arguments.currency)
-        return Receipt(refund["id"], f"{amount} refunded to the card ending in {facts.card_last4}")
+        return Receipt(refund["id"], f"{amount} refunded to the card it was paid with")
 
     def reconcile(self, arguments: RefundArguments, reader: Backing, *, reference: str) -> Receipt | None:
         amount = display(arguments.amount_minor, arguments.currency)

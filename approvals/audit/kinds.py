@@ -82,6 +82,10 @@ KINDS: dict[str, str] = {
     "audit.push_lags": "Checkpoints have been on their way to a place outside for too long; the log told operators.",
     "audit.push_conflict": "A place outside holds something else than this trail's checkpoint; it was not overwritten.",
     "personal.erased": "Personal values were erased from the trail; what was recorded can still be proved.",
+    "payload.opened": "A person opened the full payload of a finished request; everybody who watches was told.",
+    "payload.refused": "Opening a full payload was refused.",
+    "payload.erased": "Payloads were erased: their time was over, or somebody had asked for it. Events stay.",
+    "payload.rekeyed": "Payloads are sealed with another key.",
     "seed.loaded": "The data to start with was loaded.",
 }
 
@@ -116,6 +120,8 @@ KINDS_OF: dict[str, frozenset[str]] = {
             "request.break_glass",
             "break_glass.refused",
             "break_glass.reviewed",
+            "payload.opened",
+            "payload.refused",
             "request.approved",
             "request.denied",
             "canary.caught",
@@ -174,6 +180,7 @@ KINDS_OF: dict[str, frozenset[str]] = {
             "request.escalated",
             "request.reminded",
             "execution.stays_uncertain",
+            "payload.erased",
             "audit.push_lags",
             "audit.push_conflict",
         }
@@ -194,6 +201,8 @@ KINDS_OF: dict[str, frozenset[str]] = {
             "canary.turned_off",
             "canary.filed",
             "personal.erased",
+            "payload.erased",
+            "payload.rekeyed",
         }
     ),
 }

@@ -26,6 +26,7 @@ class Keys:
     role_passwords: dict[str, str] = field(repr=False)
     encryption_key: str = field(repr=False)  # Fernet: 32 bytes, URL-safe base64
     audit_signing_key: str = field(repr=False)  # Ed25519 seed (RFC 8032): 32 bytes, base64
+    payload_keys: Path  # the file; its keys are as that one
     credentials: Path
 
     @property
@@ -41,8 +42,9 @@ def keys(data: Path, processes: Sequence[str]) -> Keys:
     return Keys(
         secret_key=remembered(folder / "django", _token),
         role_passwords={process: remembered(folder / f"role-{process}", _token) for process in processes},
-        encryption_key=remembered(folder / "encryption", lambda: _key().translate(str.maketrans("+/", "-_"))),
+        encryption_key=remembered(folder / "encryption", demo_fernet_key),
         audit_signing_key=remembered(folder / "audit-signing", _key),
+        payload_keys=_payload_keys(folder / "payload-keys"),
         credentials=_shop_credentials(private_folder(data / "credentials")),
     )
 
@@ -61,6 +63,16 @@ def _shop_credentials(folder: Path) -> Path:
 
 def _token() -> str:
     return "demo-" + secrets.token_urlsafe(32)
+
+
+def _payload_keys(file: Path) -> Path:
+    remembered(file, demo_fernet_key)
+    return file
+
+
+def demo_fernet_key() -> str:
+    """A Fernet key of a demo: 32 bytes, URL-safe base64."""
+    return _key().translate(str.maketrans("+/", "-_"))
 
 
 def _key() -> str:

@@ -84,11 +84,12 @@ def environments(ground: Ground) -> dict[str, dict[str, str]]:
     reads = {"BACKING_READ_CREDENTIALS": str(keys.credentials / "read")}
     writes = {"BACKING_WRITE_CREDENTIALS": str(keys.credentials / "write")}
     encrypts = {"ENCRYPTION_KEYS": keys.encryption_key}
+    opens = {"PAYLOAD_KEYS": str(keys.payload_keys)}  # a file, so that a new key needs no restart
     own = {
-        "migrator": encrypts,
-        "door": reads,
-        "web": encrypts,
-        "worker": reads | writes | encrypts,
+        "migrator": encrypts | opens,
+        "door": reads | opens,
+        "web": encrypts | opens,
+        "worker": reads | writes | encrypts | opens,
         "sweeper": {"AUDIT_SIGNING_KEY": keys.audit_signing_key},
     }
     return {
@@ -104,7 +105,8 @@ def inherited(environ: Mapping[str, str]) -> dict[str, str]:
     ours = {
         "DATABASE_URL", "DATABASE_ROLE_PREFIX", "REDIS_URL", "CELERY_BROKER_URL", "SECRET_KEY", "PUBLIC_URL",
         "DOOR_URL", "BACKING_URL", "BACKING_READ_CREDENTIALS", "BACKING_WRITE_CREDENTIALS",
-        "AUDIT_SIGNING_KEY", "AUDIT_PUBLIC_KEYS", "ENCRYPTION_KEYS", "BIND_HOST", "DJANGO_SETTINGS_MODULE",
+        "AUDIT_SIGNING_KEY", "AUDIT_PUBLIC_KEYS", "ENCRYPTION_KEYS", "PAYLOAD_KEYS", "BIND_HOST",
+        "DJANGO_SETTINGS_MODULE",
     }  # fmt: skip
     kept = {name: value for name, value in environ.items() if name not in ours}
     kept = {name: value for name, value in kept.items() if not name.startswith(("COUNTERSIGN_", "PG"))}

@@ -11,6 +11,7 @@ from approvals.models.claims import Claim
 from approvals.models.delegations import Delegation
 from approvals.models.executions import Execution
 from approvals.models.messages import Outbox, Receiver
+from approvals.models.payload_readings import PayloadReading
 from approvals.models.policies import PolicyVersion
 from approvals.models.requests import ApprovalRequest
 from approvals.models.reservations import Reservation
@@ -30,6 +31,7 @@ __all__ = [
     "Delegation",
     "Execution",
     "Outbox",
+    "PayloadReading",
     "PolicyActivation",
     "PolicyTrouble",
     "PolicyVersion",

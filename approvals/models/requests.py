@@ -11,10 +11,14 @@ from django.utils import timezone
 from approvals.identity.models import Agent, Person, Tenant
 from approvals.identity.requester import Requester
 from approvals.models.policies import PolicyVersion
+from approvals.models.sealed import SealedText
 from approvals.states import BORN, OPEN, Status
 
 # Python's years end at 9999: a row with PostgreSQL's `infinity` could be written, and never read again.
 READABLE = (datetime(2000, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC))
+
+# Why a payload is gone.
+TIME, ASKED = ERASED = ("time", "asked")
 
 # Where an exercise may stand, for ever: it waits for people, and none of its ends is followed by anything.
 CANARY_MAY_BE = (Status.PENDING, Status.DENIED, Status.EXPIRED)
@@ -50,10 +54,10 @@ class ApprovalRequest(models.Model):
     requester_name = models.CharField(max_length=100)
     idempotency_key = models.CharField(max_length=200)
 
-    # What was asked: canonical JSON (RFC 8785) and its SHA-256.
+    # What was asked: canonical JSON (RFC 8785), sealed, and the SHA-256 of its clear text.
     action = models.CharField(max_length=60)
     action_version = models.PositiveIntegerField()
-    arguments = models.TextField()
+    arguments = SealedText()
     arguments_sha256 = models.CharField(max_length=64)
     resource_id = models.CharField(max_length=120)
     headline = models.CharField(max_length=300)
@@ -62,9 +66,12 @@ class ApprovalRequest(models.Model):
     currency = models.CharField(max_length=3, blank=True)
 
     # What was looked up, and what the policy said to it.
-    facts = models.TextField()
+    facts = SealedText()
     facts_sha256 = models.CharField(max_length=64)
     facts_read_at = models.DateTimeField()
+    # Both without their sensitive fields, canonical JSON (`content.redacted`): what is shown when it is finished. ""
+    # once it was erased.
+    redacted = models.TextField(blank=True, default="")
     verdict = models.JSONField()
     policy_version = models.ForeignKey(PolicyVersion, on_delete=models.PROTECT, null=True)
     # Whom it is about, for budgets; and what had been approved already, by the names of that policy's `usage`.
@@ -88,6 +95,12 @@ class ApprovalRequest(models.Model):
     # What the agent is told at the end: the denial's reason, the refusal of the backing system, its reference.
     outcome = models.CharField(max_length=1000, blank=True)
     backing_reference = models.CharField(max_length=200, blank=True)
+    # Since when the payload is gone, and the redacted one; and why: its time was over, or somebody asked for it.
+    payload_erased_at = models.DateTimeField(null=True)
+    redacted_erased_at = models.DateTimeField(null=True)
+    erased_because = models.CharField(
+        max_length=10, blank=True, default="", choices=[(one, one) for one in ERASED]
+    )
     # What a reviewer asks the agent to change, until it has: `message`, `fields` (a sentence for each), `at`.
     changes = models.JSONField(null=True)
     trace_id = models.CharField(max_length=32)
@@ -199,6 +212,17 @@ class ApprovalRequest(models.Model):
                 fields=["tenant", "resource_id", "action"],
                 condition=models.Q(status__in=sorted(OPEN)),
                 name="request_on_thing",
+            ),
+            # Whose payload, and whose redacted one, the sweeper erases next.
+            models.Index(
+                fields=["finished_at"],
+                condition=models.Q(finished_at__isnull=False, payload_erased_at__isnull=True),
+                name="request_payload_kept",
+            ),
+            models.Index(
+                fields=["finished_at"],
+                condition=models.Q(finished_at__isnull=False, redacted_erased_at__isnull=True),
+                name="request_redacted_kept",
             ),
             # The few that limits leave out.
             models.Index(

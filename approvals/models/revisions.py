@@ -9,6 +9,7 @@ from django.db.models.functions import Now
 from approvals.identity.models import Tenant
 from approvals.models.policies import PolicyVersion
 from approvals.models.requests import ApprovalRequest
+from approvals.models.sealed import SealedText
 
 
 class Revision(models.Model):
@@ -25,15 +26,16 @@ class Revision(models.Model):
     revision = models.PositiveIntegerField()
     status = models.CharField(max_length=20)
     action_version = models.PositiveIntegerField()
-    arguments = models.TextField()
+    arguments = SealedText()
     arguments_sha256 = models.CharField(max_length=64)
     headline = models.CharField(max_length=300)
     risk = models.CharField(max_length=10)
     amount_minor = models.BigIntegerField(null=True)
     currency = models.CharField(max_length=3, blank=True)
-    facts = models.TextField()
+    facts = SealedText()
     facts_sha256 = models.CharField(max_length=64)
     facts_read_at = models.DateTimeField()
+    redacted = models.TextField(blank=True, default="")
     verdict = models.JSONField()
     subjects = models.JSONField(default=dict)
     usage = models.JSONField(default=dict)

@@ -14,7 +14,7 @@ from approvals import outbox
 from approvals.audit.events import Actor, record
 from approvals.database import tenant_scope
 from approvals.models import ApprovalRequest, Outbox, Receiver
-from approvals.notifications import broken_glass, slack, stays_uncertain, trouble, webhook
+from approvals.notifications import broken_glass, opened_payload, slack, stays_uncertain, trouble, webhook
 from approvals.notifications.message import Message, message
 from approvals.notifications.post import Answer, post
 from approvals.payloads import unseal
@@ -25,7 +25,8 @@ logger = logging.getLogger(__name__)
 WORKER = Actor("system", "worker")
 # Attempts for a receiver that says no: about four minutes, in which somebody may be deploying it.
 LAST_REFUSAL = 8
-TO_ALL = frozenset({trouble.KIND, broken_glass.KIND, stays_uncertain.KIND})  # whatever channels a rule names
+# Whatever channels a rule names.
+TO_ALL = frozenset({trouble.KIND, broken_glass.KIND, opened_payload.KIND, stays_uncertain.KIND})
 
 
 def announce(row: Outbox) -> None:

@@ -16,7 +16,7 @@ from approvals import outbox
 from approvals.audit.events import Actor, record
 from approvals.database import tenant_scope
 from approvals.models import ApprovalRequest, Outbox
-from approvals.notifications import broken_glass, stays_uncertain, trouble
+from approvals.notifications import broken_glass, opened_payload, stays_uncertain, trouble
 from approvals.notifications.letters import Letter, addresses_of
 from approvals.notifications.text import visible
 from approvals.queries import review_url
@@ -44,6 +44,7 @@ LETTERS: Mapping[str, Callable[[ApprovalRequest], Letter]] = MappingProxyType(
     {
         trouble.KIND: _policy_error,
         broken_glass.KIND: broken_glass.letter,
+        opened_payload.KIND: opened_payload.letter,
         stays_uncertain.KIND: stays_uncertain.letter,
     }
 )

@@ -9,7 +9,7 @@ from uuid import UUID
 from approvals import inverse
 from approvals.actions.contract import Money
 from approvals.models import ApprovalRequest, Outbox
-from approvals.notifications import trouble
+from approvals.notifications import opened_payload, trouble
 from approvals.notifications.text import visible
 from approvals.queries import review_url
 from approvals.states import FINAL, Status
@@ -32,6 +32,8 @@ EVENTS: Mapping[str, Status] = MappingProxyType(
         "request.stays_uncertain": Status.UNCERTAIN,
     }
 )
+# These tell of no move of the request: its status is what it is now.
+MOVES_NOTHING = frozenset({trouble.KIND, opened_payload.KIND})
 # Where the outcome is the company's system's word. A denial's is what one person wrote for the agent alone.
 TELLS_OUTCOME = frozenset({Status.SUCCEEDED, Status.FAILED, Status.UNCERTAIN})
 
@@ -67,9 +69,11 @@ def message(row: Outbox) -> Message:
     """
     request = row.request
     is_trouble = row.kind == trouble.KIND
-    status = Status(request.status) if is_trouble else EVENTS[row.kind]
+    status = Status(request.status) if row.kind in MOVES_NOTHING else EVENTS[row.kind]
     # Told late, an event must not carry the outcome of a later one.
-    is_outcome_its_own = request.status == status and status in TELLS_OUTCOME and not is_trouble
+    is_outcome_its_own = (
+        request.status == status and status in TELLS_OUTCOME and row.kind not in MOVES_NOTHING
+    )
     return Message(
         id=row.pk,
         kind=row.kind,

@@ -39,6 +39,7 @@ WORDS_OF_KIND: Mapping[str, str] = MappingProxyType(
         "request.escalated": "📣 Nobody decided in time: others may decide now, too",
         "request.break_glass": "🚨 Break-glass: one person pushed this through alone",
         "request.stays_uncertain": "🚨 Still not known whether this happened: operators look it up, and settle it",
+        "payload.opened": "🔓 Break-glass: somebody opened all that this finished request asked for",
     }
 )
 

@@ -12,7 +12,9 @@ from approvals import hours, limits, switches
 from approvals.database import rows_in_scope, tenant_scope
 from approvals.errors import NotFound
 from approvals.identity.requester import Requester
+from approvals.kept import NOTHING
 from approvals.models import ApprovalRequest
+from approvals.models.sealed import Sealed
 from approvals.states import Status
 
 # What each status means to the agent that asked. {outcome} is the reviewer's or the backing system's word.
@@ -87,7 +89,7 @@ class AgentView:
     backing_reference: str
     changes: AskedFor | None  # while it waits for the agent's answer
     revision: int
-    arguments: str
+    arguments: str  # what it asked for, while it waits for the agent's answer; else {}
     review_url: str
     created_at: datetime
     expires_at: datetime  # if it is held: were it to go on now
@@ -132,7 +134,7 @@ def agent_view(request: ApprovalRequest) -> AgentView:
         backing_reference=request.backing_reference,
         changes=changes,
         revision=request.revision,
-        arguments=request.arguments,
+        arguments=request.arguments if changes else NOTHING,
         review_url=review_url(request.pk),
         created_at=request.created_at,
         expires_at=switches.deadline(request),
@@ -153,12 +155,17 @@ def _is_refused(request: ApprovalRequest) -> bool:
 
 
 def _from_row(row: Iterable[object]) -> ApprovalRequest:
-    """Of the columns in _SHOWN. Outside the ORM a JSON column comes as text."""
-    values = [
-        json.loads(str(value)) if name in _JSON and value is not None else value
-        for name, value in zip(_SHOWN, row, strict=True)
-    ]
+    """Of the columns in _SHOWN. Outside the ORM a JSON column comes as text, and a sealed one as its token."""
+    values = [_read(name, value) for name, value in zip(_SHOWN, row, strict=True)]
     return ApprovalRequest.from_db(None, _SHOWN, values)
+
+
+def _read(name: str, value: object) -> object:
+    if value is None:
+        return None
+    if name in _JSON:
+        return json.loads(str(value))
+    return Sealed(str(value)) if name == "arguments" else value
 
 
 def _changed_at(request: ApprovalRequest) -> datetime:

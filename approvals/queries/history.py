@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from approvals import budgets, judge
 from approvals.database import tenant_scope
-from approvals.errors import NotFound, TooMuchToCount
+from approvals.errors import NotFound, PayloadErased, PayloadUnreadable, TooMuchToCount
 from approvals.models import ApprovalRequest, PolicyVersion, Reservation
 from approvals.models.requests import READABLE
 from approvals.states import Status
@@ -206,6 +206,10 @@ def _as_judged(
         action, arguments, facts = judge.stored(request)
     except NotFound:
         return Unreadable(str(request.pk), f"the action {request.action} is no longer offered")
+    except PayloadErased:
+        return Unreadable(str(request.pk), "what it asked for was erased", is_gone=True)
+    except PayloadUnreadable:
+        return Unreadable(str(request.pk), "what it asked for cannot be opened: no key fits it")
     except ValidationError:
         return Unreadable(str(request.pk), f"it does not fit the action {request.action} as it is now")
     return Decided(

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.db.models import OuterRef, QuerySet, Subquery
@@ -100,7 +101,7 @@ def policies(by: Reviewer, *, after: str = "", rows: int = ROWS) -> Page[PolicyR
         if place := parsed(after):
             found = found.filter(number__lt=place[0])
         versions = list(found[: rows + 1])
-        waiting = {json.loads(one.arguments)["version_id"] for one in _open()}
+        waiting = {_payload(one)["args"]["version_id"] for one in _open()}
     marks = [mark(version.created_at, version.pk, version.number) for version in versions]
     shown = [replace(_row(version), is_asked=str(version.pk) in waiting) for version in versions]
     return page(shown, marks, rows)
@@ -127,13 +128,21 @@ def change_asked(request: ApprovalRequest) -> PolicyChange | None:
     """What an activation changes, of what was in force at its look-up; None for others. In its tenant's scope."""
     if request.action != NAME:
         return None
-    version = _version(json.loads(request.arguments)["number"])
-    facts = json.loads(request.facts)
+    if not request.redacted:
+        return None  # erased
+    payload = _payload(request)
+    version, facts = _version(payload["args"]["number"]), payload["facts"]
     before = facts["active_number"]
     if version is None:
         return None
     change = _change(_version(before) if before else None, version)
     return PolicyChange(_row(version), change, _overtaken_by(facts))
+
+
+def _payload(request: ApprovalRequest) -> dict[str, dict[str, Any]]:
+    """`args` and `facts` of an activation: nothing of it is sensitive, so the redacted payload is the whole."""
+    found: dict[str, dict[str, Any]] = json.loads(request.redacted)
+    return found
 
 
 def _overtaken_by(facts: Mapping[str, object]) -> int | None:
@@ -219,7 +228,7 @@ def _asked(version: PolicyVersion) -> tuple[Asked, ...]:
     return tuple(
         Asked(one.pk, Status(one.status), one.requester_name, one.created_at)
         for one in _open()
-        if json.loads(one.arguments)["version_id"] == str(version.pk)
+        if _payload(one)["args"]["version_id"] == str(version.pk)
     )
 
 

@@ -9,10 +9,11 @@ from django.utils import timezone
 from approvals import actions, hours, inverse, judge, material, quorum, step_up, switches
 from approvals.audit import queries as audit
 from approvals.database import tenant_scope
-from approvals.errors import NotFound, Refusal
+from approvals.errors import NotFound, PayloadUnreadable, Refusal
 from approvals.fields import Amount, Field, amount
 from approvals.glass import never_because
 from approvals.identity.requester import Reviewer
+from approvals.kept import Kept, as_shown, kept
 from approvals.material import REASON
 from approvals.models import ApprovalRequest, Execution, UndoOrder
 from approvals.queries import exercises
@@ -20,6 +21,7 @@ from approvals.queries.break_glass import GlassUse, glass_of, may_break
 from approvals.queries.budgets import Budgets, budgets_for
 from approvals.queries.doubt import Doubt, doubt_of
 from approvals.queries.others import Others, others_of
+from approvals.queries.payloads import Reading, may_open, readings_of
 from approvals.queries.policies import PolicyChange, change_asked
 from approvals.queries.revisions import Asked, Step, asked, history
 from approvals.queries.standing import Cast, Looking, Places, looked_at, standings, votes_on
@@ -159,6 +161,9 @@ class RequestView:
     may_break_glass: bool
     unbreakable: Refusal | None  # why nobody pushes it through alone
     doubt: Doubt
+    kept: Kept  # what is shown of its payload, and for how long
+    may_open_payload: bool  # by break-glass reading
+    readings: tuple[Reading, ...]  # who has opened it
 
     @property
     def cools(self) -> bool:
@@ -190,7 +195,8 @@ def request_view(request_id: UUID, by: Reviewer) -> RequestView:
 
 
 def _view(request: ApprovalRequest, by: Reviewer) -> RequestView:
-    claimed = material.claimed(request)
+    shown, still = as_shown(request), kept(request)
+    claimed = material.claimed(shown)
     claims = tuple(claim for claim in claimed if claim.name != REASON)
     votes = exercises.votes_for(by, request, votes_on([request])[request.pk])
     standing = standings(by, [request], {request.pk: votes})[request.pk]
@@ -210,9 +216,9 @@ def _view(request: ApprovalRequest, by: Reviewer) -> RequestView:
         finished_at=request.finished_at,
         reason=next((claim.value for claim in claimed if claim.name == REASON), ""),
         claims=claims,
-        arguments=request.arguments,
+        arguments=shown.arguments,
         arguments_sha256=request.arguments_sha256,
-        facts=material.looked_up(request),
+        facts=material.looked_up(shown),
         facts_read_at=request.facts_read_at,
         rule=_rule(request, standing.places),
         risks=_risks(request),
@@ -220,8 +226,8 @@ def _view(request: ApprovalRequest, by: Reviewer) -> RequestView:
         steps=_steps(request),
         outcome=request.outcome,
         backing_reference=request.backing_reference,
-        seen=judge.seen(request),
-        refusal=standing.refusal,
+        seen=judge.seen(request) if still.shown == "whole" else "",
+        refusal=PayloadUnreadable() if still.shown == "unreadable" else standing.refusal,
         no_approval=standing.no_approval,
         instead_of=standing.instead_of,
         looking=looked_at([request]).get(request.pk),
@@ -251,6 +257,9 @@ def _view(request: ApprovalRequest, by: Reviewer) -> RequestView:
         may_break_glass=may_break(by, request),
         unbreakable=never_because(request),
         doubt=doubt_of(request, by),
+        kept=still,
+        may_open_payload=still.hides and may_open(by, request),
+        readings=readings_of(request),
     )
 
 

@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import Any
 
 from approvals.differences import Difference, differences
+from approvals.kept import as_shown
 from approvals.models import ApprovalRequest, Revision, Vote
 from approvals.queries.standing import Cast
 from approvals.states import Status
@@ -49,7 +50,8 @@ def history(request: ApprovalRequest, votes: Sequence[Cast]) -> tuple[Step, ...]
         .filter(request=request)
         .order_by("revision")
     )
-    nexts: list[ApprovalRequest | Revision] = [*earlier[1:], request]
+    earlier = [as_shown(one) for one in earlier]
+    nexts: list[ApprovalRequest | Revision] = [*earlier[1:], as_shown(request)]
     steps = [_step(was, now, votes) for was, now in zip(earlier, nexts, strict=True)]
     return tuple(reversed(steps))
 

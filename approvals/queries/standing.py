@@ -10,7 +10,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from approvals import judge, quorum
-from approvals.errors import AlreadyVoted, Refusal
+from approvals.errors import AlreadyVoted, PayloadErased, PayloadUnreadable, Refusal
 from approvals.identity.models import Person
 from approvals.identity.requester import Reviewer
 from approvals.models import ApprovalRequest, Claim, Vote
@@ -164,7 +164,10 @@ def _approval(
 
 def _ballots(request: ApprovalRequest, votes: Sequence[Cast]) -> list[quorum.Ballot]:
     """As `quorum.ballots_on`, from votes already read: a queue asks for many rows at once."""
-    seen = digest(judge.seen(request))
+    try:
+        seen = digest(judge.seen(request))
+    except (PayloadErased, PayloadUnreadable):
+        return []  # nobody can tell what they were for
     return [
         quorum.Ballot(vote.person_id, vote.instead_of_id, vote.at)
         for vote in votes

@@ -204,6 +204,8 @@ def _found(asked: Asked) -> Iterator[str]:
 def _keep(
     finding: Finding, changed: list[Changed], full: list[NoRoom], others: list[NotReproduced | Unreadable]
 ) -> None:
+    if isinstance(finding, Unreadable) and finding.is_gone:
+        return  # counted: there is nothing to look at
     if isinstance(finding, Changed) and len(changed) < MOST_SHOWN:
         changed.append(finding)
     if isinstance(finding, NoRoom) and len(full) < MOST_SHOWN:

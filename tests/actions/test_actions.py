@@ -95,7 +95,7 @@ def test_it_says_what_a_reviewer_must_know_before_deciding(action: actions.AnyAc
     assert action.inverse in {other.name for other in actions.every()} or isinstance(
         action.inverse, NotReversible
     )
-    assert action.sensitive <= set(action.arguments.model_fields)
+    assert action.sensitive <= {*action.arguments.model_fields, *action.facts.model_fields}
 
 
 def test_an_address_that_somebody_changed_meanwhile_is_not_overwritten(world: World) -> None:

@@ -57,7 +57,7 @@ def test_a_worker_approves_what_a_rule_lets_through(world: World) -> None:
         f"verdict = {AUTO}, revision = revision + 1",
         f"verdict = {AUTO}, revision = revision + 1, status = 'approved'",
         f"verdict = {WEAKER}, revision = revision + 1",
-        "facts = '{}', revision = revision + 1",
+        "facts = 'gAAAA', revision = revision + 1",
         "headline = 'Refund 1.00 USD'",
         "revision = revision + 1",
         "policy_version_id = NULL",
@@ -78,7 +78,7 @@ def test_a_worker_changes_nothing_that_people_decide_on_or_have_decided(
     [
         f"verdict = {WEAKER}",
         f"verdict = {WEAKER}, revision = revision + 2",
-        "facts = '{}', revision = revision + 1, status = 'approved'",
+        "facts = 'gAAAA', revision = revision + 1, status = 'approved'",
     ],
 )
 def test_what_is_judged_anew_is_the_next_revision_and_not_approved_at_once(world: World, change: str) -> None:

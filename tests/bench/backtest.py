@@ -28,13 +28,16 @@ from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from time import perf_counter, process_time
+from typing import Any
 
+import psycopg
 from django.conf import settings
 
 from approvals import judge
 from approvals.celery import app
 from approvals.management import embedded
 from approvals.models import ApprovalRequest
+from approvals.payload_keys import seal
 from approvals.queries import history
 from policies.documents import load, shipped
 from policies.simulation import Decided, Summary, backtest
@@ -44,6 +47,7 @@ from tests.world import World, credentials_folder
 
 SINCE = datetime(2020, 1, 1, tzinfo=UTC)
 SAMPLE = 10_000  # requests that are kept in memory to time judging alone
+MOST = 12_900  # cents of a refund
 DRAFT = shipped().replace("args.amount_minor > 50000", "args.amount_minor > 6000")
 
 
@@ -75,10 +79,11 @@ def fill(world: World, requests: int) -> None:
         "idempotency_key": "'bench-' || n",
         "created_at": "created_at - n * interval '10 seconds'",  # in turn, as requests are
         "amount_minor": "1 + n %% 12900",
-        "arguments": "replace(arguments, '\"amount_minor\":12900', '\"amount_minor\":' || 1 + n %% 12900)",
+        "arguments": "(SELECT token FROM bench_token WHERE amount = 1 + n %% 12900)",
     }
     values = ", ".join(own.get(column, column) for column in columns)
     with world.processes.cursor("admin") as shell:
+        _sealed(shell, world.reload_as("web", first).arguments)
         shell.execute("ALTER TABLE approval_request DISABLE TRIGGER USER")
         shell.execute(
             f"INSERT INTO approval_request ({', '.join(columns)}) SELECT {values} FROM approval_request, "
@@ -88,6 +93,16 @@ def fill(world: World, requests: int) -> None:
         shell.connection.commit()
         shell.execute("ALTER TABLE approval_request ENABLE TRIGGER USER")
         shell.execute("ANALYZE approval_request")
+
+
+def _sealed(shell: psycopg.Cursor[Any], arguments: str) -> None:
+    """These arguments with each amount that is asked for, sealed as the door seals them."""
+    shell.execute("CREATE TEMPORARY TABLE bench_token (amount integer PRIMARY KEY, token text)")
+    with shell.copy("COPY bench_token FROM STDIN") as rows:
+        for amount in range(1, MOST + 1):
+            rows.write_row(
+                (amount, seal(arguments.replace('"amount_minor":12900', f'"amount_minor":{amount}')))
+            )
 
 
 def measure(world: World, requests: int) -> Tried:
@@ -129,7 +144,7 @@ def company() -> Iterator[World]:
             broker.url,
         )
         app.conf.update(broker_url=broker.url)
-        processes = _processes(database.url)
+        processes = _processes(database.url, data)
         with processes.acting_as("migrator"):
             world = World.make(processes, shop)
         folder = Path(held.enter_context(tempfile.TemporaryDirectory()))

@@ -26,7 +26,7 @@ from approvals.management.plan import SERVED_WITH
 from approvals.management.ports import any_free
 from tests.bench.ceiling import TABLE
 from tests.shop.running import running
-from tests.world import Processes, World, credentials_folder
+from tests.world import Processes, World, credentials_folder, payload_keys
 
 ROOT = Path(__file__).resolve().parents[2]
 # High enough never to be reached, so that they are counted and asked about all the same.
@@ -59,7 +59,7 @@ def scene() -> Iterator[Scene]:
         database = held.enter_context(embedded.postgres(data))
         broker = held.enter_context(embedded.valkey(data))
         shop = held.enter_context(running(data / "the-shop"))
-        processes = _processes(database.url)
+        processes = _processes(database.url, data)
         with processes.acting_as("migrator"):
             world = World.make(processes, shop)
         with psycopg.connect(processes.urls["migrator"]) as owner:
@@ -73,6 +73,7 @@ def scene() -> Iterator[Scene]:
         environment = LIMITS | {
             "COUNTERSIGN_ENV": "test",
             "COUNTERSIGN_PROCESS": "door",
+            "PAYLOAD_KEYS": settings.PAYLOAD_KEYS,
             "DATABASE_URL": processes.urls["door"],
             "DATABASE_ROLE_PREFIX": settings.DATABASE_ROLE_PREFIX,
             "SECRET_KEY": "demo-bench",
@@ -97,8 +98,9 @@ def scene() -> Iterator[Scene]:
         yield Scene(bare, sdk, door, _token(world, door_url), world)
 
 
-def _processes(admin_url: str) -> Processes:
+def _processes(admin_url: str, data: Path) -> Processes:
     prefix = settings.DATABASE_ROLE_PREFIX
+    settings.PAYLOAD_KEYS = str(payload_keys(data / "payload-keys"))
     passwords = {process: f"demo-{uuid4().hex}" for process in roles.PROCESSES}
     urls = roles.provision(admin_url, database=prefix, prefix=prefix, passwords=passwords)
     acting = Processes(urls, admin_url, database=prefix, prefix=prefix)

@@ -118,6 +118,8 @@ class Scene:
             "request-in-the-place-of": ("felix", f"/requests/{self.usual.pk}/"),
             "away": ("lena", "/away/"),
             "break-glass": ("opal", f"/requests/{self.half.pk}/break-glass/"),
+            "payload": ("opal", f"/requests/{self.done.pk}/payload/"),
+            "request-payload-openable": ("opal", f"/requests/{self.done.pk}/"),
             "break-glass-uses": ("ada", "/break-glass/"),
             "in-doubt": ("opal", "/in-doubt/"),
             "request-to-settle": ("opal", f"/requests/{self.stays.pk}/"),

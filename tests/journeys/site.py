@@ -129,6 +129,7 @@ def _environment(world: World, url: str) -> dict[str, str]:
         "PATH": os.environ["PATH"],
         "COUNTERSIGN_ENV": "test",
         "COUNTERSIGN_PROCESS": "web",
+        "PAYLOAD_KEYS": settings.PAYLOAD_KEYS,
         "DJANGO_SETTINGS_MODULE": "approvals.settings",
         "DATABASE_URL": world.processes.urls["web"],
         "DATABASE_ROLE_PREFIX": settings.DATABASE_ROLE_PREFIX,

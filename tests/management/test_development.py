@@ -81,6 +81,7 @@ def test_each_process_is_told_only_the_secrets_that_are_its_business(running: St
         for name in (
             "AUDIT_SIGNING_KEY",
             "ENCRYPTION_KEYS",
+            "PAYLOAD_KEYS",
             "BACKING_READ_CREDENTIALS",
             "BACKING_WRITE_CREDENTIALS",
         )
@@ -88,6 +89,7 @@ def test_each_process_is_told_only_the_secrets_that_are_its_business(running: St
     assert holders == {
         "AUDIT_SIGNING_KEY": {"sweeper"},
         "ENCRYPTION_KEYS": {"migrator", "web", "worker"},
+        "PAYLOAD_KEYS": {"migrator", "door", "web", "worker"},
         "BACKING_READ_CREDENTIALS": {"door", "worker"},
         "BACKING_WRITE_CREDENTIALS": {"worker"},
     }

@@ -14,7 +14,7 @@ def test_no_server_that_people_or_agents_reach_writes_query_strings_down(tmp_pat
         checkout=tmp_path,
         data=tmp_path,
         addresses=Addresses(bind="127.0.0.1", web=1, door=2, shop=3),
-        keys=Keys("demo", {}, "demo", base64.b64encode(bytes(32)).decode(), tmp_path),
+        keys=Keys("demo", {}, "demo", base64.b64encode(bytes(32)).decode(), tmp_path, tmp_path),
         role_prefix="cs",
         database_urls=dict.fromkeys(PROCESSES, "postgresql://x"),
         redis_url="redis://x",

@@ -36,6 +36,7 @@ def environment(
     return {
         "COUNTERSIGN_ENV": "test",
         "COUNTERSIGN_PROCESS": "door",
+        "PAYLOAD_KEYS": settings.PAYLOAD_KEYS,
         "DATABASE_URL": processes.urls["door"],
         "DATABASE_ROLE_PREFIX": settings.DATABASE_ROLE_PREFIX,
         "SECRET_KEY": "demo-door",

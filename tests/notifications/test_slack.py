@@ -95,7 +95,7 @@ def test_a_success_says_what_came_of_it(world: World, post: Post, receiver: Rece
     (entry,) = world.ledger(request)
     shown = [text["text"] for text in texts(card)]
     assert f"Reference: {entry['id']}" in shown
-    assert "129.00 USD refunded to the card ending in 4242" in shown
+    assert "129.00 USD refunded to the card it was paid with" in shown
 
 
 def test_every_event_has_words_beside_its_sign() -> None:

@@ -123,7 +123,7 @@ def test_a_success_is_told_with_its_reference(world: World, post: Post, hook: Re
     told = data(hook, "request.succeeded")
     assert told["status"] == "succeeded"
     assert told["backing_reference"] == entry["id"]
-    assert told["outcome"] == "129.00 USD refunded to the card ending in 4242"
+    assert told["outcome"] == "129.00 USD refunded to the card it was paid with"
 
 
 def test_an_event_told_late_does_not_carry_what_came_after_it(

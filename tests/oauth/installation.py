@@ -52,6 +52,7 @@ def installed(
         environment = {
             "COUNTERSIGN_ENV": "test",
             "COUNTERSIGN_PROCESS": "door",
+            "PAYLOAD_KEYS": settings.PAYLOAD_KEYS,
             "DATABASE_URL": world.processes.urls["door"],
             "DATABASE_ROLE_PREFIX": settings.DATABASE_ROLE_PREFIX,
             "SECRET_KEY": "demo-door",

@@ -142,6 +142,8 @@ class Command(BaseCommand):
             match finding:
                 case Progress(done):
                     bar.show(done)
+                case Unreadable(is_gone=True):
+                    pass  # counted at the end: there is nothing to look at
                 case Changed() | NoRoom() | NotReproduced() | Unreadable():
                     bar.close()
                     self._say(_finding(finding))
@@ -157,7 +159,9 @@ class Command(BaseCommand):
             return readable(_text(file), company(of.pk), source=str(file))
 
     def _summary(self, summary: Summary, current: PolicyVersion | None) -> None:
-        self._say(f"{summary.done:,} requests judged, {summary.changed:,} would have been judged otherwise.")
+        self._say(
+            f"{summary.judged:,} requests judged, {summary.changed:,} would have been judged otherwise."
+        )
         for change, count in summary.changes.most_common():
             money = [
                 display(minor, currency)
@@ -179,6 +183,8 @@ class Command(BaseCommand):
             self._say(f"{_named(current)}, in force, says what was recorded of every one of them.")
         if summary.unreadable:
             self._say(f"{summary.unreadable:,} could not be judged again.")
+        if summary.gone:
+            self._say(f"{summary.gone:,} were not judged: what they asked for is no longer there.")
 
     def _say(self, text: str) -> None:
         """An agent's words stand in headlines and values: on a terminal, nothing of them may hide or steer."""

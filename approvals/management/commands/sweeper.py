@@ -1,4 +1,4 @@
-"""The clock: holds what a switch stops, expires, escalates, reminds, rings for what nobody heard, seals, forgets.
+"""The clock: holds what a switch stops, expires, escalates, reminds, rings for what is lost, seals, forgets, erases.
 
 What was sealed it pushes outside, on a thread beside the rounds."""
 
@@ -20,6 +20,7 @@ from approvals import bells, clock, outbox, switches
 from approvals.audit.keys import signing_key
 from approvals.audit.push import Pusher
 from approvals.audit.seal import seal
+from approvals.erase import Erasing
 from approvals.identity.forget import Forgetting
 
 logger = logging.getLogger(__name__)
@@ -30,7 +31,9 @@ CLOSING_SECONDS = 3.0  # for the checkpoint that is on its way outside; below wh
 
 
 class Command(BaseCommand):
-    help = "Find what Celery lost, expire what is overdue, seal, forget; one works, any number stand by."
+    help = (
+        "Find what Celery lost, expire what is overdue, seal, forget, erase; one works, any number stand by."
+    )
     requires_system_checks = ()
     _leads_on: object = None
 
@@ -91,6 +94,7 @@ class Sweep:
         self._clocks = switches.Clocks()
         self._forget = Forgetting()
         self._pusher = Pusher(settings.CHECKPOINT_TARGETS)
+        self._erase = Erasing()
 
     def __call__(self) -> None:
         """A step that fails is logged and does not keep the others from their turn."""
@@ -107,6 +111,7 @@ class Sweep:
         attempted("seal", self.seal)
         attempted("push", self._pusher.nudge)
         attempted("forget", self._forget)
+        attempted("erase", self._erase)
 
     def hold(self) -> None:
         """Before anything expires: the clocks of what a switch holds stand."""
