@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -52,6 +52,13 @@ def recent(tenant_id: UUID, *, limit: int, before: tuple[datetime, UUID] | None 
         at, last = before
         events = events.filter(at__lte=at).exclude(at=at, id__gte=last)
     return _entries(tenant_id, events.order_by("-at", "-id")[:limit])
+
+
+def chosen(tenant_id: UUID, event_ids: Sequence[UUID]) -> list[TrailEntry]:
+    """These events of the tenant, in the order asked for; in its `tenant_scope`."""
+    places = {event_id: place for place, event_id in enumerate(event_ids)}
+    found = Event.objects.filter(tenant_id=tenant_id, pk__in=event_ids)
+    return _entries(tenant_id, sorted(found, key=lambda event: places[event.id]))
 
 
 def _entries(tenant_id: UUID, found: Iterable[Event]) -> list[TrailEntry]:

@@ -21,6 +21,7 @@ from approvals.queries.break_glass import (
     may_watch,
     unreviewed,
 )
+from approvals.queries.called import agent_called, person_called
 from approvals.queries.connected import (
     AgentRow,
     AnsweredFor,
@@ -41,6 +42,7 @@ from approvals.queries.policies import (
 )
 from approvals.queries.queue import QueueRow, queue
 from approvals.queries.request import RequestView, request_view
+from approvals.queries.search import Found, Wanted, search
 from approvals.queries.spent import Spent, capped, spent
 from approvals.queries.switches import AgentChoice, Stop, agents_of, stopped, went_on
 from approvals.queries.tenants import TenantChoice, tenants_of
@@ -54,6 +56,7 @@ __all__ = [
     "AnsweredFor",
     "Connected",
     "Decided",
+    "Found",
     "GlassUse",
     "How",
     "Page",
@@ -66,6 +69,8 @@ __all__ = [
     "Stop",
     "TenantChoice",
     "TrailLine",
+    "Wanted",
+    "agent_called",
     "agent_view",
     "agents_in",
     "agents_of",
@@ -79,6 +84,7 @@ __all__ = [
     "how_we_decide",
     "may_review",
     "may_watch",
+    "person_called",
     "policies",
     "policy_in_force",
     "policy_view",
@@ -88,6 +94,7 @@ __all__ = [
     "request_view",
     "requests_of_agent",
     "review_url",
+    "search",
     "sentence",
     "spent",
     "standings",
