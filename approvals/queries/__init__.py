@@ -40,9 +40,10 @@ from approvals.queries.policies import (
     policy_in_force,
     policy_view,
 )
+from approvals.queries.question import Wanted
 from approvals.queries.queue import QueueRow, queue
 from approvals.queries.request import RequestView, request_view
-from approvals.queries.search import Found, Wanted, search
+from approvals.queries.searching import Found, search
 from approvals.queries.spent import Spent, capped, spent
 from approvals.queries.switches import AgentChoice, Stop, agents_of, stopped, went_on
 from approvals.queries.tenants import TenantChoice, tenants_of

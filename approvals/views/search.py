@@ -1,9 +1,10 @@
-"""The trail searched, for auditors: one form, whose address can be kept and sent to a colleague. A GET, so nothing changes."""
+"""The trail searched, for auditors: one form. A GET, so nothing changes, and its address can be sent to a colleague."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from django import forms
 from django.core.exceptions import PermissionDenied, ValidationError
@@ -80,11 +81,11 @@ class SearchForm(forms.Form):
             raise ValidationError(_("There is no word in this. Write letters or digits."))
         return words
 
-    def clean_person(self) -> Any:
+    def clean_person(self) -> UUID | None:
         name = self.cleaned_data["person"]
         return _said(lambda: person_called(name, self._by)) if name else None
 
-    def clean_agent(self) -> Any:
+    def clean_agent(self) -> UUID | None:
         name = self.cleaned_data["agent"]
         return _said(lambda: agent_called(name, self._by)) if name else None
 
@@ -156,16 +157,7 @@ def search_page(request: HttpRequest, by: Reviewer) -> HttpResponse:
         raise PermissionDenied(_("The whole trail is for auditors. Your roles here do not include auditor."))
     allowed(by, wanted="trail")
     form = SearchForm(request.GET, by=by)
-    context: dict[str, Any] = {
-        "form": form,
-        "actions": [one.name for one in actions.known()],
-        "kinds": _kinds(),
-    }
-    context |= {
-        "statuses": [(one, one.replace("_", " ")) for one in Status],
-        "currencies": sorted(DECIMALS),
-        "kept": _kept(request),
-    }
+    context = _context(request, form)
     if not form.is_valid():
         return show(request, "auditor/search.html", context, status=422)
     try:
@@ -175,15 +167,22 @@ def search_page(request: HttpRequest, by: Reviewer) -> HttpResponse:
     return show(request, "auditor/search.html", context)
 
 
-def _said(find: Any) -> Any:
+def _context(request: HttpRequest, form: SearchForm) -> dict[str, Any]:
+    return {
+        "form": form,
+        "actions": [one.name for one in actions.known()],
+        "currencies": sorted(DECIMALS),
+        "kinds": [(kind, f"{kind}: {meaning}") for kind, meaning in KINDS.items()],
+        "statuses": [(one, one.replace("_", " ")) for one in Status],
+        "kept": _kept(request),
+    }
+
+
+def _said(find: Callable[[], UUID]) -> UUID:
     try:
         return find()
     except Refusal as refusal:
         raise ValidationError(str(refusal)) from None
-
-
-def _kinds() -> list[tuple[str, str]]:
-    return [(kind, f"{kind}: {meaning}") for kind, meaning in KINDS.items()]
 
 
 def _kept(request: HttpRequest) -> str:

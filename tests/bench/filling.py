@@ -4,7 +4,8 @@ One company in five rows, twenty others for the rest; each request is a copy of 
 who was busy are spread as a company's are: most is common, some is rare, and one agent was retired long ago.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import psycopg
@@ -32,8 +33,10 @@ ADDRESS = {
 }
 CANCEL = {"order_id": "ord_10001", "reason": "Ordered twice."}
 
-# A number from 0 to 999 that looks drawn, and is the same for the same row in every run.
-DRAWN = "abs(hashtext(n::text || '{}') % 1000)"
+
+def _drawn(seed: str) -> str:
+    """SQL: a number from 0 to 999 that looks drawn, and is the same for the same row in every run."""
+    return f"abs(hashtext(n::text || '{seed}') %% 1000)"
 
 
 @dataclass(frozen=True)
@@ -58,10 +61,7 @@ def fill(world: World, requests: int, *, tell: Tell) -> Filled:
         world.submit("change_shipping_address", **ADDRESS).pk,
         world.submit("issue_store_credit", **CREDIT).pk,
     ]
-    with psycopg.connect(world.processes.inside_url, autocommit=True) as shell:
-        shell.execute("SET session_replication_role = replica; SET synchronous_commit = off")
-        for table in ("approval_request", "audit_event", "audit_personal", "audit_checkpoint", "vote"):
-            shell.execute(f"ALTER TABLE {table} DISABLE TRIGGER ALL")
+    with _unguarded(world) as shell:
         _cast(shell, world)
         for name, sql in (
             ("requests", _requests(templates)),
@@ -72,15 +72,13 @@ def fill(world: World, requests: int, *, tell: Tell) -> Filled:
         _written(shell, "votes", VOTE, world, requests, tell)
         shell.execute(CHECKPOINTS)
         tell("analysing ...")
-        shell.execute("VACUUM ANALYZE")
         (agents, people) = shell.execute("SELECT agents, people FROM cast_of").fetchone() or ((), ())
     return Filled(requests, str(agents[0]), str(agents[-1]), str(people[0]), str(world.people["felix"].pk))
 
 
 def more_requests(world: World, of: Filled, requests: int, *, tell: Tell) -> None:
     """Up to so many requests in all, the new ones without events: for the pages that show requests only."""
-    with psycopg.connect(world.processes.inside_url, autocommit=True) as shell:
-        shell.execute("SET session_replication_role = replica; SET synchronous_commit = off")
+    with _unguarded(world) as shell:
         columns = [str(field.column) for field in ApprovalRequest._meta.concrete_fields]
         own = {
             "id": "gen_random_uuid()",
@@ -98,7 +96,24 @@ def more_requests(world: World, of: Filled, requests: int, *, tell: Tell) -> Non
                 (again,),
             )
         tell("analysing ...")
-        shell.execute("VACUUM ANALYZE approval_request")
+
+
+@contextmanager
+def _unguarded(world: World) -> Iterator[psycopg.Connection]:
+    """A shell for which no trigger fires, and of whose words the indexes learn in large pieces; in order at its end."""
+    with psycopg.connect(world.processes.inside_url, autocommit=True) as shell:
+        shell.execute("SET session_replication_role = replica; SET synchronous_commit = off")
+        for table in ("approval_request", "audit_event", "audit_personal", "audit_checkpoint", "vote"):
+            shell.execute(f"ALTER TABLE {table} DISABLE TRIGGER ALL")
+        _learn_in(shell, kilobytes=65536)
+        yield shell
+        _learn_in(shell, kilobytes=256)
+        shell.execute("VACUUM ANALYZE")
+
+
+def _learn_in(shell: psycopg.Connection, *, kilobytes: int) -> None:
+    for index in ("audit_personal_words", "request_words"):
+        shell.execute(f"ALTER INDEX {index} SET (gin_pending_list_limit = {kilobytes})")
 
 
 def _cast(shell: psycopg.Connection, world: World) -> None:
@@ -123,9 +138,9 @@ def _cast(shell: psycopg.Connection, world: World) -> None:
             WHERE a.id = '{agent}';
         CREATE TABLE cast_of AS SELECT
             ARRAY(SELECT id FROM identity_tenant WHERE slug LIKE 'many-%' ORDER BY slug) AS tenants,
-            ARRAY(SELECT id FROM identity_agent WHERE name LIKE 'Bot Nr %' ORDER BY created_at, application_id) AS agents,
-            ARRAY(SELECT '{person}'::uuid UNION ALL (SELECT id FROM identity_person WHERE email LIKE 'many-%' ORDER BY email))
-                AS people;
+            ARRAY(SELECT id FROM identity_agent WHERE name LIKE 'Bot Nr %' ORDER BY application_id) AS agents,
+            ARRAY(SELECT '{person}'::uuid UNION ALL
+                (SELECT id FROM identity_person WHERE email LIKE 'many-%' ORDER BY email)) AS people;
         ALTER TABLE cast_of ADD COLUMN names text[];
         UPDATE cast_of SET names = ARRAY(SELECT p.name FROM unnest(people) WITH ORDINALITY one (id, place)
             JOIN identity_person p USING (id) ORDER BY place)
@@ -148,20 +163,21 @@ def _written(shell: psycopg.Connection, name: str, sql: str, world: World, rows:
         )
 
 
+AT = "(now() - n * %(step)s::interval)"
 # A fifth of the requests is the large company's; the one that asks most files a fifth of these, the next ones less.
 OURS = "n %% 5 = 0"
 TENANT = f"CASE WHEN {OURS} THEN %(tenant)s ELSE c.tenants[1 + n %% {OTHERS}] END"
-_agent = DRAWN.format("agent").replace("%", "%%")
+_agent = _drawn("agent")
 AGENT = f"""c.agents[CASE
     WHEN n > %(retired_since)s AND {_agent} < 170 THEN {AGENTS}
     ELSE 1 + floor({AGENTS - 1} * power({_agent} / 1000.0, 2.5))::integer END]"""
-PERSON = f"""c.people[1 + floor({PEOPLE} * power({DRAWN.format("person").replace("%", "%%")} / 1000.0, 1.8))::integer]"""
-_status = DRAWN.format("status").replace("%", "%%")
+PERSON = f"c.people[1 + floor({PEOPLE} * power({_drawn('person')} / 1000.0, 1.8))::integer]"
+_status = _drawn("status")
 STATUS = f"""CASE WHEN {_status} < 700 THEN 'succeeded' WHEN {_status} < 820 THEN 'denied'
     WHEN {_status} < 870 THEN 'expired' WHEN {_status} < 900 THEN 'withdrawn' WHEN {_status} < 920 THEN 'failed'
     WHEN {_status} < 970 THEN 'pending' WHEN {_status} < 985 THEN 'changes_requested'
     WHEN {_status} < 997 THEN 'approved' ELSE 'uncertain' END"""
-_action = DRAWN.format("action").replace("%", "%%")
+_action = _drawn("action")
 ACTION = (
     f"CASE WHEN {_action} < 600 THEN 1 WHEN {_action} < 850 THEN 2 WHEN {_action} < 990 THEN 3 ELSE 4 END"
 )
@@ -173,33 +189,29 @@ def _one_of(seed: str) -> str:
     return f"({words})[1 + abs(hashtext(n::text || '{seed}') %% 8)]"
 
 
-_rank = (
-    f"floor(20000 * power({DRAWN.format('w')} / 1000.0 * {DRAWN.format('v')} / 1000.0, 3))::integer".replace(
-        " % ", " %% "
-    )
-)
+_rank = f"floor(20000 * power({_drawn('w')} / 1000.0 * {_drawn('v')} / 1000.0, 3))::integer"
 WORDS = f"'refund for the ' || {_one_of('a')} || ' word' || {_rank} || ' ' || {_one_of('b')} || ' '"
 
 
 def _requests(templates: list[object]) -> str:
     columns = [str(field.column) for field in ApprovalRequest._meta.concrete_fields]
-    risk = DRAWN.format("risk").replace("%", "%%")
+    risk = _drawn("risk")
     own = {
         "id": "md5('request ' || n)::uuid",
         "tenant_id": TENANT,
         "agent_id": AGENT,
         "status": STATUS,
         "idempotency_key": "'many-' || n",
-        "created_at": "now() - n * %(step)s::interval",
+        "created_at": AT,
         "expires_at": "now() + interval '1 hour' + n * interval '1 second'",
-        "facts_read_at": "now() - n * %(step)s::interval",
-        "decided_at": f"CASE WHEN {STATUS} NOT IN ('pending', 'changes_requested') THEN now() - n * %(step)s::interval END",
+        "facts_read_at": AT,
+        "decided_at": f"CASE WHEN {STATUS} NOT IN ('pending', 'changes_requested') THEN {AT} END",
         "escalates_at": "NULL",
         "reminds_at": "NULL",
         "risk": f"CASE WHEN {risk} < 100 THEN 'high' WHEN {risk} < 400 THEN 'medium' ELSE 'low' END",
         "resource_id": "'thing_' || n / 10",
         "amount_minor": "CASE WHEN t.amount_minor IS NULL THEN NULL ELSE 100 + floor(500000 * power("
-        + DRAWN.format("amount").replace("%", "%%")
+        + _drawn("amount")
         + " / 1000.0, 6))::bigint END",
         "headline": "t.headline || ' nr' || n",
         "outcome": f"CASE WHEN {_status} BETWEEN 700 AND 819 THEN 'Denied by the reviewer.' ELSE '' END",
@@ -225,8 +237,9 @@ FROM (
             WHEN 1 THEN json_build_object('name', repeat('0', 64), 'comment', repeat('0', 64))
             ELSE '{{}}'::json END)::text AS text
     FROM (
-        SELECT n, k, md5('event ' || n || ' ' || k)::uuid AS id, {TENANT} AS tenant, md5('request ' || n)::uuid AS request,
-            md5('trace ' || n) AS trace, now() - n * %(step)s::interval + k * interval '7 seconds' AS at,
+        SELECT n, k, md5('event ' || n || ' ' || k)::uuid AS id, {TENANT} AS tenant,
+            md5('request ' || n)::uuid AS request, md5('trace ' || n) AS trace,
+            {AT} + k * interval '7 seconds' AS at,
             CASE k WHEN 0 THEN 'agent' WHEN 1 THEN 'person' ELSE 'system' END AS actor_kind,
             CASE k WHEN 0 THEN ({AGENT})::text WHEN 1 THEN ({PERSON})::text ELSE 'worker' END AS actor,
             CASE k WHEN 0 THEN 'request.created'
@@ -248,8 +261,8 @@ FROM generate_series(%(first)s::bigint, %(last)s::bigint) n CROSS JOIN cast_of c
     (VALUES (0, 'reason'), (1, 'name'), (1, 'comment')) AS of_event (k, field)
 """
 VOTE = f"""
-INSERT INTO vote (id, tenant_id, request_id, person_id, revision, decision, comment, digest, looked_for_seconds, created_at,
-    proof)
+INSERT INTO vote
+    (id, tenant_id, request_id, person_id, revision, decision, comment, digest, looked_for_seconds, created_at, proof)
 SELECT gen_random_uuid(), {TENANT}, md5('request ' || n)::uuid, {PERSON}, 1,
     CASE WHEN {STATUS} = 'denied' THEN 'deny' ELSE 'approve' END, '', repeat('0', 64), n %% 300,
     now() - n * %(step)s::interval, ''

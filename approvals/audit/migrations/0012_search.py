@@ -16,18 +16,19 @@ CREATE INDEX audit_personal_words ON audit_personal USING gin (tenant_id, ({word
 """
 
 # Row-level security lets no index answer for an operator that might tell of rows it hides, and `@@` is not known to
-# keep silent. So the owner asks, for the tenant in scope and nobody else; what leaves are ids of events.
+# keep silent. So the owner asks, for the tenant in scope and nobody else. What leaves are ids of events, `most` of
+# them or, where that is NULL, all.
 SAYING = f"""
-CREATE FUNCTION audit_events_saying(wanted tsquery) RETURNS TABLE (id uuid) LANGUAGE sql STABLE
+CREATE FUNCTION audit_events_saying(wanted tsquery, most bigint) RETURNS TABLE (id uuid) LANGUAGE sql STABLE
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT p.event_id FROM public.audit_personal p
-    WHERE p.tenant_id = {TENANT} AND {words_of("p.value")} @@ wanted
+    WHERE p.tenant_id = {TENANT} AND {words_of("p.value")} @@ wanted LIMIT most
 $$;
-REVOKE EXECUTE ON FUNCTION audit_events_saying(tsquery) FROM PUBLIC;
-"""
-NOT_SAYING = "DROP FUNCTION audit_events_saying(tsquery);"
+REVOKE EXECUTE ON FUNCTION audit_events_saying(tsquery, bigint) FROM PUBLIC;
+"""  # noqa: S608
+NOT_SAYING = "DROP FUNCTION audit_events_saying(tsquery, bigint);"
 
-ACCESS = grant("EXECUTE", "FUNCTION audit_events_saying(tsquery)", "web")
+ACCESS = grant("EXECUTE", "FUNCTION audit_events_saying(tsquery, bigint)", "web")
 
 
 class Migration(migrations.Migration):
