@@ -11,10 +11,10 @@ PIP := .venv/bin/python -m pip install -q --disable-pip-version-check --require-
 PY := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo verify test lint conformance bench guards shots reset lock
+.PHONY: help run demo verify test lint conformance bench bench-scale guards shots reset lock
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: .venv/.installed ## start everything on this machine; Ctrl-C stops it
 	@$(PY) manage.py dev $(ARGS)
@@ -43,6 +43,9 @@ guards: .venv/.installed-dev ## disable each guard in turn and see that its test
 
 bench: .venv/.installed-dev ## how fast the door is, as ratios within one run; ARGS="--flame flame.svg"
 	@$(PY) -m tests.bench $(ARGS)
+
+bench-scale: .venv/.installed-dev ## how pages answer at a million events and a million requests; takes minutes and 6 GB
+	@$(PY) -m tests.bench.scale $(ARGS)
 
 shots: .venv/.installed-dev ## a picture of every page, at three widths, in both themes
 	@$(PY) -m tests.shots $(ARGS)
