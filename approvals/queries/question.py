@@ -70,7 +70,7 @@ class Question:
 
     def __init__(self, tenant_id: UUID, wanted: Wanted, before: tuple[datetime, UUID] | None) -> None:
         self._words = wanted.words
-        self._asked: dict[str, object] = {
+        self._asked: dict[str, Any] = {
             "tenant": tenant_id,
             "person": str(wanted.person_id),
             "agent": str(wanted.agent_id),

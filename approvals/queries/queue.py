@@ -83,9 +83,9 @@ def _from(
     if place is None:
         return list(waiting[:most])
     rank, at, last = place
-    found = list(waiting.filter(rank=rank, expires_at__gte=at).exclude(expires_at=at, pk__lte=last)[:most])
+    found = list(waiting.filter(Q(rank=rank), expires_at__gte=at).exclude(expires_at=at, pk__lte=last)[:most])
     if len(found) < most:
-        found += waiting.filter(rank__gt=rank)[: most - len(found)]
+        found += waiting.filter(Q(rank__gt=rank))[: most - len(found)]
     return found
 
 

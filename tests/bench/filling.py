@@ -7,6 +7,8 @@ who was busy are spread as a company's are: most is common, some is rare, and on
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
 
 import psycopg
 
@@ -18,7 +20,7 @@ EACH = 50_000  # rows of one statement, so that a line of progress comes now and
 EVENTS = 5  # of each request
 OTHERS, AGENTS, PEOPLE = 20, 30, 50
 SPAN = "interval '730 days'"
-ADDRESS = {
+ADDRESS: dict[str, Any] = {
     "order_id": "ord_10001",
     "address": {
         "name": "Ada",
@@ -193,7 +195,7 @@ _rank = f"floor(20000 * power({_drawn('w')} / 1000.0 * {_drawn('v')} / 1000.0, 3
 WORDS = f"'refund for the ' || {_one_of('a')} || ' word' || {_rank} || ' ' || {_one_of('b')} || ' '"
 
 
-def _requests(templates: list[object]) -> str:
+def _requests(templates: list[UUID]) -> str:
     columns = [str(field.column) for field in ApprovalRequest._meta.concrete_fields]
     risk = _drawn("risk")
     own = {

@@ -33,6 +33,7 @@ from datetime import timedelta
 from pathlib import Path
 from statistics import median, quantiles
 from time import perf_counter, process_time
+from typing import Any
 from uuid import UUID
 
 from django.db import connection
@@ -87,7 +88,7 @@ Read = Callable[[], object]
 
 def searches(of: Filled) -> dict[str, Wanted]:
     """Each filter alone, common and rare, and some of them together."""
-    now, amount = timezone.now(), {"currency": "USD"}
+    now = timezone.now()
     busy, common = UUID(of.busy_person), UUID(of.common_agent)
     retired = UUID(of.retired_agent)
     return {
@@ -100,8 +101,8 @@ def searches(of: Filled) -> dict[str, Wanted]:
         "an action of one in a hundred": Wanted(action="issue_store_credit"),
         "an action of none": Wanted(action="unheard_of"),
         "a thing": Wanted(resource="thing_10000"),
-        "an amount that most have": Wanted(least=100, **amount),
-        "an amount of few": Wanted(least=480_000, **amount),
+        "an amount that most have": Wanted(least=100, currency="USD"),
+        "an amount of few": Wanted(least=480_000, currency="USD"),
         "a day of last year": Wanted(since=now - timedelta(days=500), until=now - timedelta(days=499)),
         "succeeded": Wanted(status="succeeded"),
         "failed": Wanted(status="failed"),
@@ -121,7 +122,7 @@ def searches(of: Filled) -> dict[str, Wanted]:
         "a thing and a common word": Wanted(resource="thing_10000", words="refund"),
         "an idle person and a common word": Wanted(person_id=UUID(of.idle_person), words="refund"),
         "failed, over an amount, last year": Wanted(
-            status="failed", least=200_000, until=now - timedelta(days=300), **amount
+            status="failed", least=200_000, currency="USD", until=now - timedelta(days=300)
         ),
         "a retired agent and a common word": Wanted(agent_id=retired, words="parcel"),
         "a common action and an old word": Wanted(action="cancel_order", words="bygone"),
@@ -129,7 +130,7 @@ def searches(of: Filled) -> dict[str, Wanted]:
     }
 
 
-def pages_of(read: Callable[[str], Page[object]]) -> Iterator[tuple[str, Read]]:
+def pages_of(read: Callable[[str], Page[Any]]) -> Iterator[tuple[str, Read]]:
     """The first page of a list, and one further on where there is one."""
     yield "first", lambda: read("")
     after, further = "", 0
@@ -162,8 +163,8 @@ def _cpu() -> float:
 def searched(by: Reviewer, of: Filled, times: int) -> Iterator[tuple[str, Timed]]:
     for name, wanted in searches(of).items():
 
-        def read(after: str, wanted: Wanted = wanted) -> Page[object]:
-            return search(by, wanted, after=after).page  # type: ignore[return-value]
+        def read(after: str, wanted: Wanted = wanted) -> Page[Any]:
+            return search(by, wanted, after=after).page
 
         for page, one in pages_of(read):
             yield f"search: {name}, {page} page", measure(one, times)
@@ -174,13 +175,13 @@ def shown(world: World, times: int) -> Iterator[tuple[str, Timed]]:
     lena, ada, opal = (world.reviewer(name) for name in ("lena", "ada", "opal"))
     with tenant_scope(world.tenant.pk):
         waiting = ApprovalRequest.objects.filter(tenant_id=world.tenant.pk, status="pending").only("id")[0].pk
-    lists: dict[str, Callable[[str], Page[object]]] = {
-        "the queue": lambda after: queue(lena, after=after),  # type: ignore[return-value]
-        "the trail": lambda after: tenant_trail(ada, after=after),  # type: ignore[return-value]
-        "my decisions": lambda after: decided(lena, after=after),  # type: ignore[return-value]
-        "programs": lambda after: agents_in(opal, after=after),  # type: ignore[return-value]
-        "budgets": lambda after: spent(opal, after=after),  # type: ignore[return-value]
-        "switches turned off": lambda after: went_on(opal, after=after),  # type: ignore[return-value]
+    lists: dict[str, Callable[[str], Page[Any]]] = {
+        "the queue": lambda after: queue(lena, after=after),
+        "the trail": lambda after: tenant_trail(ada, after=after),
+        "my decisions": lambda after: decided(lena, after=after),
+        "programs": lambda after: agents_in(opal, after=after),
+        "budgets": lambda after: spent(opal, after=after),
+        "switches turned off": lambda after: went_on(opal, after=after),
     }
     for name, read in lists.items():
         for page, one in pages_of(read):

@@ -25,7 +25,9 @@ def test_an_amount_is_read_as_it_is_written(written: str, currency: str, minor: 
 @pytest.mark.parametrize("minor", [0, 1, 99, 100, 12900, 10**12 - 1])
 @pytest.mark.parametrize("currency", ["USD", "JPY", "KWD"])
 def test_what_is_shown_reads_as_what_it_was(minor: int, currency: str) -> None:
-    assert minor_units(display(minor, currency).removesuffix(f" {currency}").replace(",", ""), currency) == minor
+    assert (
+        minor_units(display(minor, currency).removesuffix(f" {currency}").replace(",", ""), currency) == minor
+    )
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def asked(run: Callable[[], object]) -> list[str]:
 
 
 def plan(shell: psycopg.Cursor[Any], sql: str) -> str:
-    shell.execute(f"EXPLAIN {sql}")  # type: ignore[arg-type]
+    shell.execute(f"EXPLAIN {sql}")
     return "\n".join(row[0] for row in shell.fetchall())
 
 
@@ -127,17 +127,17 @@ def test_only_pages_ask_for_words_and_only_for_the_tenant_in_scope(web: World, c
     for tenant, found in ((web.tenant, True), (web.other, False)):
         with web.processes.cursor("web") as shell:
             shell.execute("SELECT set_config('countersign.tenant', %s, true)", (str(tenant.pk),))
-            shell.execute(f"SELECT count(*) > 0 FROM {call}")  # type: ignore[arg-type]
+            shell.execute(f"SELECT count(*) > 0 FROM {call}")
             assert shell.fetchone() == (found,)
     with web.processes.cursor("web") as shell:
-        shell.execute(f"SELECT FROM {call}")  # type: ignore[arg-type]
+        shell.execute(f"SELECT FROM {call}")
         assert shell.rowcount == 0
     for process in ("door", "worker", "sweeper"):
         with (
             web.processes.cursor(process) as shell,
             pytest.raises(psycopg.errors.InsufficientPrivilege),
         ):
-            shell.execute(f"SELECT FROM {call}")  # type: ignore[arg-type]
+            shell.execute(f"SELECT FROM {call}")
 
 
 def test_whether_an_event_is_sealed_only_pages_ask_and_only_of_their_tenant(web: World) -> None:
