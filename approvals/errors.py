@@ -457,6 +457,21 @@ class ReviewMissing(Refusal):
     """Say whether it was justified, and why, in 3 to 1,000 characters."""
 
 
+# --- search -----------------------------------------------------------------------------------------------
+
+
+class NobodyCalled(Refusal):
+    """There is no {thing} called {name} here. Write a name, {else_by}, or an id as it stands on the trail."""
+
+
+class SeveralCalled(Refusal):
+    """More than one {thing} fits {name}: {which}. Write more of it, or the id of the one you mean."""
+
+
+class SearchPageUnknown(Refusal):
+    """There is no such page of a search. Begin at the first page."""
+
+
 # --- operate ----------------------------------------------------------------------------------------------
 
 

@@ -1,5 +1,7 @@
 """Currencies and their minor units, and how people write an amount."""
 
+import re
+
 # ISO 4217, list one as of November 2026: the active currencies and funds by the decimals of their minor unit.
 # Metals, units of account and test codes have no minor unit, so no amount can be given in one.
 _ACTIVE = {
@@ -30,3 +32,16 @@ def display(amount_minor: int, currency: str) -> str:
     whole, part = divmod(abs(amount_minor), 10**decimals)
     fraction = f".{part:0{decimals}d}" if decimals else ""
     return f"{sign}{whole:,}{fraction} {currency}"
+
+
+def minor_units(written: str, currency: str) -> int:
+    """`minor_units("12.50", "USD")` is 1250, and of "12" it is 1200. Thousands are not set apart.
+
+    Raises ValueError for what is no amount of this currency: a sign, a word, more decimals than it has; and for a
+    currency that is not in the list.
+    """
+    found = re.fullmatch(r"([0-9]{1,12})(?:\.([0-9]+))?", written)
+    decimals = DECIMALS.get(currency)
+    if found is None or decimals is None or len(found[2] or "") > decimals:
+        raise ValueError(f"{written} is no amount of {currency}")
+    return int(found[1] + (found[2] or "").ljust(decimals, "0"))

@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -13,11 +13,8 @@ from approvals.audit.events import Actor
 from approvals.audit.kinds import KINDS
 from approvals.audit.models import Checkpoint, Event, Personal, Push
 
-SEALED = """
-SELECT e.id FROM audit_event e JOIN audit_checkpoint c
-    ON c.tenant_id = e.tenant_id AND c.xids @> e.xid::text::bigint AND e.id = ANY (c.event_ids)
-WHERE e.tenant_id = %s AND e.id = ANY (%s)
-"""
+# The database looks these up as the owner: see `migrations/0013_sealed.py`.
+SEALED = "SELECT id FROM audit_sealed(%s)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +78,17 @@ def recent(tenant_id: UUID, *, limit: int, before: tuple[datetime, UUID] | None 
     return _entries(tenant_id, events.order_by("-at", "-id")[:limit])
 
 
+def chosen(tenant_id: UUID, event_ids: Sequence[UUID]) -> list[TrailEntry]:
+    """These events of the tenant, in the order asked for; in its `tenant_scope`."""
+    places = {event_id: place for place, event_id in enumerate(event_ids)}
+    found = Event.objects.filter(tenant_id=tenant_id, pk__in=event_ids)
+    return _entries(tenant_id, sorted(found, key=lambda event: places[event.id]))
+
+
 def _entries(tenant_id: UUID, found: Iterable[Event]) -> list[TrailEntry]:
     events = list(found)
     ids = [event.id for event in events]
-    kept, sealed = _personal(tenant_id, ids), _sealed(tenant_id, ids)
+    kept, sealed = _personal(tenant_id, ids), _sealed(ids)
     return [_entry(event, kept[event.id], event.id in sealed) for event in events]
 
 
@@ -112,7 +116,7 @@ def _personal(tenant_id: UUID, event_ids: list[UUID]) -> dict[UUID, dict[str, st
     return kept
 
 
-def _sealed(tenant_id: UUID, event_ids: list[UUID]) -> set[UUID]:
+def _sealed(event_ids: list[UUID]) -> set[UUID]:
     with connection.cursor() as cursor:
-        cursor.execute(SEALED, [tenant_id, event_ids])
+        cursor.execute(SEALED, [event_ids])
         return {event_id for (event_id,) in cursor.fetchall()}

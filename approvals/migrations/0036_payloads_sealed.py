@@ -1,9 +1,9 @@
 """What requests ask for is sealed, with keys that the database does not have; beside it stands what may be shown.
 
 Rows of before are sealed here, with the keys of PAYLOAD_KEYS, and sentences that told a card's last digits tell them no
-more: a vote of before on such a request no longer counts. The triggers that compare an activation with its version can
-no longer read the arguments. They read the redacted payload, in which nothing of an activation is left out, and which
-the digests bind to what was sealed.
+more: a vote of before on such a request no longer counts. The triggers that compare an activation with its version, and a
+settlement with what it settles, can no longer read the arguments. They read the redacted payload, in which nothing of
+either is left out, and which the digests bind to what was sealed.
 """
 
 import importlib
@@ -37,6 +37,11 @@ def reading_redacted(function: str, row: str) -> str:
     return function
 
 
+def again(sql: str) -> str:
+    """The function alone, in the place of the one that is there; its trigger stays."""
+    return sql[: sql.index("$$;") + 3].replace("CREATE FUNCTION", "CREATE OR REPLACE FUNCTION")
+
+
 def bound(row: str) -> str:
     """That the redacted payload leaves nothing out: its parts have the digests of what was sealed."""
     return " AND ".join(
@@ -52,10 +57,8 @@ def with_bound(function: str, after: str, row: str) -> str:
 
 
 _filed = importlib.import_module("approvals.migrations.0027_activations_escalate_to_nobody")._function(True)
-_activations: str = importlib.import_module("approvals.migrations.0015_policy_versions").ACTIVATIONS
-_checked = _activations[: _activations.index("$$;") + 3].replace(
-    "CREATE FUNCTION", "CREATE OR REPLACE FUNCTION"
-)
+_checked = again(importlib.import_module("approvals.migrations.0015_policy_versions").ACTIVATIONS)
+_settled = importlib.import_module("approvals.migrations.0031_settled_by_hand")
 
 # What was erased is not compared any more: it is finished.
 ACTIVATION = (
@@ -70,6 +73,20 @@ CREATE TRIGGER approval_request_activation
 ALTER TABLE approval_request ENABLE ALWAYS TRIGGER approval_request_activation;
 """
     + with_bound(reading_redacted(_checked, "r"), "r.status = 'executing'", "r")
+)
+SETTLEMENT = (
+    with_bound(reading_redacted(again(_settled.FILED), "NEW"), "NEW.on_behalf_of_id IS NULL", "NEW")
+    + """
+DROP TRIGGER approval_request_settlement ON approval_request;
+CREATE TRIGGER approval_request_settlement
+    BEFORE INSERT OR UPDATE OF action, redacted, arguments_sha256, facts_sha256, verdict, person_id, agent_id, owner_id,
+        tenant_id
+    ON approval_request FOR EACH ROW WHEN (NEW.action = 'settle_execution' AND NEW.redacted_erased_at IS NULL)
+    EXECUTE FUNCTION approval_request_settlement();
+ALTER TABLE approval_request ENABLE ALWAYS TRIGGER approval_request_settlement;
+"""
+    + reading_redacted(again(_settled.AGREED), "NEW")
+    + with_bound(reading_redacted(again(_settled.SETTLED), "asked"), "asked.status = 'executing'", "asked")
 )
 
 # They told a card's last four digits.
@@ -150,7 +167,7 @@ class Migration(migrations.Migration):
                 ),
             ]
         ),
-        migrations.RunSQL(ACTIVATION, migrations.RunSQL.noop),
+        migrations.RunSQL(ACTIVATION + SETTLEMENT, migrations.RunSQL.noop),
         migrations.RunSQL(SENTENCES, migrations.RunSQL.noop),
         migrations.RunPython(seal_what_is_there, migrations.RunPython.noop),
     ]

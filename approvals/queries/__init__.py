@@ -21,6 +21,7 @@ from approvals.queries.break_glass import (
     may_watch,
     unreviewed,
 )
+from approvals.queries.called import agent_called, person_called
 from approvals.queries.connected import (
     AgentRow,
     AnsweredFor,
@@ -40,8 +41,10 @@ from approvals.queries.policies import (
     policy_in_force,
     policy_view,
 )
+from approvals.queries.question import Wanted
 from approvals.queries.queue import QueueRow, queue
 from approvals.queries.request import RequestView, request_view
+from approvals.queries.searching import Found, search
 from approvals.queries.spent import Spent, capped, spent
 from approvals.queries.switches import AgentChoice, Stop, agents_of, stopped, went_on
 from approvals.queries.tenants import TenantChoice, tenants_of
@@ -56,6 +59,7 @@ __all__ = [
     "Connected",
     "Decided",
     "Doubt",
+    "Found",
     "GlassUse",
     "How",
     "InDoubt",
@@ -69,6 +73,8 @@ __all__ = [
     "Stop",
     "TenantChoice",
     "TrailLine",
+    "Wanted",
+    "agent_called",
     "agent_view",
     "agents_in",
     "agents_of",
@@ -85,6 +91,7 @@ __all__ = [
     "may_review",
     "may_see_doubt",
     "may_watch",
+    "person_called",
     "policies",
     "policy_in_force",
     "policy_view",
@@ -94,6 +101,7 @@ __all__ = [
     "request_view",
     "requests_of_agent",
     "review_url",
+    "search",
     "sentence",
     "spent",
     "standings",

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import Case, IntegerField, Q, Value, When
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from approvals import switches
@@ -13,18 +13,11 @@ from approvals.errors import Refusal
 from approvals.fields import Amount, amount
 from approvals.identity.requester import Reviewer
 from approvals.models import ApprovalRequest
+from approvals.models.requests import BY_RISK, RANK, UNKNOWN
 from approvals.queries.others import Others, others_of
 from approvals.queries.paging import ROWS, Page, mark, page, parsed
 from approvals.queries.standing import Looking, Places, Standing, looked_at, standings, votes_on
 from approvals.states import Status
-
-RANK = {"high": 0, "medium": 1, "low": 2}
-UNKNOWN = 0  # read first
-BY_RISK = Case(
-    *(When(risk=risk, then=Value(rank)) for risk, rank in RANK.items()),
-    default=Value(UNKNOWN),
-    output_field=IntegerField(),
-)
 
 
 @dataclass(frozen=True)
@@ -66,10 +59,10 @@ def queue(by: Reviewer, *, after: str = "", rows: int = ROWS) -> Page[QueueRow]:
     """The pending requests of the reviewer's tenant, by risk, then by deadline; `after` is a page's mark."""
     with tenant_scope(by.tenant_id):
         in_time = Q(expires_at__gt=timezone.now()) | Q(frozen_at__isnull=False)
-        waiting = ApprovalRequest.objects.filter(in_time, status=Status.PENDING).annotate(rank=BY_RISK)
-        if place := parsed(after):
-            waiting = waiting.filter(_behind(*place))
-        found = list(waiting.order_by("rank", "expires_at", "id")[: rows + 1])
+        waiting = ApprovalRequest.objects.filter(in_time, tenant_id=by.tenant_id, status=Status.PENDING)
+        found = _from(
+            waiting.annotate(rank=BY_RISK).order_by("rank", "expires_at", "id"), parsed(after), rows + 1
+        )
         standing, looking, others = standings(by, found, votes_on(found)), looked_at(found), others_of(found)
         shown = [
             _row(request, standing[request.pk], looking.get(request.pk), others[request.pk])
@@ -79,9 +72,21 @@ def queue(by: Reviewer, *, after: str = "", rows: int = ROWS) -> Page[QueueRow]:
     return page(shown, marks, rows)
 
 
-def _behind(rank: int, at: datetime, row_id: UUID) -> Q:
-    later = Q(expires_at__gt=at) | Q(expires_at=at, id__gt=row_id)
-    return Q(rank__gt=rank) | (Q(rank=rank) & later)
+def _from(
+    waiting: QuerySet[ApprovalRequest], place: tuple[int, datetime, UUID] | None, most: int
+) -> list[ApprovalRequest]:
+    """The first of them, or the first behind a place: the rest of its rank, then the ranks below.
+
+    In two questions, for the index `request_queue` answers each from where it begins; one with an "or" it answers
+    from the top.
+    """
+    if place is None:
+        return list(waiting[:most])
+    rank, at, last = place
+    found = list(waiting.filter(Q(rank=rank), expires_at__gte=at).exclude(expires_at=at, pk__lte=last)[:most])
+    if len(found) < most:
+        found += waiting.filter(Q(rank__gt=rank))[: most - len(found)]
+    return found
 
 
 def _row(request: ApprovalRequest, standing: Standing, looking: Looking | None, others: Others) -> QueueRow:

@@ -66,7 +66,7 @@ def request_trail(request_id: UUID, by: Reviewer) -> RequestTrail:
         request = ApprovalRequest.objects.filter(pk=request_id).only(*exercises.TOLD_BY, "headline").first()
         if request is not None:
             entries = exercises.trail_for(by, request, audit.trail(by.tenant_id, request_id))
-            return RequestTrail(request.pk, request.headline, _lines(by.tenant_id, entries))
+            return RequestTrail(request.pk, request.headline, lines(by.tenant_id, entries))
         denied(by, wanted="trail", code="not_found", what=str(request_id))
     raise NotFound(thing="request", id=request_id)
 
@@ -76,8 +76,8 @@ def tenant_trail(by: Reviewer, *, after: str = "", rows: int = ROWS) -> Page[Tra
     place = parsed(after)
     with tenant_scope(by.tenant_id):
         entries = audit.recent(by.tenant_id, limit=rows + 1, before=place[1:] if place else None)
-        lines = _lines(by.tenant_id, entries)
-    return page(lines, [mark(entry.at, entry.id) for entry in entries], rows)
+        told = lines(by.tenant_id, entries)
+    return page(told, [mark(entry.at, entry.id) for entry in entries], rows)
 
 
 def kept_outside(by: Reviewer) -> list[KeptOutside]:
@@ -105,7 +105,8 @@ def allowed(by: Reviewer, *, wanted: str, what: str = "") -> None:
     decided(wanted, is_allowed=True, by=who, tenant_id=by.tenant_id, resource_id=what or None)
 
 
-def _lines(tenant_id: UUID, entries: Sequence[TrailEntry]) -> tuple[TrailLine, ...]:
+def lines(tenant_id: UUID, entries: Sequence[TrailEntry]) -> tuple[TrailLine, ...]:
+    """These events as people read them, in the same order; in the tenant's scope."""
     names, switches = _names(tenant_id), _switches(tenant_id, entries)
     requests = _requests(tenant_id, entries)
     return tuple(
