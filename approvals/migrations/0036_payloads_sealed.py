@@ -1,8 +1,8 @@
 """What requests ask for is sealed, with keys that the database does not have; beside it stands what may be shown.
 
 Rows of before are sealed here, with the keys of PAYLOAD_KEYS, and sentences that told a card's last digits tell them no
-more: a vote of before on such a request no longer counts. The triggers that compare an activation with its version, and a
-settlement with what it settles, can no longer read the arguments. They read the redacted payload, in which nothing of
+more: a vote of before on such a request no longer counts. The triggers that compare an activation with its version, and
+a settlement with what it settles, can no longer read the arguments. They read the redacted payload, in which nothing of
 either is left out, and which the digests bind to what was sealed.
 """
 
