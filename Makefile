@@ -11,7 +11,7 @@ PIP := .venv/bin/python -m pip install -q --disable-pip-version-check --require-
 PY := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo verify test lint conformance bench guards shots reset lock
+.PHONY: help run demo verify test lint conformance bench faults guards shots reset lock
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ guards: .venv/.installed-dev ## disable each guard in turn and see that its test
 
 bench: .venv/.installed-dev ## how fast the door is, as ratios within one run; ARGS="--flame flame.svg"
 	@$(PY) -m tests.bench $(ARGS)
+
+faults: .venv/.installed-dev ## 300 approvals while everything is killed in turn, counted in the shop's ledger; ARGS="--seed 7"
+	@$(PY) -m tests.faults $(ARGS)
 
 shots: .venv/.installed-dev ## a picture of every page, at three widths, in both themes
 	@$(PY) -m tests.shots $(ARGS)

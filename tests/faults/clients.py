@@ -56,7 +56,7 @@ class Agent:
 
     async def call(self, tool: str, **arguments: object) -> dict[str, Any]:
         """What the tool answers that is no refusal. Raises Stuck."""
-        tries = Tries(f"{tool} {arguments}")
+        tries = Tries(f"{tool} {arguments.get('idempotency_key', '')}")
         async for _ in tries:
             answered, words = await self._once(tool, arguments)
             if answered is not None:
@@ -135,7 +135,7 @@ class Reviewer:
         await self._send(request_id, "revoke", {"reason": "The customer called: it is to stay."})
 
     async def _send(self, request_id: str, form: str, fields: dict[str, str]) -> None:
-        path, tries = f"/requests/{request_id}/", Tries(f"{self.email} {form} {request_id}")
+        path, tries = f"/requests/{request_id}/", Tries(f"{form} {request_id}")
         async for _ in tries:
             with suppress(httpx.HTTPError):
                 page = await self._browser.get(path)

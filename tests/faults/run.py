@@ -35,7 +35,8 @@ SETTINGS = {
 DEATHS_ALLOWED = 1_000
 SESSIONS = 4  # of the agent, at the same time
 EACH_SECONDS = 0.6  # between two requests, so that they come while things die
-LULL_SECONDS = 180.0  # without any change after which there is nothing to wait for
+LONG = 200  # errands from which on a run takes the time for faults of minutes, too
+LULL_SECONDS = 180.0  # longer than any lease or wait: when no more has ended in that time, no more will
 PROGRESS_SECONDS = 5.0
 OPEN = ("pending", "changes_requested", "approved", "executing", "uncertain", "stale")
 Say = Callable[[str], None]
@@ -87,7 +88,7 @@ def _environment() -> dict[str, str]:
 
 
 def _program(running: Stack, process: str, name: str, *arguments: str) -> Program:
-    env = inherited(_environment()) | running.env[process]
+    env = inherited(_environment()) | dict(running.env[process])
     return Program(name=name, argv=(sys.executable, *arguments), env=env, cwd=running.ground.checkout)
 
 
@@ -106,7 +107,7 @@ def _complete(running: Stack) -> None:
 async def _work(running: Stack, wanted: Sequence[Errand], dice: random.Random, say: Say) -> None:
     """Every errand filed and decided on, and every kind of fault had. Raises Stuck, in a group."""
     desk, over = Desk(Agent(running), wanted), asyncio.Event()
-    trouble = Trouble(running, dice, say)
+    trouble = Trouble(running, dice, say, at_length=len(wanted) >= LONG)
     async with AsyncExitStack() as held:
         people = [
             (await held.enter_async_context(Reviewer(running, email, PASSWORD)), role)
@@ -171,21 +172,23 @@ class Desk:
 
 
 def _quiet(running: Stack, say: Say) -> dict[str, str]:
-    """Where each request stands once nothing is open, or once nothing has changed for LULL_SECONDS."""
+    """Where each request stands once nothing is open, or once nothing has ended for LULL_SECONDS."""
     statuses: dict[str, str] = {}
-    changed_at = told_at = monotonic()
+    fewest, ended_at, told_at = sys.maxsize, monotonic(), monotonic()
     while True:
         with suppress(psycopg.OperationalError):  # it may still be starting
-            before, statuses = statuses, _statuses(running)
-            changed_at = monotonic() if statuses != before else changed_at
-        if statuses and not _open_ones(statuses):
+            statuses = _statuses(running)
+        left = _open_ones(statuses)
+        if statuses and sum(left.values()) < fewest:
+            fewest, ended_at = sum(left.values()), monotonic()
+        if fewest == 0:
             return statuses
-        if monotonic() - changed_at > LULL_SECONDS:
-            say(f"nothing has changed for {LULL_SECONDS:.0f} s; still open: {_open_ones(statuses)}")
+        if monotonic() - ended_at > LULL_SECONDS:
+            say(f"nothing has ended for {LULL_SECONDS:.0f} s; still open: {_in_words(left)}")
             return statuses
         if monotonic() - told_at > PROGRESS_SECONDS:
             told_at = monotonic()
-            say(f"waiting for quiet; still open: {_open_ones(statuses)}")
+            say(f"waiting for quiet; still open: {_in_words(left)}")
         sleep(0.5)
 
 
@@ -197,6 +200,10 @@ def _statuses(running: Stack) -> dict[str, str]:
 
 def _open_ones(statuses: Mapping[str, str]) -> dict[str, int]:
     return dict(Counter(status for status in statuses.values() if status in OPEN))
+
+
+def _in_words(left: Mapping[str, int]) -> str:
+    return ", ".join(f"{n} {status}" for status, n in left.items())
 
 
 def _trail(running: Stack) -> str:

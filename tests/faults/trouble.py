@@ -21,6 +21,9 @@ BETWEEN = (2.5, 4.5)  # seconds
 WORKERS = ("worker", "worker-2")
 SWEEPERS = ("sweeper", "sweeper-2")
 FOR_GOOD = 1_000_000  # requests that a fault of the shop would meet, were it not cleared before
+# Longer than an attempt's lease, and than "no record of it" is no proof yet (settings.EXECUTION_LEASE_SECONDS, 60, and
+# what run.SETTINGS says): by then others have carried on, and what thaws must not do it again.
+PAST_ITS_LEASE = 80.0
 # Longer than a call is waited for (settings.BACKING_TIMEOUT_SECONDS), well below BACKING_LONGEST_SECONDS.
 SLOW, TOO_SLOW = 1.0, 5.0
 
@@ -36,25 +39,26 @@ class Trouble:
     stack: Stack
     dice: random.Random
     say: Callable[[str], None]
-    counts: dict[str, int] = field(default_factory=dict)
+    at_length: bool = False  # also what takes minutes
+    _frozen: set[str] = field(default_factory=set)
     _began: float = field(default_factory=monotonic)
     _lasting: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def go_on(self, is_over: Callable[[], bool]) -> None:
-        """Until everything is done and each kind of fault was there once; then all that lasts is ended."""
-        due = list(KINDS)
+        """Until everything is done and each kind of fault was there once; then what still lasts has its time."""
+        due = [*KINDS, *(LENGTHY if self.at_length else ())]
         self.dice.shuffle(due)
         try:
             while due or not is_over():
                 await asyncio.sleep(self.dice.uniform(*BETWEEN))
                 kind = due.pop() if due else self.dice.choice(list(KINDS))
                 try:
-                    told = await KINDS[kind](self)
+                    told = await (KINDS | LENGTHY)[kind](self)
                 except NothingThere:
                     due.insert(0, kind)
                     continue
-                self.counts[kind] = self.counts.get(kind, 0) + 1
                 self.say(f"{monotonic() - self._began:6.1f} s  {kind}: {told}")
+            await asyncio.gather(*self._lasting)
         finally:
             await asyncio.sleep(0)  # a task that was never begun would not end what it was to end
             for task in self._lasting:
@@ -69,7 +73,7 @@ class Trouble:
     async def kill_child(self) -> str:
         """One process of a worker's pool, in the middle of whatever it does."""
         name = self.dice.choice(WORKERS)
-        parent = self.stack[name].pid
+        parent = self._alive(name)
         children = sorted(proc.family(parent) - {parent})
         if not children:
             raise NothingThere
@@ -79,10 +83,26 @@ class Trouble:
         return f"SIGKILL to process {pid} of the pool of {name}"
 
     async def freeze_worker(self) -> str:
-        name, seconds = self.dice.choice(WORKERS), self.dice.uniform(2, 6)
+        return self._freeze(self.dice.uniform(2, 6))
+
+    async def freeze_past_its_lease(self) -> str:
+        """In the middle of calls, which the shop holds up."""
+        self._control("POST", {"fault": "latency", "seconds": SLOW, "times": 10})
+        await asyncio.sleep(SLOW)
+        return self._freeze(PAST_ITS_LEASE)
+
+    def _freeze(self, seconds: float) -> str:
+        """A worker and its pool; until it thaws, nothing else happens to it."""
+        name = self.dice.choice(WORKERS)
         group = self._alive(name)
         os.killpg(group, signal.SIGSTOP)
-        self._later(seconds, lambda: os.killpg(group, signal.SIGCONT))
+        self._frozen.add(name)
+
+        def thaw() -> None:
+            self._frozen.discard(name)
+            os.killpg(group, signal.SIGCONT)
+
+        self._later(seconds, thaw)
         return f"SIGSTOP to {name} ({group}) and its pool for {seconds:.1f} s"
 
     async def kill_sweeper(self) -> str:
@@ -120,7 +140,7 @@ class Trouble:
 
     def _alive(self, name: str) -> int:
         child = self.stack[name]
-        if child.exit_code is not None:
+        if child.exit_code is not None or name in self._frozen:
             raise NothingThere
         return child.pid
 
@@ -203,3 +223,4 @@ KINDS = {
     "the shop is slow": Trouble.be_slow,
     "the shop is too slow": Trouble.be_too_slow,
 }
+LENGTHY = {"freeze a worker past its lease": Trouble.freeze_past_its_lease}
