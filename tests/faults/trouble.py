@@ -119,6 +119,10 @@ class Trouble:
         """A fast restart: every session is ended, and the supervisor starts the server again on the same port."""
         return self._signal("database", signal.SIGINT)
 
+    async def kill_database(self) -> str:
+        """It has to recover from its log; what it had confirmed must be there."""
+        return self._signal("database", signal.SIGKILL)
+
     async def kill_broker(self) -> str:
         return self._signal("broker", signal.SIGKILL)
 
@@ -214,6 +218,7 @@ KINDS = {
     "kill web": Trouble.kill_web,
     "kill the door": Trouble.kill_door,
     "restart the database": Trouble.restart_database,
+    "kill the database": Trouble.kill_database,
     "kill the broker": Trouble.kill_broker,
     "restart the broker": Trouble.restart_broker,
     "empty the broker": Trouble.flush_broker,
