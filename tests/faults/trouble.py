@@ -83,17 +83,16 @@ class Trouble:
         return f"SIGKILL to process {pid} of the pool of {name}"
 
     async def freeze_worker(self) -> str:
-        return self._freeze(self.dice.uniform(2, 6))
+        return self._freeze(self.dice.choice(WORKERS), self.dice.uniform(2, 6))
 
     async def freeze_past_its_lease(self) -> str:
         """In the middle of calls, which the shop holds up."""
         self._control("POST", {"fault": "latency", "seconds": SLOW, "times": 10})
         await asyncio.sleep(SLOW)
-        return self._freeze(PAST_ITS_LEASE)
+        return self._freeze(self.dice.choice(WORKERS), PAST_ITS_LEASE)
 
-    def _freeze(self, seconds: float) -> str:
-        """A worker and its pool; until it thaws, nothing else happens to it."""
-        name = self.dice.choice(WORKERS)
+    def _freeze(self, name: str, seconds: float) -> str:
+        """It and all that it started; until it thaws, nothing else happens to it."""
         group = self._alive(name)
         os.killpg(group, signal.SIGSTOP)
         self._frozen.add(name)
@@ -103,11 +102,15 @@ class Trouble:
             os.killpg(group, signal.SIGCONT)
 
         self._later(seconds, thaw)
-        return f"SIGSTOP to {name} ({group}) and its pool for {seconds:.1f} s"
+        return f"SIGSTOP to {name} ({group}) for {seconds:.1f} s"
 
     async def kill_sweeper(self) -> str:
         """The one that holds the lock; where none does just now, any."""
         return self._signal(self._leader() or self.dice.choice(SWEEPERS), signal.SIGKILL)
+
+    async def freeze_sweeper(self) -> str:
+        """Its session stays open, until the database ends it."""
+        return self._freeze(self._leader() or self.dice.choice(SWEEPERS), self.dice.uniform(18, 24))
 
     async def kill_web(self) -> str:
         return self._signal("web", signal.SIGKILL)
@@ -215,6 +218,7 @@ KINDS = {
     "kill a worker's child": Trouble.kill_child,
     "freeze a worker": Trouble.freeze_worker,
     "kill the leading sweeper": Trouble.kill_sweeper,
+    "freeze the leading sweeper": Trouble.freeze_sweeper,
     "kill web": Trouble.kill_web,
     "kill the door": Trouble.kill_door,
     "restart the database": Trouble.restart_database,
