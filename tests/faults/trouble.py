@@ -54,7 +54,7 @@ class Trouble:
                 kind = due.pop() if due else self.dice.choice(list(KINDS))
                 try:
                     told = await (KINDS | LENGTHY)[kind](self)
-                except NothingThere:
+                except (NothingThere, ProcessLookupError):  # it may die while we look
                     due.insert(0, kind)
                     continue
                 self.say(f"{monotonic() - self._began:6.1f} s  {kind}: {told}")
@@ -78,8 +78,7 @@ class Trouble:
         if not children:
             raise NothingThere
         pid = self.dice.choice(children)
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+        os.kill(pid, signal.SIGKILL)
         return f"SIGKILL to process {pid} of the pool of {name}"
 
     async def freeze_worker(self) -> str:
