@@ -11,7 +11,7 @@ PIP := .venv/bin/python -m pip install -q --disable-pip-version-check --require-
 PY := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo verify test lint conformance bench bench-scale bench-trail guards shots reset lock
+.PHONY: help run demo verify test lint conformance bench bench-scale bench-trail faults guards shots reset lock
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ bench-trail: .venv/.installed-dev ## how long it takes to prove 100,000 events, 
 
 bench-scale: .venv/.installed-dev ## how pages answer at a million events and a million requests; takes minutes and 6 GB
 	@$(PY) -m tests.bench.scale $(ARGS)
+
+faults: .venv/.installed-dev ## 300 approvals while everything is killed in turn, counted in the shop's ledger; ARGS="--seed 7"
+	@$(PY) -m tests.faults $(ARGS)
 
 shots: .venv/.installed-dev ## a picture of every page, at three widths, in both themes
 	@$(PY) -m tests.shots $(ARGS)

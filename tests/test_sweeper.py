@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -129,6 +130,29 @@ def test_the_next_sweeper_takes_over_from_one_that_was_killed(world: World, star
     request = overdue(world)
     assert within(20, lambda: world.status(request) == "expired")
     assert second.poll() is None
+
+
+def test_the_next_sweeper_takes_over_from_one_that_is_frozen(world: World, start: Start) -> None:
+    """Its connection stays open, and it does not let go of the lock: as with a machine that has lost its power."""
+    first, before = start(), overdue(world)
+    assert within(20, lambda: world.status(before) == "expired")  # so it leads
+    second = start()
+    first.send_signal(signal.SIGSTOP)
+    request = overdue(world)
+    assert within(90, lambda: world.status(request) == "expired")
+    first.send_signal(signal.SIGCONT)
+    assert (first.poll(), second.poll()) == (None, None)
+
+
+def test_it_goes_on_when_the_database_has_ended_its_sessions(world: World, start: Start) -> None:
+    """As a restart of the server does: with the connection its lock is gone, and it asks for both again."""
+    first, second = start(), start()
+    role = f"{settings.DATABASE_ROLE_PREFIX}_sweeper"
+    with world.processes.cursor("admin") as shell:
+        shell.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s", [role])
+    request = overdue(world)
+    assert within(20, lambda: world.status(request) == "expired")
+    assert (first.poll(), second.poll()) == (None, None)
 
 
 def test_it_stops_when_told(start: Start) -> None:

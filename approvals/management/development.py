@@ -18,13 +18,13 @@ from urllib.parse import unquote, urlsplit
 from django.core.management.base import CommandError
 
 from approvals.management import embedded, plan, roles
-from approvals.management.children import Child
+from approvals.management.children import Child, Program
 from approvals.management.disk import data_folder, is_data_folder, private_folder, write_private
 from approvals.management.embedded import Prepared
 from approvals.management.keys import Keys, keys
 from approvals.management.plan import Addresses, Ground
 from approvals.management.ports import LOOPBACK, Ports
-from approvals.management.supervisor import Supervisor
+from approvals.management.supervisor import DEATHS_ALLOWED, Supervisor
 from approvals.management.terminal import Terminal
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -52,6 +52,14 @@ class Stack:
         """database, broker, shop, web, door, worker or sweeper; KeyError for a server that is not ours."""
         return self._supervisor[name]
 
+    def start(self, program: Program) -> None:
+        """One more process under the same supervisor; see Supervisor.start."""
+        self._supervisor.start(program)
+
+    def run(self, program: Program, *, doing: str) -> None:
+        """See Supervisor.run."""
+        self._supervisor.run(program, doing=doing)
+
     def wait(self) -> None:
         """Until Ctrl-C or SIGTERM (KeyboardInterrupt), or until a part cannot be kept running (GaveUp)."""
         self._supervisor.wait()
@@ -64,6 +72,7 @@ def stack(
     quiet: bool = False,
     environ: Mapping[str, str] = os.environ,
     checkout: Path = CHECKOUT,
+    deaths_allowed: int = DEATHS_ALLOWED,
 ) -> Iterator[Stack]:
     """Start every part in this data folder, wait until all are healthy, and stop them when the block ends.
 
@@ -75,7 +84,7 @@ def stack(
     data = data_folder(data)
     with ExitStack() as held:
         held.enter_context(_only_run(data))
-        supervisor = Supervisor(data / "log", Terminal(quiet=quiet))
+        supervisor = Supervisor(data / "log", Terminal(quiet=quiet), deaths_allowed=deaths_allowed)
         held.enter_context(supervisor.signals())
         ports = Ports(environ, environ.get("COUNTERSIGN_BIND", LOOPBACK), private_folder(data / "ports"))
         held.callback(ports.close)

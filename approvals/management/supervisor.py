@@ -24,6 +24,7 @@ READY_SECONDS = 60.0
 DEATHS_ALLOWED = 5
 WITHIN_SECONDS = 60.0
 FIRST_PAUSE_SECONDS = 0.25
+LONGEST_PAUSE_SECONDS = 2.0
 _LAST_LINES = 20
 _LONGEST_LINE = 400
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -36,17 +37,21 @@ class GaveUp(CommandError):
 @dataclass
 class _Watched:
     child: Child
-    deaths: deque[float] = field(default_factory=lambda: deque(maxlen=DEATHS_ALLOWED))
+    deaths: deque[float] = field(default_factory=deque)  # of the last minute
     restart_at: float | None = None
     shown: int = 0  # bytes of the log that were searched for warnings
 
 
 class Supervisor:
-    """The processes of one run. `logs` is the folder for their logs; `<name>.log.1` is the run before."""
+    """The processes of one run. `logs` is the folder for their logs; `<name>.log.1` is the run before.
 
-    def __init__(self, logs: Path, terminal: Terminal) -> None:
+    `deaths_allowed` within a minute ends the run: more of them where somebody kills on purpose.
+    """
+
+    def __init__(self, logs: Path, terminal: Terminal, *, deaths_allowed: int = DEATHS_ALLOWED) -> None:
         self._logs = private_folder(logs)
         self._terminal = terminal
+        self._deaths_allowed = deaths_allowed
         self._watched: dict[str, _Watched] = {}
         self._lock = threading.Lock()
         self._failure: GaveUp | None = None
@@ -187,13 +192,15 @@ class Supervisor:
         child, now = watched.child, monotonic()
         child.bury()
         watched.deaths.append(now)
-        recent = [moment for moment in watched.deaths if now - moment < WITHIN_SECONDS]
-        if len(recent) >= DEATHS_ALLOWED:
+        while now - watched.deaths[0] >= WITHIN_SECONDS:
+            watched.deaths.popleft()
+        times = len(watched.deaths)
+        if times >= self._deaths_allowed:
             self._failure = self._gave_up(
-                child, f"{child.program.name} died {len(recent)} times within a minute ({_ending(child)})."
+                child, f"{child.program.name} died {times} times within a minute ({_ending(child)})."
             )
             return
-        pause = FIRST_PAUSE_SECONDS * 2 ** (len(recent) - 1)
+        pause = min(FIRST_PAUSE_SECONDS * 2 ** (times - 1), LONGEST_PAUSE_SECONDS)
         watched.restart_at = now + pause
         self._terminal.say(
             f"{child.program.name} died ({_ending(child)}); starting it again in {pause:.2g} s"

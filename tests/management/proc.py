@@ -49,6 +49,15 @@ def listening(pids: Iterable[int]) -> dict[str, bool]:
     return found
 
 
+def uses_port(pid: int, port: int) -> bool:
+    """Whether a process has a TCP connection from this local port."""
+    inodes = set(_sockets(pid))
+    lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+    return any(
+        fields[9] in inodes and int(fields[1].split(":")[1], 16) == port for fields in map(str.split, lines)
+    )
+
+
 def _sockets(pid: int) -> Iterable[str]:
     with suppress(FileNotFoundError, ProcessLookupError):  # it may end while we look
         for link in list(Path(f"/proc/{pid}/fd").iterdir()):

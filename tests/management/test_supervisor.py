@@ -63,6 +63,19 @@ def test_a_process_that_keeps_dying_is_named_with_its_last_lines(
         watching.supervisor.wait()
 
 
+def test_where_somebody_kills_on_purpose_more_deaths_are_allowed_and_the_pauses_stay_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(supervisor, "LONGEST_PAUSE_SECONDS", 0.02)
+    seen = StringIO()
+    patient = Supervisor(tmp_path, Terminal(seen), deaths_allowed=2 * DEATHS_ALLOWED)
+    with pytest.raises(GaveUp, match=f"web died {2 * DEATHS_ALLOWED} times within a minute"):
+        patient.start(_program("web", "raise SystemExit(7)"))
+    patient.stop()
+    assert seen.getvalue().count("starting it again in 0.02 s") == 2 * DEATHS_ALLOWED - 2
+
+
 def test_everything_is_stopped_the_last_started_first(watching: Watching) -> None:
     pids = {watching.start(name, SLEEPS).pid for name in ("database", "web", "worker")}
     watching.supervisor.stop()

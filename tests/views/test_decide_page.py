@@ -5,6 +5,8 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.db import OperationalError
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test import Client
 
 from approvals import decide, judge
@@ -206,6 +208,34 @@ def test_an_approval_without_its_audit_row_does_not_happen(
     assert "Something broke on our side" in answer.content.decode()
     assert (web.status(request), votes(request)) == ("pending", [])
     assert web.events(request) == ["request.created"]
+
+
+def test_where_the_commit_was_not_confirmed_the_page_does_not_say_that_nothing_was_done(
+    web: World, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database can end a session right after it has kept the vote."""
+    request, lena, written = web.submit(), sign_in("lena"), []
+    lena.raise_request_exception = False
+    commit = BaseDatabaseWrapper.commit
+
+    def noted(name: str, **kwargs: Any) -> Any:
+        written.append(name)
+        return record(name, **kwargs)
+
+    def lost(connection: BaseDatabaseWrapper) -> None:
+        commit(connection)
+        if "request.approved" in written:
+            raise OperationalError("the server closed the connection")
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(decide, "record", noted)
+        meanwhile.setattr(BaseDatabaseWrapper, "commit", lost)
+        answer = post(lena, request)
+    assert answer.status_code == 500
+    assert web.status(request) == "approved"
+    shown = answer.content.decode()
+    assert "is not known here: either all of it was, or nothing of it" in shown
+    assert "not done" not in shown
 
 
 def _broken(kind: str) -> Callable[..., Any]:

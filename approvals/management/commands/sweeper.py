@@ -26,6 +26,9 @@ from approvals.identity.forget import Forgetting
 logger = logging.getLogger(__name__)
 # Any number: only sweepers know it. The one that holds it works, the others stand by.
 LOCK = 0x50EE9
+# A leader that asks nothing for so long is frozen, or its machine is gone: the database ends its session, and with it
+# the lock. Nobody else would notice, for the connection of a machine without power stays open for hours.
+SILENCE_SECONDS = 15
 AGAIN_SECONDS = 10.0
 CLOSING_SECONDS = 3.0  # for the checkpoint that is on its way outside; below what a supervisor waits for
 
@@ -71,8 +74,12 @@ class Command(BaseCommand):
         """A session lock: the moment this connection is gone, the next sweeper gets it."""
         with connection.cursor() as cursor:
             if self._leads_on is not connection.connection:
-                cursor.execute("SELECT pg_try_advisory_lock(%s)", [LOCK])
-                (won,) = cursor.fetchone() or (False,)
+                limit = f"{SILENCE_SECONDS}s"
+                cursor.execute(
+                    "SELECT pg_try_advisory_lock(%s), set_config('idle_session_timeout', %s, false)",
+                    [LOCK, limit],
+                )
+                won, _ = cursor.fetchone() or (False, limit)
                 self._leads_on = connection.connection if won else None
         return self._leads_on is not None
 
