@@ -56,7 +56,7 @@ def test_a_new_column_or_table_is_no_oversight(processes: Processes) -> None:
         'GRANT SELECT (comment) ON vote TO "{0}_sweeper"',
     ):
         with processes.cursor("migrator") as shell:
-            shell.execute(statement.format(processes.prefix))  # type: ignore[arg-type]
+            shell.execute(statement.format(processes.prefix))
             assert privileges.found(shell, processes.prefix) != privileges.without_reasons(DECLARED)
 
 
@@ -197,9 +197,7 @@ def test_no_shell_writes_what_it_may_not(processes: Processes, role: str) -> Non
             if verb in may:
                 continue
             with processes.cursor(role) as shell, pytest.raises(NO_RIGHT):
-                shell.execute(
-                    SQL(statement).format(column=Identifier(column), table=Identifier(table))  # type: ignore[arg-type]
-                )
+                shell.execute(SQL(statement).format(column=Identifier(column), table=Identifier(table)))
 
 
 @each_role
@@ -210,7 +208,7 @@ def test_no_shell_calls_what_it_was_not_given(processes: Processes, role: str) -
             continue
         nothing = ", ".join("NULL" for each in parameters.rstrip(")").split(",") if each)
         with processes.cursor(role) as shell, pytest.raises(NO_RIGHT):
-            shell.execute(f"SELECT {called}({nothing})")  # type: ignore[arg-type]
+            shell.execute(f"SELECT {called}({nothing})")
 
 
 ELSEWHERE = (
@@ -280,7 +278,7 @@ def test_no_shell_leaves_its_role_or_loosens_what_guards_it(processes: Processes
                 shell.connection.autocommit = True  # some of these refuse to be part of more
                 text = statement.format(other=f'"{processes.prefix}_{other}"', me=me)
                 try:
-                    shell.execute(text)  # type: ignore[arg-type]
+                    shell.execute(text)
                 except (NO_RIGHT, psycopg.errors.ObjectNotInPrerequisiteState):
                     continue
                 except psycopg.Error as error:
