@@ -2,6 +2,7 @@
 
 import base64
 import json
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -297,3 +298,13 @@ def test_when_the_shop_does_not_answer_the_agent_is_told_to_try_again(host: Host
     assert host.refusal("lookup_order", order_id="ord_10001").startswith("[no_answer]")
     known.shop.arm("rate_limited", retry_after=7)
     assert "7 s" in host.refusal("lookup_order", order_id="ord_10001")
+
+
+def test_a_credential_that_the_company_does_not_take_is_told_as_that(
+    door: RunningDoor, token: Token, known: World, credentials: Path
+) -> None:
+    """Not as an order that is not there, nor as a cursor that was made up."""
+    (credentials / known.tenant.slug).write_text("demo-a-token-of-nobody")
+    with door.host(token()) as host:
+        for tool, asked in (("lookup_order", {"order_id": "ord_10001"}), ("list_recent_failed_payments", {})):
+            assert host.refusal(tool, **asked).startswith("[credential_not_taken]")
