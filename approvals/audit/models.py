@@ -8,6 +8,7 @@ too.
 from django.contrib.postgres.fields import ArrayField, BigIntegerRangeField
 from django.contrib.postgres.indexes import GistIndex
 from django.db import models
+from django.utils import timezone
 
 
 class Event(models.Model):
@@ -80,7 +81,8 @@ class Push(models.Model):
     """How far one tenant's checkpoints have come to one place outside. `shown` is its host: nothing here is secret.
 
     `target` is `Target.id`; `number` and `digest` are of the last checkpoint that the place keeps (0: none yet).
-    `told_at` and `refused_at`: since when operators know that it lags, and that the place holds something else.
+    `begun_at` is when the place was first pushed to; `told_at` and `refused_at`: since when operators know that it
+    lags, and that it holds something else.
     """
 
     target = models.TextField()
@@ -88,6 +90,7 @@ class Push(models.Model):
     shown = models.TextField()
     number = models.PositiveBigIntegerField(default=0)
     digest = models.TextField()
+    begun_at = models.DateTimeField(default=timezone.now)
     pushed_at = models.DateTimeField(null=True)
     told_at = models.DateTimeField(null=True)
     refused_at = models.DateTimeField(null=True)

@@ -39,7 +39,7 @@ WITH RECURSIVE newest AS (
         ORDER BY tenant_id DESC, number DESC LIMIT 1
     ) earlier
 )
-SELECT n.tenant_id, n.number, coalesce(p.number, 0), coalesce(p.digest, %(genesis)s)
+SELECT n.tenant_id, n.number, coalesce(p.number, 0), coalesce(p.digest, %(genesis)s), p.begun_at
 FROM newest n LEFT JOIN audit_push p ON p.tenant_id = n.tenant_id AND p.target = %(target)s
 WHERE p.number IS NULL OR p.number < n.number ORDER BY n.tenant_id
 """
@@ -47,12 +47,16 @@ WHERE p.number IS NULL OR p.number < n.number ORDER BY n.tenant_id
 
 @dataclass(frozen=True, slots=True)
 class Behind:
-    """A tenant of which a target does not keep everything yet. `newest` is its last checkpoint here."""
+    """A tenant of which a target does not keep everything yet. `newest` is its last checkpoint here.
+
+    `begun_at` is when the target was first pushed to, None where it was not yet.
+    """
 
     tenant_id: UUID
     newest: int
     number: int
     digest: str
+    begun_at: datetime | None
 
 
 @dataclass(slots=True)
@@ -229,13 +233,15 @@ def _tell_lags(target: Target) -> None:
 
 
 def _is_late(behind: Behind) -> bool:
+    """Not by what was sealed before there was this target: that is on its way only since then."""
     waiting = Checkpoint.objects.filter(tenant_id=behind.tenant_id, number__gt=behind.number)
     first = waiting.order_by("number").values_list("text", flat=True)[0]
     try:
         sealed_at = datetime.fromisoformat(loads(first)["at"])
     except (ValueError, KeyError, TypeError):
         return True  # somebody wrote into it: it will never be pushed
-    return sealed_at < datetime.now(UTC) - timedelta(seconds=settings.CHECKPOINT_LAG_ALERT_SECONDS)
+    since = max(sealed_at, behind.begun_at or datetime.now(UTC))
+    return since < datetime.now(UTC) - timedelta(seconds=settings.CHECKPOINT_LAG_ALERT_SECONDS)
 
 
 def _told(target: Target, behind: Behind) -> bool:

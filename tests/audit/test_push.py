@@ -5,6 +5,7 @@ import logging
 import ssl
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler
 from io import BytesIO, StringIO
 from itertools import pairwise
@@ -364,6 +365,22 @@ def test_a_lag_is_told_once_and_again_when_there_is_another(
     data = json.loads(event.text)["data"]
     assert data["target"] == "127.0.0.1"
     assert "T0PLANTED0SECRET0PATH" not in event.text
+
+
+def test_what_was_sealed_before_there_was_a_target_is_on_its_way_since_then(
+    trail: Trail, tenant_id: UUID, office: Receiving
+) -> None:
+    """A year's checkpoints take their time to a new place; that is no lag of a year."""
+    sealed(trail, tenant_id, 1)
+    text = f'"at":"{datetime.now(UTC) - timedelta(days=365):%Y-%m-%dT%H:%M:%S.%fZ}"'
+    trail.tamper('UPDATE audit_checkpoint SET text = regexp_replace(text, \'"at":"[^"]*"\', %s)', text)
+    office.replies = [answer(503), answer(503)]
+    pushed(trail, target(office.url))
+    assert kinds(trail, tenant_id).count("audit.push_lags") == 0
+    Push.objects.get()
+    trail.tamper("UPDATE audit_push SET begun_at = begun_at - interval '901 seconds'")
+    pushed(trail, target(office.url))
+    assert kinds(trail, tenant_id).count("audit.push_lags") == 1
 
 
 def test_a_lag_and_its_event_are_one(

@@ -1,10 +1,11 @@
 """How far checkpoints have come to places outside: the sweeper writes it, an auditor's page reads it."""
 
+import django.utils.timezone
 from django.db import migrations, models
 
 from approvals.database import TENANT, force_rls, grant, policy
 
-WRITTEN = "target, tenant_id, shown, number, digest, pushed_at, told_at, refused_at"
+WRITTEN = "target, tenant_id, shown, number, digest, begun_at, pushed_at, told_at, refused_at"
 MOVED = "number, digest, pushed_at, told_at, refused_at"
 
 ACCESS = (
@@ -41,6 +42,7 @@ class Migration(migrations.Migration):
                 ("shown", models.TextField()),
                 ("number", models.PositiveBigIntegerField(default=0)),
                 ("digest", models.TextField()),
+                ("begun_at", models.DateTimeField(default=django.utils.timezone.now)),
                 ("pushed_at", models.DateTimeField(null=True)),
                 ("told_at", models.DateTimeField(null=True)),
                 ("refused_at", models.DateTimeField(null=True)),
