@@ -157,7 +157,7 @@ def budgets_of(version: PolicyVersion | None, action_name: str) -> tuple[Usage, 
 
     What people ask for is in none: they mend the policy that cannot be read, or whose budgets are full.
     """
-    if any(action.name == action_name and action.asked_by == "person" for action in actions.known()):
+    if action_name in actions.of_people():
         return ()
     _check_readable(version)
     return usages_of(version, action_name)

@@ -3,7 +3,7 @@
 import re
 from uuid import UUID
 
-from approvals import judge, submit
+from approvals import actions, judge, submit
 from approvals.acting import acting_on
 from approvals.actions.contract import ONE_LINE
 from approvals.actions.settle_execution import LONGEST_REFERENCE, NAME, SETTLER
@@ -61,7 +61,7 @@ def _refusal(by: Reviewer, request: ApprovalRequest) -> Refusal | None:
     """What stands against this person asking, in the order in which they should hear of it."""
     if SETTLER not in by.roles:
         return OperatorsSettle()
-    if request.status != Status.UNCERTAIN or request.agent_id is None:
+    if request.status != Status.UNCERTAIN or request.action in actions.of_people():
         return NothingInDoubt(status=request.status.replace("_", " "))
     if why := judge.dependent_because(by.person_id, request):
         return PartOfIt(why=why)

@@ -57,6 +57,11 @@ def known() -> tuple[AnyAction, ...]:
     return tuple(sorted(_ACTIONS.values(), key=lambda action: action.tool))
 
 
+def of_people() -> frozenset[str]:
+    """The names of those that only people ask for. They are carried out in our own database."""
+    return frozenset(action.name for action in known() if action.asked_by == "person")
+
+
 def signatures() -> dict[str, Signature]:
     """Every action's types, for a policy document to be checked against."""
     return {
@@ -71,4 +76,4 @@ def signatures() -> dict[str, Signature]:
     }
 
 
-__all__ = ["Action", "AnyAction", "discover", "every", "get", "known", "register", "signatures"]
+__all__ = ["Action", "AnyAction", "discover", "every", "get", "known", "of_people", "register", "signatures"]

@@ -113,7 +113,7 @@ class SettleExecution(Action[SettleArguments, SettleFacts]):
         with tenant_scope(tenant_of(reader)):
             request = _wanted(arguments).first()
             if request is None:
-                raise NothingFound(message="there is no such request of an agent")
+                raise NothingFound(message="there is no such request that is carried out elsewhere")
             sent = list(Execution.objects.filter(request=request).exclude(sent_at=None).order_by("number"))
             absent = attempts.absent_since(request)
         return SettleFacts(
@@ -146,7 +146,9 @@ class SettleExecution(Action[SettleArguments, SettleFacts]):
 
 def _wanted(arguments: SettleArguments) -> QuerySet[ApprovalRequest]:
     """What people ask for is carried out in our own database, which always knows what became of it."""
-    return ApprovalRequest.objects.filter(pk=UUID(arguments.request_id), agent__isnull=False)
+    return ApprovalRequest.objects.exclude(action__in=actions.of_people()).filter(
+        pk=UUID(arguments.request_id)
+    )
 
 
 def _answered(attempt: Execution) -> str:

@@ -28,7 +28,8 @@ BEGIN
         ))
         AND EXISTS (
             SELECT FROM public.approval_request r
-            WHERE r.id = {ABOUT} AND r.tenant_id = NEW.tenant_id AND r.agent_id IS NOT NULL
+            WHERE r.id = {ABOUT} AND r.tenant_id = NEW.tenant_id
+                AND r.action NOT IN ('activate_policy', 'settle_execution')
                 AND (TG_OP = 'UPDATE' OR r.status = 'uncertain'
                     AND NEW.person_id <> r.owner_id AND NEW.person_id IS DISTINCT FROM r.on_behalf_of_id)
         )

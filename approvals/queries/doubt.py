@@ -10,7 +10,7 @@ from django.core.exceptions import ObjectDoesNotExist
 from django.db.models import Prefetch, QuerySet
 from django.utils import timezone
 
-from approvals import judge, switches
+from approvals import actions, judge, switches
 from approvals.actions.settle_execution import NAME, SETTLER
 from approvals.database import tenant_scope
 from approvals.fields import Amount, amount
@@ -99,7 +99,7 @@ def doubt_of(request: ApprovalRequest, by: Reviewer) -> Doubt:
         settled=_settled(request),
         may_settle=is_open
         and SETTLER in by.roles
-        and request.agent_id is not None
+        and request.action not in actions.of_people()
         and judge.independent(by.person_id, request),
         about=UUID(request.resource_id) if request.action == NAME else None,
     )

@@ -264,7 +264,7 @@ def _view(request: ApprovalRequest, by: Reviewer) -> RequestView:
 
 
 def _is_inside(name: str) -> bool:
-    return any(action.name == name and action.asked_by == "person" for action in actions.known())
+    return name in actions.of_people()
 
 
 def _linked(request: ApprovalRequest) -> Linked:

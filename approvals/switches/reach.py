@@ -178,17 +178,13 @@ def _over(
 
 
 def _can_be_stopped(request: ApprovalRequest) -> bool:
-    undoes = request.undoes_id is not None and request.action not in _only_by_people()
+    undoes = request.undoes_id is not None and request.action not in actions.of_people()
     return request.agent_id is not None or undoes
 
 
 def _stoppable() -> Q:
     """In a query of requests: what agents ask for, and what would undo it. The database's own copy: migration 0032."""
-    return Q(agent__isnull=False) | Q(undoes__isnull=False) & ~Q(action__in=_only_by_people())
-
-
-def _only_by_people() -> list[str]:
-    return [action.name for action in actions.known() if action.asked_by == "person"]
+    return Q(agent__isnull=False) | Q(undoes__isnull=False) & ~Q(action__in=actions.of_people())
 
 
 def _under(switch: Switch) -> Q:
