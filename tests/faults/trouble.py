@@ -21,8 +21,8 @@ BETWEEN = (2.5, 4.5)  # seconds
 WORKERS = ("worker", "worker-2")
 SWEEPERS = ("sweeper", "sweeper-2")
 FOR_GOOD = 1_000_000  # requests that a fault of the shop would meet, were it not cleared before
-# Longer than an attempt's lease, and than "no record of it" is no proof yet (settings.EXECUTION_LEASE_SECONDS, 60, and
-# what run.SETTINGS says): by then others have carried on, and what thaws must not do it again.
+# Longer than an attempt's lease, and than "no record of it" is no proof yet (both are in run.SETTINGS): by then others
+# have carried on, and what thaws must not do it again.
 PAST_ITS_LEASE = 80.0
 # Longer than a call is waited for (settings.BACKING_TIMEOUT_SECONDS), well below BACKING_LONGEST_SECONDS.
 SLOW, TOO_SLOW = 1.0, 5.0
