@@ -17,7 +17,7 @@ from approvals import execute, leases, outbox, outcomes, reconcile
 from approvals.database import tenant_scope
 from approvals.management.children import Child
 from approvals.models import ApprovalRequest, Execution, Outbox
-from tests.test_execute import approved, attempts, run
+from tests.test_execute import approved, attempts, reconcile, run
 from tests.test_outbox import only_row, own_broker, ringer, rows, wait_for, worker
 from tests.world import World
 
@@ -100,6 +100,7 @@ def test_a_worker_whose_heart_stands_still_loses_its_claim_and_sends_nothing(
         run(world, request)
     assert world.status(request) == "succeeded"
     assert attempts(world, request) == ["abandoned", "succeeded"]
+    assert world.events(request).count("execution.sent") == 1
     assert len(world.ledger(request)) == 1
 
 
@@ -212,7 +213,7 @@ def test_a_beat_in_the_last_moment_is_not_taken_over(world: World, monkeypatch: 
 def test_a_frozen_worker_is_taken_over_and_what_it_records_late_is_not_believed(
     world: World, worker: Child, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A real one, stopped by the kernel while the company's system works, and woken when all is settled."""
+    """A real one, stopped by the kernel while the company's system works, and woken when it has been taken for dead."""
     world.shop.arm("latency", method="POST", seconds=2)
     request = approved(world)
     wait_for(lambda: "execution.sent" in world.events(request), worker)
@@ -221,12 +222,12 @@ def test_a_frozen_worker_is_taken_over_and_what_it_records_late_is_not_believed(
         until(lambda: bool(world.ledger(request)))
         with world.processes.acting_as("worker"):
             until(lambda: taken_over(request))
-            reconcile.run(request.pk, request.tenant_id)
     finally:
         freeze(worker, signal.SIGCONT)
     wait_for(lambda: all(row.token is None for row in rows(world, topic=outbox.EXECUTE)), worker)
+    assert (world.status(request), attempts(world, request)) == ("uncertain", ["uncertain"])
+    reconcile(world, request)
     assert world.status(request) == "succeeded"
-    assert attempts(world, request) == ["uncertain"]
     assert len(world.ledger(request)) == 1
 
 
