@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 from uuid import UUID, uuid4
 
@@ -12,7 +13,9 @@ from django.core.management import call_command
 from django.db import connection
 from pytest_django import DjangoDbBlocker
 
+from approvals.audit.targets import Target
 from approvals.management import roles
+from tests.audit.keeping import target
 from tests.audit.trails import Trail, connect_as, superuser
 from tests.world import Processes
 
@@ -93,3 +96,16 @@ def tenant_id() -> UUID:
 def file_events(trail: Trail, tenant_id: UUID) -> Callable[[int], list[UUID]]:
     """`file_events(3)`: three events of the tenant, each in a transaction of its own."""
     return lambda count: [trail.record(tenant_id, data={"place": place}) for place in range(count)]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder that checkpoints are pushed to."""
+    (tmp_path / "kept").mkdir()
+    return tmp_path / "kept"
+
+
+@pytest.fixture
+def at_folder(folder: Path) -> Target:
+    """The same, as CHECKPOINT_TARGETS names it."""
+    return target(f"file://{folder}")

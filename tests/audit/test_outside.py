@@ -6,18 +6,15 @@ again. With a key of their own the public key gives them away; with ours, stolen
 
 import base64
 import json
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from io import StringIO
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError
 from django.test import override_settings
 
 from approvals.audit.export import export
@@ -29,9 +26,10 @@ from approvals.audit.targets import Target
 from approvals.audit.verify import Report, verify
 from approvals.management.commands import verify_audit
 from tests.audit.keeping import target
+from tests.audit.test_verify_command import run
 from tests.audit.trails import Trail
+from tests.audit.verifier import verified
 
-PROGRAM = Path(__file__).resolve().parents[2] / "tools" / "verify_export.py"
 OWN_KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
 Falsify = Callable[[Trail, UUID, list[UUID]], None]
 
@@ -40,17 +38,6 @@ Falsify = Callable[[Trail, UUID, list[UUID]], None]
 def no_requests(monkeypatch: pytest.MonkeyPatch) -> None:
     """The databases of these tests have the trail's tables only."""
     monkeypatch.setattr(verify_audit, "unfounded", lambda _: None)
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    (tmp_path / "kept").mkdir()
-    return tmp_path / "kept"
-
-
-@pytest.fixture
-def at_folder(folder: Path) -> Target:
-    return target(f"file://{folder}")
 
 
 @pytest.fixture
@@ -127,9 +114,7 @@ def seen_in_an_export(trail: Trail, tenant_id: UUID, folder: Path, *more: str) -
     trail.act_as("sweeper")
     file = folder / "trail.jsonl"
     file.write_text("".join(f"{line}\n" for line in export(tenant_id)), encoding="utf-8")
-    key = base64.b64encode(trail.signing_key.public_key().public_bytes_raw()).decode()
-    command = [sys.executable, "-I", str(PROGRAM), str(file), "--key", key, *more]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = verified(file, trail.signing_key, *more)
     assert done.stderr == ""
     return done.returncode, done.stdout
 
@@ -256,16 +241,6 @@ def with_keys(trail: Trail) -> Iterator[None]:
     public = trail.signing_key.public_key().public_bytes_raw()
     with override_settings(AUDIT_PUBLIC_KEYS=[base64.b64encode(public).decode()]):
         yield
-
-
-def run(trail: Trail, *arguments: str) -> tuple[str, str, int]:
-    trail.act_as("sweeper")
-    out, err = StringIO(), StringIO()
-    try:
-        call_command("verify_audit", *arguments, stdout=out, stderr=err)
-    except SystemExit as end:
-        return out.getvalue(), err.getvalue(), int(end.code or 0)
-    return out.getvalue(), err.getvalue(), 0
 
 
 def test_the_command_compares_with_what_is_outside(

@@ -56,17 +56,6 @@ def told(tmp_path: Path) -> Iterator[None]:
         yield
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    (tmp_path / "kept").mkdir()
-    return tmp_path / "kept"
-
-
-@pytest.fixture
-def at_folder(folder: Path) -> Target:
-    return target(f"file://{folder}")
-
-
 def sealed(trail: Trail, tenant_id: UUID, checkpoints: int) -> None:
     for _ in range(checkpoints):
         trail.record(tenant_id)

@@ -249,6 +249,7 @@ EXEMPT = {
     "tests/conformance/official.py",  # somebody else's program, in Node, which is told no secret
     "tests/bench/__main__.py",  # measures, outside of a test run
     "tests/bench/scene.py",
+    "tests/bench/trail.py",
 }
 
 
