@@ -23,7 +23,6 @@ from approvals.states import Status
 from approvals.views.access import member, show
 from policies.currencies import DECIMALS, minor_units
 
-
 # What a browser's field for a time takes; anything else it would empty.
 FOR_PICKER = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?)?")
 
