@@ -23,6 +23,9 @@ from approvals.states import Status
 from approvals.views.access import member, show
 from policies.currencies import DECIMALS, minor_units
 
+# What a browser's field for a time takes; anything else it would empty.
+FOR_PICKER = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?)?")
+
 
 class Moment(forms.CharField):
     """A time as a browser sends it, in UTC; one with a zone of its own is taken as it says."""
@@ -175,7 +178,13 @@ def _context(request: HttpRequest, form: SearchForm) -> dict[str, Any]:
         "kinds": [(kind, f"{kind}: {meaning}") for kind, meaning in KINDS.items()],
         "statuses": [(one, one.replace("_", " ")) for one in Status],
         "kept": _kept(request),
+        "since_in": _field_for(request.GET.get("since", "")),
+        "until_in": _field_for(request.GET.get("until", "")),
     }
+
+
+def _field_for(typed: str) -> str:
+    return "datetime-local" if FOR_PICKER.fullmatch(typed) else "text"
 
 
 def _said(find: Callable[[], UUID]) -> UUID:

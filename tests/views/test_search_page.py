@@ -144,6 +144,23 @@ def test_what_cannot_be_searched_is_said_beside_its_field_and_nothing_is_lost(
     assert 'name="resource"' in shown and 'value="pay_10001"' in shown
 
 
+@pytest.mark.parametrize(
+    ("typed", "kind"),
+    [
+        ("2026-11-26T10:00", "datetime-local"),
+        ("2026-11-26", "text"),
+        ("2026-11-26T10:00+01:00", "text"),
+        ("soon", "text"),
+    ],
+)
+def test_a_time_that_a_browsers_picker_would_empty_stays_as_it_was_typed(
+    web: World, sign_in: SignIn, typed: str, kind: str
+) -> None:
+    shown = sign_in("ada").get("/trail/search/", {"since": typed}).content.decode()
+    (field,) = re.findall(r'<input id="since"[^>]*>', shown)
+    assert f'type="{kind}"' in field and f'value="{typed}"' in field
+
+
 def test_a_name_that_several_share_is_asked_about(web: World) -> None:
     by = web.reviewer("ada")
     with pytest.raises(SeveralCalled, match=r"Ada .*@example\.com"):
