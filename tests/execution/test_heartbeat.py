@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from approvals import execute, leases, outbox, outcomes, reconcile
+from approvals import execute, leases, outbox, outcomes
 from approvals.database import tenant_scope
 from approvals.management.children import Child
 from approvals.models import ApprovalRequest, Execution, Outbox
