@@ -68,14 +68,17 @@ SELECT c.relname FROM pg_class c
 WHERE c.relnamespace = 'public'::regnamespace
     AND CASE WHEN c.relkind = 'S' THEN has_sequence_privilege(%s, c.oid, %s) ELSE false END
 """
-_FUNCTIONS = """
+# What an index of btree_gin calls by itself is PostgreSQL's, not ours.
+_OF_AN_EXTENSION = "EXISTS (SELECT FROM pg_depend d WHERE d.objid = p.oid AND d.deptype = 'e')"
+_FUNCTIONS = f"""
 SELECT p.proname || '(' || pg_get_function_identity_arguments(p.oid) || ')', p.prosecdef,
     p.prorettype = 'trigger'::regtype
-FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace
+FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND NOT {_OF_AN_EXTENSION}
 """
-_EXECUTE = """
+_EXECUTE = f"""
 SELECT p.proname || '(' || pg_get_function_identity_arguments(p.oid) || ')'
-FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND has_function_privilege(%s, p.oid, 'EXECUTE')
+FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND NOT {_OF_AN_EXTENSION}
+    AND has_function_privilege(%s, p.oid, 'EXECUTE')
 """
 # A policy that applies to a role and asks for no tenant, or lets everything through until one is named.
 _NO_TENANT = """
