@@ -23,6 +23,7 @@ from approvals.errors import (
     UndoneAlready,
 )
 from approvals.models import ApprovalRequest
+from approvals.payload_keys import seal
 from approvals.payloads import canonical, digest
 from tests import courses, versions
 from tests.undoing import ELSEWHERE, REASON, address_of, asked, done, file
@@ -131,7 +132,9 @@ def test_what_was_filed_before_its_facts_told_enough_is_not_guessed(world: World
     request = done(world)
     facts = {name: value for name, value in json.loads(request.facts).items() if name != "before"}
     with world.processes.cursor("admin") as shell:
-        shell.execute("UPDATE approval_request SET facts = %s WHERE id = %s", (canonical(facts), request.pk))
+        shell.execute(
+            "UPDATE approval_request SET facts = %s WHERE id = %s", (seal(canonical(facts)), request.pk)
+        )
     with pytest.raises(NothingToPutBack, match="was not kept"):
         file(world, request)
 
@@ -250,7 +253,7 @@ def test_what_only_claims_to_undo_is_not_approved(world: World) -> None:
     with world.processes.cursor("admin") as shell:
         shell.execute(
             "UPDATE approval_request SET arguments = %s, arguments_sha256 = %s WHERE id = %s",
-            (changed, digest(changed), filed.pk),
+            (seal(changed), digest(changed), filed.pk),
         )
     with pytest.raises(RequestAltered, match="what it undoes"):
         world.vote(filed, "approve", "lena")

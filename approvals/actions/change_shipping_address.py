@@ -64,7 +64,7 @@ class ChangeShippingAddress(Action[AddressArguments, AddressFacts]):
     version = 1
     owner = "support_lead"
     risk = "high"
-    sensitive = frozenset({"address", "current_address"})
+    sensitive = frozenset({"address", "current_address", "before"})
     threats = (
         "A parcel is redirected to a thief: old and new address stand side by side on the review page.",
         "The customer changes the address meanwhile: the call carries the version that was looked at.",

@@ -21,6 +21,7 @@ from tests.actions import declaring
 from tests.actions.declaring import HOST, PAGE, changed, loaded, registered, written
 from tests.test_backing import Company, company
 from tests.test_settings import manage
+from tests.test_settings import payload_keys_file as payload_keys_file
 from tests.world import TRACE, World
 
 NAME, REASON = "reverse_store_credit", "It was meant for another customer."

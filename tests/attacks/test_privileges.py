@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from psycopg.sql import SQL, Identifier
 
 from approvals import claims, switches
+from approvals.audit.models import Push
 from approvals.audit.seal import seal
 from approvals.database import tenant_scope
 from approvals.models import PolicyTrouble, Receiver
@@ -21,6 +22,7 @@ from tests.attacks import privileges
 from tests.attacks.privileges import ALL, ROLES
 from tests.attacks.test_roles import scoped
 from tests.journeys.scenes import at_work
+from tests.sealing import opened
 from tests.test_undo_order import order
 from tests.world import Processes, World
 
@@ -124,8 +126,10 @@ def working(world: World) -> World:
         switches.turn_on(tenant_id=world.tenant.pk, tool="", reason="For a test.", by=None)
     with world.processes.acting_as("worker"), tenant_scope(world.tenant.pk):
         PolicyTrouble.objects.create(**row, action="refund_payment", rule="usual", request=scene.usual)
+    opened(world, scene.moved)
     with world.processes.acting_as("sweeper"):
         seal(Ed25519PrivateKey.generate())
+        Push.objects.create(target="of a test", tenant_id=world.tenant.pk, shown="a folder")
     return world
 
 

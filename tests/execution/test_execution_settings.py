@@ -3,6 +3,7 @@
 import pytest
 
 from tests.test_settings import manage
+from tests.test_settings import payload_keys_file as payload_keys_file
 
 SHOW = "from django.conf import settings as s; print(s.EXECUTION_LEASE_SECONDS, s.EXECUTION_LIMITS)"
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 from psycopg.types.json import Json
 
 from approvals import clock as sweeping
-from approvals import execute, hours, lastlook, outbox, rejudge, revoke, submit
+from approvals import execute, hours, lastlook, outbox, outcomes, rejudge, revoke, submit
 from approvals.database import tenant_scope
 from approvals.errors import WindowShut
 from approvals.glass import never_because
@@ -102,7 +102,7 @@ def test_without_its_event_it_is_not_put_back(world: World, monkeypatch: pytest.
     real = execute._put_back
 
     def broken(*what: Any) -> None:
-        break_the_trail(monkeypatch, execute)
+        break_the_trail(monkeypatch, outcomes)
         real(*what)
 
     monkeypatch.setattr(execute, "_put_back", broken)

@@ -8,6 +8,7 @@ import pytest
 
 from approvals.identity.models import Membership
 from approvals.models import ApprovalRequest
+from approvals.payloads import canonical, digest
 from tests.attacks.test_approvals import voted
 from tests.attacks.test_policy_walls import by, copied
 from tests.attacks.test_roles import APPLICATION, REFUSED, attempt, scoped
@@ -133,9 +134,22 @@ def test_pages_file_no_other_one_than_the_product_would(
 
 def test_none_is_filed_about_what_is_not_in_doubt(world: World, doubtful: ApprovalRequest) -> None:
     settling, other = ask(world, doubtful), world.submit(payment_id="pay_10002", amount_minor=4500)
-    about = json.dumps(json.loads(settling.arguments) | {"request_id": str(other.pk)})
+    about = json.loads(settling.arguments) | {"request_id": str(other.pk)}
+    parts = {"args": about, "facts": json.loads(settling.facts)}
+    changes = {"redacted": canonical(parts), "arguments_sha256": digest(canonical(about))}
     with pytest.raises(REFUSED, match="about a request in doubt"):
-        copied(world, "web", settling, "opal", arguments=about)
+        copied(world, "web", settling, "opal", **changes)
+
+
+def test_none_is_filed_that_says_something_else_than_what_was_sealed(
+    world: World, doubtful: ApprovalRequest
+) -> None:
+    settling = ask(world, doubtful)
+    assert copied(world, "web", settling, "opal") == 1
+    other = json.loads(settling.arguments) | {"reason": "Something else than what was sealed."}
+    changed = canonical({"args": other, "facts": json.loads(settling.facts)})
+    with pytest.raises(REFUSED, match="about a request in doubt"):
+        copied(world, "web", settling, "opal", redacted=changed)
 
 
 def test_a_door_taken_over_whole_files_none(world: World, doubtful: ApprovalRequest) -> None:
