@@ -12,7 +12,19 @@ from uuid import UUID
 from django.db.models import Max, QuerySet
 from django.utils import timezone
 
-from approvals import actions, attempts, hours, judge, lastlook, leases, outbox, pace, reconcile, switches
+from approvals import (
+    actions,
+    attempts,
+    hours,
+    judge,
+    lastlook,
+    leases,
+    outbox,
+    outcomes,
+    pace,
+    reconcile,
+    switches,
+)
 from approvals.actions.contract import Arguments, Facts, Receipt
 from approvals.database import tenant_scope
 from approvals.errors import (
@@ -28,11 +40,6 @@ from approvals.errors import (
 )
 from approvals.models import ApprovalRequest, Execution, Switch
 from approvals.outcomes import LeaseLost
-from approvals.outcomes import doubt as _doubt
-from approvals.outcomes import event as _record
-from approvals.outcomes import finish as _finish
-from approvals.outcomes import move as _move
-from approvals.outcomes import ran_out as _ran_out
 from approvals.states import Status
 from approvals.tracing import span
 from policies.verdicts import from_json
@@ -149,13 +156,13 @@ def _goes_on(request: ApprovalRequest) -> bool:
     """Whether another attempt is right. What ran out while it was being carried out ends here."""
     is_late = switches.time_is_up(request)
     if request.status == Status.EXECUTING and is_late:
-        _ran_out(request)
+        outcomes.ran_out(request)
     return request.status in (Status.APPROVED, Status.EXECUTING) and not is_late
 
 
 def _claimed(request: ApprovalRequest) -> Claim:
     if request.status == Status.APPROVED:
-        _move(request, Status.EXECUTING)
+        outcomes.move(request, Status.EXECUTING)
     last = Execution.objects.filter(request=request).aggregate(last=Max("number"))["last"] or 0
     execution = Execution(
         tenant_id=request.tenant_id,
@@ -165,7 +172,7 @@ def _claimed(request: ApprovalRequest) -> Claim:
         lease_until=leases.until(),
     )
     execution.save(force_insert=True)
-    _record("execution.claimed", request, {"attempt": execution.number})
+    outcomes.event("execution.claimed", request, {"attempt": execution.number})
     return Claim(request, execution, request.tenant.slug)
 
 
@@ -184,7 +191,7 @@ def _take_over(request: ApprovalRequest, dead: Execution) -> None:
     if won != 1:
         raise outbox.Postponed(1, "the worker that was thought dead is not")
     if dead.sent_at:
-        _doubt(request, "The worker died between sending and recording.")
+        outcomes.doubt(request, "The worker died between sending and recording.")
 
 
 def _call(
@@ -202,7 +209,9 @@ def _call(
             raise Closed(opens)
         _check_key(claim, action)
         _fence(claim, sent_at=timezone.now())
-        _record("execution.sent", request, {"attempt": claim.execution.number, "key": claim.execution.key})
+        outcomes.event(
+            "execution.sent", request, {"attempt": claim.execution.number, "key": claim.execution.key}
+        )
     try:
         writer = action.writer(claim.tenant_slug)
         receipt = action.execute(arguments, facts, writer, key=claim.execution.key, reference=str(request.pk))
@@ -248,9 +257,11 @@ def _too_late(claim: Claim) -> None:
             claim, finished_at=timezone.now(), outcome="too late", detail="Its key may be forgotten by now."
         )
         if attempts.was_in_doubt(request):
-            _doubt(request, "It is too late for another attempt: its key may be forgotten by now.")
+            outcomes.doubt(request, "It is too late for another attempt: its key may be forgotten by now.")
         else:
-            _finish(request, Status.FAILED, "It is too late for another attempt; nothing was done.", "")
+            outcomes.finish(
+                request, Status.FAILED, "It is too late for another attempt; nothing was done.", ""
+            )
 
 
 def _hold(claim: Claim, switch: Switch) -> None:
@@ -260,10 +271,10 @@ def _hold(claim: Claim, switch: Switch) -> None:
         is_news = not attempts.was_held_by(switch, request)
         _fence(claim, finished_at=timezone.now(), outcome="held", held_by=switch.pk, detail=switch.reason)
         if not attempts.was_in_doubt(request):
-            _move(request, Status.APPROVED)
+            outcomes.move(request, Status.APPROVED)
         if is_news:
             about = {"attempt": claim.execution.number, "switch": str(switch.pk)}
-            _record("execution.held", request, about)
+            outcomes.event("execution.held", request, about)
 
 
 def _put_back(claim: Claim, opens: lastlook.Opens) -> None:
@@ -272,8 +283,10 @@ def _put_back(claim: Claim, opens: lastlook.Opens) -> None:
     with tenant_scope(request.tenant_id):
         _fence(claim, finished_at=timezone.now(), outcome="retry", detail=opens.because)
         if not attempts.was_in_doubt(request):
-            _move(request, Status.APPROVED)
-        _record("execution.postponed", request, {"attempt": claim.execution.number, "because": opens.because})
+            outcomes.move(request, Status.APPROVED)
+        outcomes.event(
+            "execution.postponed", request, {"attempt": claim.execution.number, "because": opens.because}
+        )
 
 
 def _wait_while_held(request_id: UUID, tenant_id: UUID) -> None:
@@ -321,7 +334,7 @@ def _succeeded(claim: Claim, receipt: Receipt, status: int | None, *, detail: st
         _fence(
             claim, finished_at=timezone.now(), outcome=str(receipt.ends), backing_status=status, detail=detail
         )
-        _finish(claim.request, receipt.ends, receipt.summary, receipt.reference)
+        outcomes.finish(claim.request, receipt.ends, receipt.summary, receipt.reference)
 
 
 def _refused(claim: Claim, refusal: BackingRefused) -> None:
@@ -332,9 +345,9 @@ def _refused(claim: Claim, refusal: BackingRefused) -> None:
         )
         if attempts.was_in_doubt(claim.request):
             # An earlier attempt may be what it was refused for. The last word is the provider's record.
-            _doubt(claim.request, "It was refused after an attempt that nobody answered.")
+            outcomes.doubt(claim.request, "It was refused after an attempt that nobody answered.")
         else:
-            _finish(claim.request, Status.FAILED, str(refusal), "")
+            outcomes.finish(claim.request, Status.FAILED, str(refusal), "")
 
 
 def _uncertain(claim: Claim, error: Exception) -> None:
@@ -344,7 +357,7 @@ def _uncertain(claim: Claim, error: Exception) -> None:
         detail, status = _what_happened(error), error.details.get("status")
     with tenant_scope(claim.request.tenant_id):
         _fence(claim, finished_at=timezone.now(), outcome="uncertain", backing_status=status, detail=detail)
-        _doubt(claim.request, f"{actions.get(claim.request.action).where} did not answer.")
+        outcomes.doubt(claim.request, f"{actions.get(claim.request.action).where} did not answer.")
 
 
 def _give_back(claim: Claim, action: actions.AnyAction, arguments: Arguments, reason: str) -> None:
@@ -372,8 +385,8 @@ def _stale(claim: Claim, reason: str) -> None:
     with tenant_scope(claim.request.tenant_id):
         _check_not_stopped(claim)
         _fence(claim, finished_at=timezone.now(), outcome="stale", detail=reason[:1000])
-        _move(claim.request, Status.STALE)
-        _record("request.stale", claim.request, {}, because=reason[:300])
+        outcomes.move(claim.request, Status.STALE)
+        outcomes.event("request.stale", claim.request, {}, because=reason[:300])
         outbox.put(claim.request, outbox.REOPEN)
 
 
