@@ -15,7 +15,6 @@ from django.utils import timezone
 from approvals import (
     actions,
     attempts,
-    hours,
     judge,
     lastlook,
     leases,
@@ -24,6 +23,7 @@ from approvals import (
     pace,
     reconcile,
     switches,
+    waits,
 )
 from approvals.actions.contract import Arguments, Facts, Receipt
 from approvals.database import tenant_scope
@@ -42,7 +42,6 @@ from approvals.models import ApprovalRequest, Execution, Switch
 from approvals.outcomes import LeaseLost
 from approvals.states import Status
 from approvals.tracing import span
-from policies.verdicts import from_json
 from policies.windows import Window
 
 logger = logging.getLogger(__name__)
@@ -83,9 +82,7 @@ def run(request_id: UUID, tenant_id: UUID) -> None:
 
     Raises outbox.Postponed when the attempt has to wait for another turn.
     """
-    _wait_while_held(request_id, tenant_id)
-    _wait_while_it_cools(request_id, tenant_id)
-    _wait_for_its_window(request_id, tenant_id)
+    waits.out(request_id, tenant_id)
     claim = _claim(request_id, tenant_id)
     if claim is None:
         return
@@ -287,45 +284,6 @@ def _put_back(claim: Claim, opens: lastlook.Opens) -> None:
         outcomes.event(
             "execution.postponed", request, {"attempt": claim.execution.number, "because": opens.because}
         )
-
-
-def _wait_while_held(request_id: UUID, tenant_id: UUID) -> None:
-    """What a switch was seen to hold waits without another attempt: the trail of a long stop must not grow.
-
-    Raises outbox.Postponed. An attempt that a dead worker left open is settled as ever.
-    """
-    with tenant_scope(tenant_id):
-        request = ApprovalRequest.objects.get(pk=request_id)
-        if attempts.open_one(request) or request.status not in (Status.APPROVED, Status.EXECUTING):
-            return
-        switch = switches.over(request)
-        if switch and attempts.was_held_by(switch, request):
-            raise switches.waits(switch)
-
-
-def _wait_while_it_cools(request_id: UUID, tenant_id: UUID) -> None:
-    """In this time the approval can be taken back, so nobody claims it. Raises outbox.Postponed."""
-    with tenant_scope(tenant_id):
-        request = ApprovalRequest.objects.get(pk=request_id)
-        seconds = lastlook.cools(request, from_json(request.verdict))
-        if request.status == Status.APPROVED and seconds > 0:
-            raise outbox.Postponed(seconds, "it cools off: until then the approval can be taken back")
-
-
-def _wait_for_its_window(request_id: UUID, tenant_id: UUID) -> None:
-    """Outside it nobody claims it, and it can still be taken back. Raises outbox.Postponed.
-
-    An attempt that a dead worker left open is settled at any hour.
-    """
-    with tenant_scope(tenant_id):
-        request = ApprovalRequest.objects.get(pk=request_id)
-        windows = hours.windows_of(from_json(request.verdict))
-        if not windows or request.status not in (Status.APPROVED, Status.EXECUTING):
-            return
-        if attempts.open_one(request) or switches.time_is_up(request):
-            return
-        if opens := lastlook.closed(request, windows):
-            raise outbox.Postponed(opens.seconds, opens.because)
 
 
 def _succeeded(claim: Claim, receipt: Receipt, status: int | None, *, detail: str = "") -> None:
