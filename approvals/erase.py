@@ -13,15 +13,15 @@ from uuid import UUID
 
 from django.conf import settings
 from django.contrib.postgres.functions import TransactionNow
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from approvals.audit.events import Actor, record
 from approvals.audit.models import Event, Personal
 from approvals.database import tenant_scope
-from approvals.errors import ErasedWhileOpen, NotFound, PayloadErased
+from approvals.errors import ErasedWhileOpen, ErasedWhileUndone, NotFound, PayloadErased
 from approvals.models import ApprovalRequest
 from approvals.models.requests import ASKED, TIME
-from approvals.states import FINAL
+from approvals.states import FINAL, OPEN
 
 logger = logging.getLogger(__name__)
 KIND = "payload.erased"
@@ -59,7 +59,11 @@ def erase_due(setting: str) -> int:
     if not days:
         return 0
     due = Q(
-        **{SINCE[setting]: None}, finished_at__lte=TransactionNow() - timedelta(days=days), status__in=FINAL
+        # What is to be undone is compared with what was.
+        ~Exists(_undoing(OuterRef("pk"))),
+        **{SINCE[setting]: None},
+        finished_at__lte=TransactionNow() - timedelta(days=days),
+        status__in=FINAL,
     )
     found = ApprovalRequest.objects.filter(due).order_by("finished_at").values_list("tenant_id", "id")
     ours: dict[UUID, list[UUID]] = defaultdict(list)
@@ -80,10 +84,22 @@ def _erase_of(tenant_id: UUID, ids: list[UUID], due: Q, setting: str, days: int)
     return won
 
 
+def _undoing(request_id: UUID | OuterRef) -> QuerySet[ApprovalRequest]:
+    return ApprovalRequest.objects.filter(undoes=request_id, status__in=OPEN)
+
+
+def linked(request: ApprovalRequest) -> list[UUID]:
+    """The ids of those that have the same in their payloads, which are still there: what it undoes, what undoes it."""
+    same = ApprovalRequest.objects.filter(Q(undoes=request) | Q(pk=request.undoes_id))
+    kept = same.exclude(payload_erased_at__isnull=False, redacted_erased_at__isnull=False)
+    return list(kept.order_by("created_at").values_list("pk", flat=True))
+
+
 def erase(request_id: UUID, *, because: str) -> ApprovalRequest:
     """For a command: erase both payloads of a finished request before their time, and on its trail the agent's reason.
 
-    `because` is kept on the trail. Raises NotFound, ErasedWhileOpen, or PayloadErased where nothing is left to erase.
+    `because` is kept on the trail. Raises NotFound, ErasedWhileOpen, ErasedWhileUndone, or PayloadErased where
+    nothing is left to erase.
     """
     request = ApprovalRequest.objects.filter(pk=request_id).first()
     if request is None:
@@ -92,6 +108,8 @@ def erase(request_id: UUID, *, because: str) -> ApprovalRequest:
         raise ErasedWhileOpen(id=request_id, status=request.status.replace("_", " "))
     if request.payload_erased_at and request.redacted_erased_at:
         raise PayloadErased
+    if undoing := _undoing(request_id).first():
+        raise ErasedWhileUndone(id=request_id, by=undoing.pk)
     gone = {
         **GONE[FULL],
         **GONE[REDACTED],

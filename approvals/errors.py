@@ -290,6 +290,10 @@ class ErasedWhileOpen(Refusal):
     """{id} is {status}: people decide by its payload, so it can be erased when it is finished."""
 
 
+class ErasedWhileUndone(Refusal):
+    """{id} is to be undone by a request that is still open, {by}: what it asked for is needed until that is over."""
+
+
 # --- policy -----------------------------------------------------------------------------------------------
 
 

@@ -323,6 +323,9 @@ def _give_back(claim: Claim, action: actions.AnyAction, arguments: Arguments, re
     with tenant_scope(claim.request.tenant_id):
         in_doubt = attempts.was_in_doubt(claim.request)
     receipt = None
+    if in_doubt and reconcile.is_another(claim.request, action):
+        _back_to_doubt(claim)
+        return
     if in_doubt:
         try:
             receipt = reconcile.asked(
@@ -337,6 +340,13 @@ def _give_back(claim: Claim, action: actions.AnyAction, arguments: Arguments, re
         _succeeded(
             claim, receipt, None, detail="An earlier attempt had arrived; it was found by our reference."
         )
+
+
+def _back_to_doubt(claim: Claim) -> None:
+    """Nothing was sent this time, and whoever could say what became of the time before is not there any more."""
+    with tenant_scope(claim.request.tenant_id):
+        _fence(claim, finished_at=timezone.now(), outcome="retry", detail=reconcile.ANOTHER)
+        outcomes.doubt(claim.request, "Its action is another one now: people look up what became of it.")
 
 
 def _stale(claim: Claim, reason: str) -> None:

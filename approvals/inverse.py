@@ -32,7 +32,10 @@ def to_undo(request: ApprovalRequest) -> tuple[str, dict[str, object]]:
     """
     if request.status != Status.SUCCEEDED:
         raise NothingDone(status=request.status.replace("_", " "))
-    action, arguments = undoing(request)
+    try:
+        action, arguments = undoing(request)
+    except (PayloadErased, PayloadUnreadable) as error:
+        raise NothingToPutBack(because=_GONE) from error
     return action.name, arguments
 
 
@@ -60,7 +63,10 @@ def can_be_undone(request: ApprovalRequest) -> bool:
 
 
 def undoing(request: ApprovalRequest) -> tuple[actions.AnyAction, dict[str, object]]:
-    """The inverse action, and its arguments without a reason. Raises Irreversible, NothingToPutBack or NotFound."""
+    """The inverse action, and its arguments without a reason.
+
+    Raises Irreversible, NothingToPutBack, NotFound, PayloadErased or PayloadUnreadable.
+    """
     action = actions.get(request.action)
     if isinstance(action.inverse, NotReversible):
         raise Irreversible(because=action.inverse.because)
@@ -69,8 +75,6 @@ def undoing(request: ApprovalRequest) -> tuple[actions.AnyAction, dict[str, obje
         facts = action.facts.model_validate_json(request.facts)
     except ValidationError as error:
         raise NothingToPutBack(because=_OTHER_FORM) from error
-    except (PayloadErased, PayloadUnreadable) as error:
-        raise NothingToPutBack(because=_GONE) from error
     receipt = Receipt(request.backing_reference, request.outcome)
     return actions.get(action.inverse), dict(action.undo(arguments, facts, receipt))
 
@@ -95,12 +99,15 @@ def why_not(action: str) -> str:
 def puts_back(request: ApprovalRequest) -> bool:
     """Whether a request asks for exactly what undoes the one that it is linked to.
 
-    It always does, unless a door that was taken over has filed it.
+    It always does, unless a door that was taken over has filed it. Raises PayloadErased or PayloadUnreadable where that
+    cannot be told.
     """
     try:
         action, arguments = undoing(undone(request))
         asked = actions.get(request.action).arguments.model_validate_json(request.arguments)
         exact = action.arguments.model_validate({**arguments, "reason": asked.reason})
+    except (PayloadErased, PayloadUnreadable):
+        raise
     except (Refusal, ValidationError):
         return False
     return request.action == action.name and canonical(asked) == canonical(exact)

@@ -89,6 +89,7 @@ def check_sound(
         "whom it is about": (request.subjects, action.subject_ids(arguments, facts)),
         "the risk": (request.risk, action.risk),
         "the headline": (request.headline, content.headline(action, arguments, facts)),
+        "what is shown of it later": (request.redacted, content.redacted(action, arguments, facts)),
     }
     if (editor := action.editor(arguments, facts)) is not None:
         stored["who wrote it"] = (request.editor_id, editor)

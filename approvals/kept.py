@@ -1,7 +1,8 @@
 """What is still there of a payload, and what of it is shown.
 
 While a request is open, whoever may see it sees all of it: they decide on it. When it is finished its sensitive fields
-are shown as `[redacted]`, and the whole is opened by break-glass alone (docs/payloads.md). What is decided on, and
+are shown as `[redacted]`, and the whole is opened by break-glass alone (docs/payloads.md). One that undoes another
+repeats what that one had: so it is shown whole to those who decide on it, and to nobody else. What is decided on, and
 what a vote is bound to, is always the whole.
 """
 
@@ -34,26 +35,28 @@ class Kept:
     erased_at: datetime | None
     redacted_until: datetime | None
     redacted_erased_at: datetime | None
+    is_open: bool
     was_asked: bool  # somebody asked for it to be erased, before its time
 
 
-def kept(request: ApprovalRequest) -> Kept:
-    """In words to come: what is shown of this request, and how long for."""
+def kept(request: ApprovalRequest, *, decides: bool) -> Kept:
+    """In words to come: what is shown of this request to one who `decides` on it or does not, and how long for."""
     return Kept(
-        shown=what_is_shown(request),
+        shown=what_is_shown(request, decides=decides),
         hides=_hides(request.redacted),
         until=_until(request, request.payload_erased_at, settings.FULL_PAYLOAD_DAYS),
         erased_at=request.payload_erased_at,
         redacted_until=_until(request, request.redacted_erased_at, settings.REDACTED_PAYLOAD_DAYS),
         redacted_erased_at=request.redacted_erased_at,
+        is_open=request.status not in FINAL,
         was_asked=request.erased_because == ASKED,
     )
 
 
-def what_is_shown(of: ApprovalRequest | Revision) -> Shown:
+def what_is_shown(of: ApprovalRequest | Revision, *, decides: bool) -> Shown:
     """How much of it `as_shown` has."""
     request = of.request if isinstance(of, Revision) else of
-    if request.status in FINAL:
+    if request.status in FINAL or (request.undoes_id and not decides):
         return "redacted" if of.redacted else "erased"
     try:
         return "whole" if of.arguments and of.facts else "erased"
@@ -63,10 +66,10 @@ def what_is_shown(of: ApprovalRequest | Revision) -> Shown:
         return "erased"
 
 
-def as_shown(of: C) -> C:
+def as_shown(of: C, *, decides: bool) -> C:
     """The same to be shown: itself while its request is open, else a copy with the redacted payload; `{}` for what
     is gone, or cannot be opened. Never to be saved."""
-    how = what_is_shown(of)
+    how = what_is_shown(of, decides=decides)
     if how == "whole":
         return of
     parts = json.loads(of.redacted) if how == "redacted" else {}

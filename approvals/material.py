@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from approvals import actions, inverse
 from approvals.characters import shown
-from approvals.errors import NotFound
+from approvals.errors import NotFound, PayloadErased, PayloadUnreadable
 from approvals.fields import Field, amount, compared, fields
 from approvals.models import ApprovalRequest, Revision
 from policies import wording
@@ -103,9 +103,17 @@ def _undoes(request: ApprovalRequest) -> list[Row]:
     return [Row("head", "undoes", (shown(undone.headline), str(undone.pk), how_exactly(request)))]
 
 
+UNTOLD = (
+    "Whether it asked for exactly what was before can no longer be told: what it undoes is not kept any more."
+)
+
+
 def how_exactly(request: ApprovalRequest) -> str:
     """Of a request that undoes another one."""
-    return EXACTLY if inverse.puts_back(request) else NOT_EXACTLY
+    try:
+        return EXACTLY if inverse.puts_back(request) else NOT_EXACTLY
+    except (PayloadErased, PayloadUnreadable):
+        return UNTOLD
 
 
 def _declared(of: Content) -> tuple[tuple[str, ...], tuple[str, ...]]:

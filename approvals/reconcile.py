@@ -9,15 +9,26 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.utils import timezone
+from pydantic import ValidationError
 
 from approvals import actions, attempts, judge, moves, outbox, outcomes, switches
 from approvals.actions.contract import Arguments, Receipt
 from approvals.database import tenant_scope
-from approvals.errors import BackingRefused, CountersignError, NoAnswer, SettingMissing, TryLater
+from approvals.errors import (
+    BackingRefused,
+    CountersignError,
+    NoAnswer,
+    NotFound,
+    SettingMissing,
+    TryLater,
+)
 from approvals.models import ApprovalRequest, Execution
 from approvals.states import Status
 from approvals.tracing import span
 
+ANOTHER = (
+    "it was sent by another version of its action, which alone could say what became of it; people settle it"
+)
 APART = timedelta(seconds=10)  # two looks at an index that lags
 
 
@@ -32,7 +43,7 @@ def run(request_id: UUID, tenant_id: UUID, *, turn: int = 1) -> None:
         request = ApprovalRequest.objects.select_related("tenant").get(pk=request_id)
         if request.status != Status.UNCERTAIN:
             return
-        action, arguments, _ = judge.stored(request)
+        action, arguments = _as_sent(request, turn)
         unproven = attempts.unproven(request, action.index_lags)
     asked_at = timezone.now()
     receipt = asked(request, action, arguments, request.tenant.slug, turn=turn)
@@ -43,6 +54,22 @@ def run(request_id: UUID, tenant_id: UUID, *, turn: int = 1) -> None:
         waits_because = _settled(request, action, receipt, asked_at)
     if waits_because:
         raise outbox.Postponed(outbox.backoff(turn), waits_because)
+
+
+def _as_sent(request: ApprovalRequest, turn: int) -> tuple[actions.AnyAction, Arguments]:
+    """The action that sent it. Raises outbox.Postponed where it is no longer offered so: nobody else has its record."""
+    try:
+        action, arguments, _ = judge.stored(request)
+    except (NotFound, ValidationError) as error:
+        raise outbox.Postponed(outbox.backoff(turn), ANOTHER) from error
+    if is_another(request, action):
+        raise outbox.Postponed(outbox.backoff(turn), ANOTHER)
+    return action, arguments
+
+
+def is_another(request: ApprovalRequest, action: actions.AnyAction) -> bool:
+    """Whether the action is not the one that the request was filed for: another version may ask another provider."""
+    return bool(request.action_version != action.version)
 
 
 def asked(

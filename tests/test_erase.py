@@ -7,19 +7,19 @@ import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
 
-from approvals import erase, judge
+from approvals import erase, judge, material
 from approvals.audit import queries as audit
 from approvals.audit.verify import verify
 from approvals.database import tenant_scope
-from approvals.errors import PayloadErased
+from approvals.errors import ErasedWhileUndone, PayloadErased
 from approvals.kept import kept
 from approvals.models import ApprovalRequest, Revision
 from approvals.queries import history, request_view
 from approvals.queries.unfounded import unfounded
 from policies.documents import load, shipped
 from policies.simulation import Summary, backtest
-from tests import courses
-from tests.sealing import ADDRESS, MARKS, MOVED, days_pass, everything, moved, raw, told
+from tests import courses, undoing
+from tests.sealing import ADDRESS, MARKS, MOVED, carried_out, days_pass, everything, moved, raw, told
 from tests.world import World, break_the_trail
 
 FULL, SHOWN = settings.FULL_PAYLOAD_DAYS, settings.REDACTED_PAYLOAD_DAYS
@@ -75,7 +75,7 @@ def test_what_is_set_to_0_is_kept(world: World, monkeypatch: pytest.MonkeyPatch,
     arguments, redacted = raw(world, request, "arguments, redacted")
     assert (arguments is not None) == (setting == "FULL_PAYLOAD_DAYS")
     assert (redacted != "") == (setting == "REDACTED_PAYLOAD_DAYS")
-    told_until = kept(world.reload_as("web", request))
+    told_until = kept(world.reload_as("web", request), decides=True)
     assert (told_until.until is None) or (told_until.redacted_until is None)
 
 
@@ -251,3 +251,35 @@ def test_a_commands_erasure_that_cannot_be_recorded_does_not_happen(
     with pytest.raises(RuntimeError):
         command(world, request)
     assert None not in raw(world, request)
+
+
+def test_what_is_being_undone_is_kept_until_that_is_over(world: World) -> None:
+    """The undoing is compared with it before anybody's approval counts, and before it is sent."""
+    request = moved(world)
+    filed = undoing.file(world, request).request
+    days_pass(world, request, SHOWN + 1)
+    sweep(world)
+    assert None not in raw(world, request)
+    with world.processes.acting_as("migrator"), pytest.raises(ErasedWhileUndone, match=str(filed.pk)):
+        erase.erase(request.pk, because="The customer asked for it.")
+    assert carried_out(world, filed).status == "succeeded"
+    sweep(world)
+    assert raw(world, request) == (None, None)
+
+
+def test_of_an_undoing_nothing_untrue_is_said_when_what_it_undid_is_gone(world: World) -> None:
+    request = moved(world)
+    filed = carried_out(world, undoing.file(world, request).request)
+    assert material.how_exactly(filed) == material.EXACTLY
+    days_pass(world, request, FULL + 1)
+    sweep(world)
+    assert material.how_exactly(world.reload_as("web", filed)) == material.UNTOLD
+
+
+def test_erasing_says_where_the_same_still_stands(world: World) -> None:
+    request = moved(world)
+    filed = carried_out(world, undoing.file(world, request).request)
+    out = StringIO()
+    with world.processes.acting_as("migrator"):
+        call_command("erase_payload", str(request.pk), because="The customer asked for it.", stdout=out)
+    assert f"{filed.pk} undoes it, or is undone by it" in out.getvalue()

@@ -29,6 +29,8 @@ _CAME_TO_NOTHING = {
 
 
 class RefundByStripe(RefundPayment):
+    # Another than the company's own: who was filed with one is carried out, and asked about, by no other.
+    version = 100 + RefundPayment.version
     thing_found_by = "It is Stripe's own id of a payment (pi_...) or of a charge (ch_...)."
     where = WHERE
 

@@ -4,11 +4,12 @@ No agent is offered it, and no policy makes it easier. The provider's own record
 done, and wins; so does whatever has ended the doubt meanwhile.
 """
 
+from datetime import timedelta
 from typing import Annotated, Self
 from uuid import UUID
 
 from django.db.models import QuerySet
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from approvals import actions, attempts, moves, outbox, outcomes
 from approvals.actions.contract import (
@@ -23,7 +24,14 @@ from approvals.actions.contract import (
 from approvals.actions.inside import Inside, tenant_of
 from approvals.backing import Backing
 from approvals.database import tenant_scope
-from approvals.errors import CountersignError, NothingFound, OnRecordNow, SettledMeanwhile, StillUnderWay
+from approvals.errors import (
+    CountersignError,
+    NotFound,
+    NothingFound,
+    OnRecordNow,
+    SettledMeanwhile,
+    StillUnderWay,
+)
 from approvals.identity.models import Tenant
 from approvals.models import ApprovalRequest, Execution, Settlement
 from approvals.states import Status
@@ -158,14 +166,19 @@ def _answered(attempt: Execution) -> str:
 
 
 def _check_not_on_record(request: ApprovalRequest, tenant_id: UUID) -> None:
-    """Ask the provider once more; where it does not answer, what people found stands. Raises OnRecordNow."""
-    action = actions.get(request.action)
+    """Ask the provider once more. Raises OnRecordNow.
+
+    Where it does not answer, or the action that could ask is not there any more, what people found stands.
+    """
     with tenant_scope(tenant_id):
         slug = Tenant.objects.values_list("slug", flat=True).get(pk=tenant_id)
     try:
+        action = actions.get(request.action)
+        if request.action_version != action.version:
+            return
         claimed = action.arguments.model_validate_json(request.arguments)
         receipt = action.reconcile(claimed, action.reader(slug), reference=str(request.pk))
-    except CountersignError:
+    except (CountersignError, ValidationError):
         return
     if receipt is not None:
         with tenant_scope(tenant_id):
@@ -181,7 +194,7 @@ def _settled(arguments: SettleArguments, tenant_id: UUID, reference: str) -> Rec
     request = moves.locked(UUID(arguments.request_id))
     if request.status != Status.UNCERTAIN:
         raise SettledMeanwhile(now=request.status.replace("_", " "))
-    if not arguments.happened and attempts.unproven(request, actions.get(request.action).index_lags) > 0:
+    if not arguments.happened and attempts.unproven(request, _lags(request)) > 0:
         raise StillUnderWay
     found = {"happened": arguments.happened, "reference": arguments.provider_reference}
     Settlement.objects.create(tenant_id=tenant_id, request=request, by_id=UUID(reference), **found)
@@ -193,6 +206,14 @@ def _settled(arguments: SettleArguments, tenant_id: UUID, reference: str) -> Rec
         words = "It never happened: two people looked it up, and settled it by hand."
         outcomes.finish(request, Status.FAILED, words, "")
     return _receipt(request.pk)
+
+
+def _lags(request: ApprovalRequest) -> timedelta:
+    try:
+        lags: timedelta = actions.get(request.action).index_lags
+    except NotFound:
+        return timedelta()
+    return lags
 
 
 def _done(reference: str) -> Receipt | None:

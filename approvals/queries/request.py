@@ -195,7 +195,8 @@ def request_view(request_id: UUID, by: Reviewer) -> RequestView:
 
 
 def _view(request: ApprovalRequest, by: Reviewer) -> RequestView:
-    shown, still = as_shown(request), kept(request)
+    decides = judge.independent(by.person_id, request) and (_reviews(by, request) or may_break(by, request))
+    shown, still = as_shown(request, decides=decides), kept(request, decides=decides)
     claimed = material.claimed(shown)
     claims = tuple(claim for claim in claimed if claim.name != REASON)
     votes = exercises.votes_for(by, request, votes_on([request])[request.pk])
@@ -245,7 +246,7 @@ def _view(request: ApprovalRequest, by: Reviewer) -> RequestView:
         is_inside=_is_inside(request.action),
         change=change_asked(request),
         asked=asked(request.changes, request.revision, votes),
-        history=history(request, votes),
+        history=history(request, votes, decides=decides),
         changeable=tuple(dict.fromkeys(claim.name.partition(".")[0] for claim in claimed)),
         undoes=_linked(request.undoes) if request.undoes else None,
         how_exactly=material.how_exactly(request) if request.undoes_id else "",

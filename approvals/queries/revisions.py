@@ -41,7 +41,7 @@ class Step:
         return [(name, list(those)) for name, those in groupby(self.differences, key=lambda one: one.section)]
 
 
-def history(request: ApprovalRequest, votes: Sequence[Cast]) -> tuple[Step, ...]:
+def history(request: ApprovalRequest, votes: Sequence[Cast], *, decides: bool) -> tuple[Step, ...]:
     """The newest step first; () for a request that is as it was filed. In a scope of its tenant."""
     if request.revision == 1:
         return ()
@@ -50,8 +50,8 @@ def history(request: ApprovalRequest, votes: Sequence[Cast]) -> tuple[Step, ...]
         .filter(request=request)
         .order_by("revision")
     )
-    earlier = [as_shown(one) for one in earlier]
-    nexts: list[ApprovalRequest | Revision] = [*earlier[1:], as_shown(request)]
+    earlier = [as_shown(one, decides=decides) for one in earlier]
+    nexts: list[ApprovalRequest | Revision] = [*earlier[1:], as_shown(request, decides=decides)]
     steps = [_step(was, now, votes) for was, now in zip(earlier, nexts, strict=True)]
     return tuple(reversed(steps))
 

@@ -5,6 +5,8 @@ from typing import Any
 import psycopg
 import pytest
 
+from approvals import content
+from approvals.errors import RequestAltered
 from tests import courses
 from tests.attacks.test_roles import REFUSED, attempt, scoped
 from tests.sealing import days_pass, moved
@@ -130,3 +132,14 @@ def test_another_companys_openings_are_not_there(world: World) -> None:
         scoped(shell, world, other=True)
         shell.execute("SELECT count(*) FROM payload_reading")
         assert shell.fetchone() == (0,)
+
+
+def test_what_is_shown_later_is_what_was_sealed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A door that was taken over could show one thing while it is decided on, and another when it is finished."""
+    real = content.redacted
+    monkeypatch.setattr(content, "redacted", lambda *of: real(*of).replace("pay_10001", "pay_99999"))
+    request = world.submit()
+    monkeypatch.undo()
+    with pytest.raises(RequestAltered, match="what is shown of it later"):
+        world.vote(request, "approve", "lena")
+    assert world.status(request) == "pending"

@@ -1,13 +1,16 @@
 """Settled by hand under four eyes: who asks, who agrees, and what becomes of the request in doubt."""
 
 import json
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 from django.utils import timezone
 
-from approvals import actions, execute, judge, outcomes, rejudge, submit
+from approvals import actions, execute, judge, outbox, outcomes, rejudge, submit
+from approvals import reconcile as reconciling
 from approvals.actions import settle_execution
+from approvals.actions.refund_payment import RefundArguments, RefundPayment
 from approvals.audit.events import record
 from approvals.audit.models import Event
 from approvals.database import tenant_scope
@@ -431,3 +434,51 @@ def test_one_settlement_a_request(world: World, request_in_doubt: ApprovalReques
         assert (found.happened, found.reference) == (False, "")
         assert judge.stored(ApprovalRequest.objects.get(pk=found.by_id))[1].happened is False  # type: ignore[attr-defined]
     assert attempts(world, request_in_doubt) == ["uncertain"]
+
+
+def no_longer_offered(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = actions.get
+
+    def get(name: str) -> actions.AnyAction:
+        if name == "refund_payment":
+            raise NotFound(thing="action", id=name)
+        return real(name)
+
+    monkeypatch.setattr(actions, "get", get)
+
+
+def of_another_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Another(RefundArguments):
+        more: str
+
+    monkeypatch.setattr(RefundPayment, "arguments", Another)
+
+
+def of_another_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(RefundPayment, "version", 2)
+
+
+@pytest.mark.parametrize("change", [no_longer_offered, of_another_form, of_another_version])
+def test_what_nobody_can_ask_about_any_more_is_left_to_people_who_can_settle_it(
+    world: World, monkeypatch: pytest.MonkeyPatch, change: Callable[[pytest.MonkeyPatch], None]
+) -> None:
+    """Another version may ask another provider: its "no record" would be no proof, and its attempt a second one."""
+    request = in_doubt(world)
+    earlier(world, request, timedelta(hours=30))
+    settling = agreed(world, request, happened=False)
+    change(monkeypatch)
+    with world.processes.acting_as("worker"), pytest.raises(outbox.Postponed, match="people settle it"):
+        reconciling.run(request.pk, request.tenant_id)
+    assert world.status(request) == "uncertain"
+    assert run(world, settling) == "succeeded"
+    assert world.status(request) == "failed"
+
+
+def test_an_attempt_after_doubt_is_not_made_by_another_version(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = in_doubt(world)
+    world.force_status(request, "executing")
+    of_another_version(monkeypatch)
+    assert run(world, request) == "uncertain"
+    assert len(world.ledger(request)) <= 1

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandError
 
-from approvals.erase import erase
+from approvals.erase import erase, linked
 from approvals.errors import Refusal
 from approvals.management import naming
 
@@ -27,3 +27,7 @@ class Command(BaseCommand):
             except Refusal as refusal:
                 raise CommandError(str(refusal)) from refusal
             self.stdout.write(f"{erased.pk} · {erased.headline}: erased.")
+            for other in linked(erased):
+                self.stdout.write(
+                    f"  {other} undoes it, or is undone by it, and has the same: it was not erased."
+                )
