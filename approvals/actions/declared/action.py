@@ -82,9 +82,7 @@ class Declared(Action[Arguments, Facts]):
                 return Receipt(
                     _receipt(one, asked.receipt, reader), f"{self.title}: done, found by our reference"
                 )
-        raise NoAnswer(
-            status=reader.last_status
-        )  # something carries our reference: that is no "never happened"
+        raise NoAnswer(status=reader.last_status)  # ours, and not as declared: no proof of either
 
     def _place(self, tenant_slug: str, setting: str) -> Backing:
         folder = getattr(settings, setting)

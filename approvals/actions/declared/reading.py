@@ -69,15 +69,14 @@ def _with_json(source: Source) -> Any:
     """The tree, with the values of `where` as JSON has them. One that has no such place is for others to refuse."""
     tree = source.tree
     asked = tree.get("reconcile") if isinstance(tree, dict) else None
-    where = asked.get("where") if isinstance(asked, dict) else None
-    if not isinstance(where, dict):
+    if not isinstance(asked, dict) or not isinstance(where := asked.get("where"), dict):
         return tree
     typed = {name: _json(source, ("reconcile", "where", name), value) for name, value in where.items()}
     return {**tree, "reconcile": {**asked, "where": typed}}
 
 
 def _json(source: Source, place: Place, value: Any) -> Any:
-    """Raises PolicyError for null and for fractions: nothing could be told apart by them for sure."""
+    """Raises PolicyError for null, as which a missing field reads, and for fractions, which are not exact."""
     if not isinstance(value, str) or source.is_quoted(place):
         return value
     try:
