@@ -217,7 +217,7 @@ def seconds_to_wait(retry_after: str | None) -> int:
         return min(max(int(text[:9]), 1), LONGEST_ASKED)
     try:
         until = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter for a year that no clock reaches
         return UNASKED
     # One that names no zone is in GMT, as all HTTP dates are.
     left = (until if until.tzinfo else until.replace(tzinfo=UTC)) - datetime.now(UTC)

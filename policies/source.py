@@ -67,6 +67,10 @@ class Source:
         first = node.start_mark.column if row == 0 else 0
         return self.error(message, node.start_mark.line + row + 1, first + indent + column)
 
+    def is_quoted(self, path: Path) -> bool:
+        """Whether the text at the path was written in quotes, or as a block: it is meant as a text then."""
+        return bool(getattr(self._nodes[path], "style", None))
+
     def comment_above(self, path: Path) -> str:
         """The text of the `# ...` lines that stand directly above the value at the path; "" where none does.
 

@@ -10,7 +10,7 @@ from pkgutil import iter_modules
 from django.conf import settings
 
 from approvals.actions import declared
-from approvals.actions.contract import Action, AnyAction
+from approvals.actions.contract import Action, AnyAction, NotReversible
 from approvals.errors import NotFound
 from policies.signature import Signature, signature_of
 
@@ -33,7 +33,11 @@ def discover() -> None:
 
 
 def register(action: AnyAction) -> None:
-    """Raises ValueError when an action of another file has the same name or tool."""
+    """Raises ValueError when an action of another file has the same name or tool, or when one that names an inverse
+    does not say with which arguments: what it did could not be undone, and its page could not say so.
+    """
+    if not isinstance(action.inverse, NotReversible) and not action.can_undo():
+        raise ValueError(f"{type(action).__name__} names an inverse, and has no undo of its own.")
     for other in _ACTIONS.values():
         if type(other) is not type(action) and {action.name, action.tool} & {other.name, other.tool}:
             raise ValueError(f"{type(action).__name__} and {type(other).__name__} share a name.")

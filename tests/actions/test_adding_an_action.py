@@ -89,6 +89,16 @@ def test_one_file_goes_the_whole_way_to_the_ledger(world: World, fifth: actions.
     assert [entry["kind"] for entry in world.ledger(request)] == ["store_credit_reversal"]
 
 
+def test_no_action_names_an_inverse_without_saying_how(fifth: actions.AnyAction) -> None:
+    class Undone(type(fifth)):  # type: ignore[misc]
+        name, tool = "take_back_again", "request_another_reversal"
+        inverse = "issue_store_credit"
+
+    with pytest.raises(ValueError, match="Undone names an inverse, and has no undo of its own"):
+        actions.register(Undone())
+    assert "take_back_again" not in {action.name for action in actions.known()}
+
+
 def test_two_files_can_not_claim_one_name(fifth: actions.AnyAction) -> None:
     class Copy(type(fifth)):  # type: ignore[misc]
         name = "take_back_again"

@@ -16,12 +16,15 @@ from approvals.actions.contract import Money
 from approvals.actions.declared.action import Declared
 from approvals.errors import ArgumentsInvalid, NoAnswer, NotFound, SettingMissing
 from approvals.models import ApprovalRequest
+from approvals.payloads import REDACTED
 from mcp_bridge.server import tools
 from tests.actions import declaring
 from tests.actions.declaring import HOST, PAGE, changed, loaded, registered, written
+from tests.sealing import everything
 from tests.test_backing import Company, company
 from tests.test_settings import manage
 from tests.test_settings import payload_keys_file as payload_keys_file
+from tests.uncertain import doubts
 from tests.world import TRACE, World
 
 NAME, REASON = "reverse_store_credit", "It was meant for another customer."
@@ -29,11 +32,16 @@ GIVEN = {"amount_minor": 2500, "currency": "USD", "reference": "by-hand", "reaso
 
 
 @pytest.fixture
-def declared(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Declared]:
-    """The page's action, whose host is the sandbox shop."""
+def access(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Declared actions have the tenant's credentials of the sandbox shop."""
     reads, writes = declaring.credentials(tmp_path / "declared", world.tenant.slug)
     monkeypatch.setattr(settings, "DECLARED_READ_CREDENTIALS", reads)
     monkeypatch.setattr(settings, "DECLARED_WRITE_CREDENTIALS", writes)
+
+
+@pytest.fixture
+def declared(world: World, access: None, tmp_path: Path) -> Iterator[Declared]:
+    """The page's action, whose host is the sandbox shop."""
     with registered(loaded(tmp_path, changed((HOST, world.shop.url)))) as action:
         yield action
 
@@ -58,6 +66,13 @@ def run(world: World, request: ApprovalRequest) -> str:
     with world.processes.acting_as("worker"):
         execute.run(request.pk, request.tenant_id)
     return world.status(request)
+
+
+def page_of(world: World, request: ApprovalRequest) -> str:
+    with world.processes.acting_as("web"):
+        browser = Client()
+        browser.force_login(world.people["lena"])
+        return browser.get(f"/requests/{request.pk}/").content.decode()
 
 
 # --- the whole way ----------------------------------------------------------------------------------------
@@ -92,10 +107,7 @@ def test_a_declared_action_goes_the_whole_way_to_the_ledger(world: World, declar
 
 def test_its_page_shows_claim_and_facts_as_any_others(world: World, declared: Declared) -> None:
     request = world.submit(NAME, **asked(world))
-    with world.processes.acting_as("web"):
-        browser = Client()
-        browser.force_login(world.people["lena"])
-        page = browser.get(f"/requests/{request.pk}/").content.decode()
+    page = page_of(world, request)
     for shown in (
         request.headline,
         REASON,
@@ -370,15 +382,112 @@ def test_an_answer_to_another_question_proves_nothing(tmp_path: Path, answer: ob
         action.reconcile(judge.parse(action, claimed()), Answers(answer), reference="ref-1")  # type: ignore[arg-type]
 
 
+KIND = "    kind: store_credit_reversal\n"
+
+
+def reconciled(folder: Path, *records: dict[str, object], where: str = KIND) -> str | None:
+    """What is found by our reference among these records, with this `where`. Raises NoAnswer."""
+    action = loaded(folder, changed((KIND, where)))
+    answer: Any = Answers({"operations": [{"reference": "ref-1", **record} for record in records]})
+    found = action.reconcile(judge.parse(action, claimed()), answer, reference="ref-1")
+    return found.reference if found else None
+
+
+OURS: dict[str, object] = {"kind": "store_credit_reversal", "id": "op_9"}
+OTHER: dict[str, object] = {"kind": "store_credit", "id": "op_8"}
+
+
 def test_only_an_empty_list_says_that_it_never_happened(tmp_path: Path) -> None:
-    action = loaded(tmp_path, PAGE)
-    arguments, other = (
-        judge.parse(action, claimed()),
-        {"kind": "store_credit", "reference": "ref-1", "id": "op_8"},
+    assert reconciled(tmp_path) is None
+    for records in ([OTHER], [OTHER, OTHER], [{"id": "op_9"}], [{**OURS, "kind": None}]):
+        with pytest.raises(NoAnswer):
+            reconciled(tmp_path, *records)
+    assert reconciled(tmp_path, OTHER, OURS) == "op_9"
+
+
+def test_one_record_that_does_not_fit_is_no_never_either(tmp_path: Path) -> None:
+    """Where the answer is the record itself, 404 alone says that there is none."""
+    one = changed(
+        ("  path: /v1/operations\n  query:\n", "  path: /v1/operations/{reference}\n  query:\n"),
+        ("  list: operations\n", ""),
     )
-    for operations in ([], [other]):
-        answer: Any = Answers({"operations": operations})
-        assert action.reconcile(arguments, answer, reference="ref-1") is None
+    action = loaded(tmp_path, one)
+    arguments = judge.parse(action, claimed())
+    ours, other = (Answers({"reference": "ref-1", **record}) for record in (OURS, OTHER))
+    assert action.reconcile(arguments, ours, reference="ref-1")  # type: ignore[arg-type]
+    with pytest.raises(NoAnswer):
+        action.reconcile(arguments, other, reference="ref-1")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("said", "value", "fits"),
+    [
+        ("2500", 2500, True),
+        ("2500", "2500", False),
+        ("'2500'", "2500", True),
+        ('"2500"', 2500, False),
+        ("-1", -1, True),
+        ("007", "007", True),
+        ("true", True, True),
+        ("true", 1, False),
+        ("1", True, False),
+        ("true", "true", False),
+        ("'true'", "true", True),
+        ("false", False, True),
+        ("false", None, False),
+        ("done", "done", True),
+        ("'null'", "null", True),
+    ],
+)
+def test_where_compares_as_json_does(tmp_path: Path, said: str, value: object, fits: bool) -> None:
+    where = f"    of.it: {said}\n"
+    record: dict[str, object] = {"id": "op_9", "of": {"it": value}}
+    if fits:
+        assert reconciled(tmp_path, record, where=where) == "op_9"
+    else:
+        with pytest.raises(NoAnswer):
+            reconciled(tmp_path, record, where=where)
+
+
+@pytest.mark.parametrize(
+    ("said", "ends"), [("2500", "succeeded"), ("2400", "uncertain"), ("'2500'", "uncertain")]
+)
+def test_a_record_with_our_reference_never_leads_to_another_attempt(
+    world: World, access: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, ends: str
+) -> None:
+    text = changed((HOST, world.shop.url), (KIND, f"{KIND}    amount_minor: {said}\n"))
+    with registered(loaded(tmp_path, text)):
+        request = approved(world)
+        world.shop.arm("drop_after_commit", path_prefix="/v1/customers")
+        assert run(world, request) == "uncertain"
+        monkeypatch.setattr(attempts, "unproven", lambda *_: 0.0)
+        doubts.reconcile(world, request)
+        assert world.status(request) == ends
+        assert [entry["kind"] for entry in world.ledger(request)] == ["store_credit_reversal"]
+
+
+# --- what is sensitive ------------------------------------------------------------------------------------
+
+
+def test_a_sensitive_fact_is_hidden_when_its_request_is_finished(
+    world: World, access: None, tmp_path: Path
+) -> None:
+    text = changed(
+        (HOST, world.shop.url),
+        ("threats:", "sensitive: [email]\nthreats:"),
+        ("    country: {type", "    email: {type: string, maxLength: 200}\n    country: {type"),
+    )
+    email = world.shop.get("/v1/customers/cus_1001").json()["email"]
+    with registered(loaded(tmp_path, text)):
+        request = world.submit(NAME, **asked(world))
+        assert email in page_of(world, request)  # whoever decides sees all of it
+        world.vote(request, "approve", "lena")
+        assert run(world, request) == "succeeded"
+        page = page_of(world, request)
+    done = world.reload_as("web", request)
+    assert json.loads(done.redacted)["facts"]["email"] == REDACTED
+    assert REDACTED in page and email not in page
+    assert not [table for table, text in everything(world).items() if email in text]
 
 
 # --- how it starts ----------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """A file of a declared action is refused where it is not plain, safe and whole: by line and column."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,9 @@ CUSTOMER = 'customer_id: {type: string, pattern: "^[A-Za-z0-9_-]+$", maxLength: 
 AMOUNT = "amount_minor: {type: integer, minimum: 1, maximum: 50000}"
 WRITE = "  path: /v1/customers/{customer_id}/store-credit/reversals\n"
 LOOK = "  path: /v1/customers/{customer_id}\n"
+IRREVERSIBLE = "irreversible: It can be given again only as new credit."
+KIND = "    kind: store_credit_reversal\n"
+RECEIPT = '  receipt: id\n  done: "{money} of store credit taken back"\n'
 NEEDED = "required: [customer_id, operation_id, amount_minor, currency]"
 
 
@@ -39,12 +43,13 @@ WRONG = {
     "other version": ("action: 1", "action: 2", "Input should be '1'."),
     "twice": ("risk: medium", "risk: medium\nrisk: low", "'risk' is written twice here"),
     "tool": ("tool: request_", "tool: delete_", "String should match pattern"),
-    "both": ("irreversible:", "inverse: refund_payment\nirreversible:", "Write either 'inverse'"),
-    "no inverse": (
-        "irreversible: It can be given again only as new credit.",
-        "inverse: nothing",
-        "There is no action 'nothing'.",
+    "inverse": (IRREVERSIBLE, "inverse: issue_store_credit", "'inverse' means nothing here."),
+    "inverse besides": (
+        IRREVERSIBLE,
+        f"inverse: refund_payment\n{IRREVERSIBLE}",
+        "'inverse' means nothing here.",
     ),
+    "nothing of undoing": (f"{IRREVERSIBLE}\n", "", "'irreversible' is missing here"),
     # --- where it goes
     "method": ("method: POST", "method: GET", "Input should be 'POST'"),
     "method by argument": ("method: POST", 'method: "{method}"', "Input should be 'POST'"),
@@ -56,6 +61,9 @@ WRONG = {
     "another scheme": (HOST, "file:///etc/passwd", "A host is https://"),
     "a cloud's own address": (HOST, "https://169.254.169.254", "no company's API"),
     "any address": (HOST, "https://0.0.0.0", "no company's API"),
+    "an address as a number": (HOST, "https://2852039166", "four numbers with dots"),
+    "dots alone": (HOST, "https://..", "A host is https://"),
+    "no such port": (HOST, f"{HOST}:65536", "A host is https://"),
     "part of a segment": (WRITE, "  path: /v1/x-{customer_id}\n", "no segment of a path"),
     "two in a segment": (WRITE, "  path: /v1/{customer_id}{operation_id}\n", "no segment of a path"),
     "up": (WRITE, "  path: /v1/../admin/{customer_id}\n", "no segment of a path"),
@@ -88,6 +96,14 @@ WRONG = {
         '    reference: "{reference}"\n  list',
         "    since: today\n  list",
         "It asks for one request",
+    ),
+    "where of nothing": (KIND, "    kind: null\n", "a text like this in quotes"),
+    "where of a fraction": (KIND, "    amount: 25.5\n", "a text like this in quotes"),
+    "key of a moment": (RECEIPT, f"{RECEIPT}  key_lives_hours: 0\n", "greater than or equal to 1"),
+    "index of a month": (
+        "  list: operations\n",
+        "  list: operations\n  index_lags_seconds: 2678400\n",
+        "less than",
     ),
     "look-up of nothing": (LOOK, "  path: /v1/customers/cus_1001\n", "It asks for the thing"),
     # --- what an agent says
@@ -138,10 +154,25 @@ WRONG = {
     "unknown in the headline": ("Take {money}", "Take {nothing}", "{nothing} is not to be used here"),
     "brace": ("Take {money} of", "Take {money of", "Braces stand around a name"),
     "sensitive id": ("headline:", "sensitive: [customer_id]\nheadline:", "cannot name the thing"),
-    "sensitive in a query": (
+    "sensitive nothing": (
         "headline:",
         "sensitive: [nothing]\nheadline:",
-        "There is no argument 'nothing'.",
+        "There is no argument or fact 'nothing'.",
+    ),
+    "sensitive money": (
+        "headline:",
+        "sensitive: [amount_minor]\nheadline:",
+        "What is sensitive is no money",
+    ),
+    "sensitive argument in the headline": (
+        "headline: Take {money}",
+        "sensitive: [operation_id]\nheadline: Take back {operation_id}, {money}",
+        "{operation_id} is not to be used here",
+    ),
+    "sensitive fact in the headline": (
+        "headline: Take {money}",
+        "sensitive: [country]\nheadline: Take in {facts.country} {money}",
+        "{facts.country} is not to be used here",
     ),
     "budget of a policy's word": (
         "customer: args.customer_id",
@@ -151,6 +182,11 @@ WRONG = {
     "sensitive subject": (
         "  customer: args.customer_id",
         "  customer: args.operation_id\nsensitive: [operation_id]",
+        "What is sensitive is no subject",
+    ),
+    "subject by a sensitive fact": (
+        "  customer: args.customer_id",
+        "  customer: facts.balance_currency\nsensitive: [balance_currency]",
         "What is sensitive is no subject",
     ),
     "currency by pattern": (
@@ -237,15 +273,41 @@ def test_no_file_takes_the_name_of_another_action(tmp_path: Path, old: str, new:
         assert refused.value.details["file"] == str(second)
 
 
-def test_two_files_may_undo_each_other(tmp_path: Path) -> None:
-    gives = changed(
-        ("name: reverse_store_credit", "name: give_credit"),
-        ("tool: request_store_credit_reversal", "tool: request_credit"),
-        ("irreversible: It can be given again only as new credit.", "inverse: reverse_store_credit"),
+@pytest.mark.parametrize("field", ["country", "balance_minor", "operation_id"])
+@pytest.mark.parametrize("old", ["headline: Take", 'done: "{money}'])
+def test_no_text_that_is_kept_in_the_clear_tells_what_is_sensitive(
+    tmp_path: Path, field: str, old: str
+) -> None:
+    name = field if field == "operation_id" else f"facts.{field}"
+    tells = (old, f"{old} {{{name}}}")
+    assert loaded(tmp_path, changed(tells)).sensitive == frozenset()
+    text = changed(tells, (IRREVERSIBLE, f"{IRREVERSIBLE}\nsensitive: [{field}]"))
+    (line,) = [
+        number for number, one in enumerate(text.split("\n"), 1) if f"{{{name}}}" in one and old in one
+    ]
+    found = problem(tmp_path, text)
+    assert found.startswith(f"{line}:") and f"{{{name}}} is not to be used here" in found
+
+
+@pytest.mark.parametrize("name", ["action.yml", "action.YAML", "action.Yml"])
+def test_a_file_that_would_not_be_loaded_stops_the_start(tmp_path: Path, name: str) -> None:
+    file = written(tmp_path, PAGE, name)
+    with pytest.raises(ActionUnreadable, match=r"ends in \.yaml; by this name it is not loaded") as refused:
+        load(str(tmp_path), {})
+    assert refused.value.details["file"] == str(file)
+
+
+def test_a_file_says_how_long_a_key_lives_and_how_late_a_record_may_show(tmp_path: Path) -> None:
+    usual = loaded(tmp_path, PAGE)
+    assert (usual.key_lives, usual.index_lags) == (timedelta(hours=24), timedelta())
+    said = loaded(
+        tmp_path,
+        changed(
+            (RECEIPT, f"{RECEIPT}  key_lives_hours: 72\n"),
+            ("  list: operations\n", "  list: operations\n  index_lags_seconds: 60\n"),
+        ),
     )
-    takes = changed(("irreversible: It can be given again only as new credit.", "inverse: give_credit"))
-    files = [written(tmp_path, gives, "a.yaml"), written(tmp_path, takes, "b.yaml")]
-    assert [action.inverse for action in load_files(files, {})] == ["reverse_store_credit", "give_credit"]
+    assert (said.key_lives, said.index_lags) == (timedelta(hours=72), timedelta(seconds=60))
 
 
 @pytest.mark.parametrize(
@@ -266,6 +328,23 @@ def test_two_files_may_undo_each_other(tmp_path: Path) -> None:
         ("https://shop.internal\\@evil.example", False),
         ("https://shop.internal:80:80", False),
         ("HTTPS://shop.internal", False),
+        ("https://shop.internal:65535", True),
+        ("https://shop.internal:65536", False),
+        ("https://shop.internal:0", False),
+        ("https://2852039166", False),  # 169.254.169.254 to a resolver, as the next four are
+        ("https://0xA9FEA9FE", False),
+        ("https://0251.0376.0251.0376", False),
+        ("https://169.254.43518", False),
+        ("https://0xa9.254.169.254", False),
+        ("https://127.1", False),
+        ("https://3com.example", True),
+        ("https://..", False),
+        ("https://shop..internal", False),
+        ("https://shop.internal.", False),
+        ("https://-shop.internal", False),
+        ("https://[:::]", False),
+        ("https://[::ffff:a9fe:a9fe]", False),
+        ("https://" + ".".join(["a" * 63] * 4), False),
     ],
 )
 def test_a_host_is_a_fixed_place(host: str, is_right: bool) -> None:

@@ -135,6 +135,7 @@ def tries(world: World, request: ApprovalRequest) -> bool:
         ("", 5),
         (None, 5),
         ("Wed, 99 Foo 2026 07:28:00 GMT", 5),
+        ("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", 5),
     ],
 )
 def test_retry_after_is_read_in_seconds(text: str | None, seconds: int) -> None:

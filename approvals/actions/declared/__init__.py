@@ -13,9 +13,9 @@ from approvals.actions.declared.reading import read, unreadable
 from approvals.errors import SettingMissing
 from policies.errors import PolicyError
 from policies.signature import signature_of
-from policies.source import Source
 
 MOST_FILES = 100
+_ENDINGS = (".yaml", ".yml")  # the second is refused with words: not to be there would tell nobody why
 
 
 def load(folder: str, others: Mapping[str, AnyAction]) -> tuple[Declared, ...]:
@@ -29,7 +29,11 @@ def load(folder: str, others: Mapping[str, AnyAction]) -> tuple[Declared, ...]:
         raise SettingMissing(
             name="DECLARED_ACTIONS", hint=f"It names a folder of YAML files; {folder} is none."
         )
-    files = [file for file in sorted(Path(folder).glob("*.yaml")) if not file.name.startswith(".")]
+    files = [
+        file
+        for file in sorted(Path(folder).iterdir())
+        if file.suffix.lower() in _ENDINGS and not file.name.startswith(".")
+    ]
     if len(files) > MOST_FILES:
         raise SettingMissing(name="DECLARED_ACTIONS", hint=f"{folder} has more than {MOST_FILES} files.")
     return load_files(files, others)
@@ -39,7 +43,7 @@ def load_files(files: list[Path], others: Mapping[str, AnyAction]) -> tuple[Decl
     """The actions of these files. Raises ActionUnreadable."""
     found: dict[str, AnyAction] = dict(others)
     try:
-        made: list[tuple[Declared, Source]] = []
+        made: list[Declared] = []
         for file in files:
             declaration, source = read(file)
             for key in ("name", "tool"):
@@ -51,10 +55,7 @@ def load_files(files: list[Path], others: Mapping[str, AnyAction]) -> tuple[Decl
             except TypeError as error:
                 raise source.error_at(("subjects",), f"{str(error).capitalize()}.") from error
             found[action.name] = action
-            made.append((action, source))
-        for action, source in made:
-            if isinstance(action.inverse, str) and action.inverse not in found:
-                raise source.error_at(("inverse",), f"There is no action '{action.inverse}'.")
+            made.append(action)
     except PolicyError as error:
         raise unreadable(error) from error
-    return tuple(action for action, _ in made)
+    return tuple(made)

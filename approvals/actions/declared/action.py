@@ -1,6 +1,7 @@
 """What a declaration becomes: an action as any other, with its tool, its page and its types for policies."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any, ClassVar, cast
 
 from django.conf import settings
@@ -74,12 +75,14 @@ class Declared(Action[Arguments, Facts]):
         found = [answer] if asked.list is None else _at(answer, asked.list)
         if not isinstance(found, list) or any(_at(one, asked.reference) != reference for one in found):
             raise NoAnswer(status=reader.last_status)  # it answered another question
+        if not found:
+            return None
         for one in found:
-            if all(_at(one, name) == value for name, value in asked.where.items()):
+            if all(_fits(_at(one, name), wanted) for name, wanted in asked.where.items()):
                 return Receipt(
                     _receipt(one, asked.receipt, reader), f"{self.title}: done, found by our reference"
                 )
-        return None
+        raise NoAnswer(status=reader.last_status)  # ours, and not as declared: no proof of either
 
     def _place(self, tenant_slug: str, setting: str) -> Backing:
         folder = getattr(settings, setting)
@@ -115,7 +118,9 @@ def action_of(declaration: Declaration) -> Declared:
         **{name: getattr(declaration, name) for name in _AS_DECLARED},
         "declaration": declaration,
         "sensitive": frozenset(declaration.sensitive),
-        "inverse": declaration.inverse or NotReversible(declaration.irreversible or ""),
+        "inverse": NotReversible(declaration.irreversible),
+        "key_lives": timedelta(hours=declaration.execute.key_lives_hours),
+        "index_lags": timedelta(seconds=declaration.reconcile.index_lags_seconds),
         "arguments": schema.model(
             f"{words}Arguments",
             declaration.arguments,
@@ -163,6 +168,11 @@ def _at(found: object, dotted: str) -> Any:
     for name in dotted.split("."):
         found = found.get(name) if isinstance(found, dict) else None
     return found
+
+
+def _fits(value: object, wanted: object) -> bool:
+    """As JSON compares: 2500 is not "2500", and true is not 1."""
+    return value == wanted and isinstance(value, bool) is isinstance(wanted, bool)
 
 
 def _receipt(found: object, dotted: str, place: Backing) -> str:

@@ -1,4 +1,6 @@
-"""A declared action as its file says it: the shape of the YAML, key by key. Every value came as text."""
+"""A declared action as its file says it: the shape of the YAML, key by key. Every value came as text, but for those
+that are compared with JSON (`where`).
+"""
 
 import ipaddress
 import re
@@ -6,7 +8,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from pydantic import Field, field_validator
+from pydantic import Field, StrictBool, StrictInt, field_validator
 
 from approvals.actions.contract import Risk
 from approvals.actions.declared.schema import Line, Name, ObjectSchema, Shape
@@ -19,6 +21,13 @@ Place = Annotated[str, Field(pattern=r"^(?:args|facts)\.[a-z][a-z0-9_]{0,49}$")]
 KeyHeader = Annotated[
     str, Field(pattern=r"^(?:(?:[A-Za-z]+-){0,3}[Ii]dempotency-[Kk]ey|X-Request-Id|Request-Id)$")
 ]
+
+
+# One label after another (RFC 1123, section 2.1): no dots that stand together, none at the end.
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_HOST = re.compile(rf"https?://(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-fA-F:]+\])(?::[0-9]{{1,5}})?")
+# What resolvers read as an address whatever else it looks like: 2852039166 is 169.254.169.254 (inet_aton(3)).
+_NUMBER = re.compile(r"[0-9]+|0[xX][0-9a-fA-F]*")
 
 
 class Money(Shape):
@@ -40,15 +49,17 @@ class Execute(Shape):
     body: dict[Word, Any] = {}
     receipt: Dotted
     done: Line
+    key_lives_hours: Annotated[int, Field(ge=1, le=10_000)] = 24
 
 
 class Reconcile(Shape):
     path: str
     query: dict[Word, str] = {}
     list: Dotted | None = None
-    where: dict[Dotted, Line] = {}
+    where: dict[Dotted, Line | StrictInt | StrictBool] = {}
     reference: Dotted
     receipt: Dotted
+    index_lags_seconds: Annotated[int, Field(ge=0, le=86_400)] = 0
 
 
 class Declaration(Shape):
@@ -67,8 +78,7 @@ class Declaration(Shape):
     thing_id: Name
     thing_found_by: Line = ""
     subjects: dict[Literal["customer", "order"], Place] = {}
-    inverse: Name | None = None
-    irreversible: Line | None = None
+    irreversible: Line
     sensitive: tuple[Name, ...] = ()
     headline: Line
     host: str
@@ -94,10 +104,13 @@ def host_problem(host: str) -> str:
     https, or http on this machine where it is no production. An address such as 169.254.169.254, where clouds hand out
     credentials, is no company's API.
     """
-    if not re.fullmatch(r"https?://(?:[A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\])(?::[0-9]{1,5})?", host):
+    try:
+        name = _name(host)
+    except ValueError:
         return "A host is https://, a name, and a port if need be; no path, no user and no braces."
-    name = urlsplit(host).hostname or ""
     address = _address(name)
+    if not address and (":" in name or _NUMBER.fullmatch(name.rpartition(".")[2])):
+        return "Write an address as four numbers with dots between them, or as IPv6 in brackets."
     is_here = name == "localhost" or bool(address and address.is_loopback)
     if address and not is_here and (address.is_link_local or address.is_multicast or address.is_reserved):
         return "This address is no company's API."
@@ -106,6 +119,14 @@ def host_problem(host: str) -> str:
     if host.startswith("http://") and (settings.IN_PRODUCTION or not is_here):
         return "A credential goes over https alone; http is for this machine, in development."
     return ""
+
+
+def _name(host: str) -> str:
+    """The host's name or address, in small letters. Raises ValueError for what is no host, or has no such port."""
+    parts = urlsplit(host)
+    if not _HOST.fullmatch(host) or parts.port == 0 or len(parts.hostname or "") > 253:
+        raise ValueError(host)
+    return parts.hostname or ""
 
 
 def _address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -20,22 +20,17 @@ def problems(of: Declaration) -> Found:
     """Where the parts do not fit each other: a path in the document, and what to tell its author."""
     for place in ("arguments", "facts"):
         yield from _of_schema(getattr(of, place), place)
-    if (of.inverse is None) == (of.irreversible is None):
-        yield (
-            (),
-            "Write either 'inverse', the action that undoes it, or 'irreversible', and why nothing does.",
-        )
     yield from _of_thing(of)
     yield from _of_money(of)
     for subject, place in of.subjects.items():
-        if place.removeprefix("args.") in of.sensitive:
+        if place.partition(".")[2] in of.sensitive:
             yield (
                 ("subjects", subject),
                 "What is sensitive is no subject: a request keeps its id in the clear.",
             )
     for index, name in enumerate(of.sensitive):
-        if name not in of.arguments.properties:
-            yield ("sensitive", index), f"There is no argument '{name}'."
+        if name not in {*of.arguments.properties, *of.facts.properties}:
+            yield ("sensitive", index), f"There is no argument or fact '{name}'."
     for name in of.look_up.take:
         if name not in of.facts.properties:
             yield ("look_up", "take", name), f"There is no fact '{name}'."
@@ -67,6 +62,9 @@ def _of_thing(of: Declaration) -> Found:
 def _of_money(of: Declaration) -> Found:
     if of.money is None:
         return
+    for part, name in (("amount", of.money.amount), ("currency", of.money.currency)):
+        if name in of.sensitive:
+            yield ("money", part), "What is sensitive is no money: a request keeps its amount in the clear."
     amount, currency = (of.arguments.properties.get(name) for name in (of.money.amount, of.money.currency))
     if amount is None or amount.type != "integer" or not of.arguments.is_needed(of.money.amount):
         yield ("money", "amount"), "This is the name of a required integer argument."
@@ -99,7 +97,7 @@ def _of_templates(of: Declaration) -> Found:
         call = getattr(of, part)
         yield from _of_path(of, part, call.path, names)
         for name, value in getattr(call, "query", {}).items():
-            yield from _named(partial(_names_in_value, value), (part, "query", name), names - {*of.sensitive})
+            yield from _named(partial(_names_in_value, value), (part, "query", name), names - _hidden(of))
     if not _tells_apart(of.reconcile):
         yield ("reconcile",), "It asks for one request: {reference} stands in the path or in the query."
     if (
@@ -114,14 +112,20 @@ def _of_templates(of: Declaration) -> Found:
     else:
         everything = arguments | facts | {REFERENCE, "reason"}
         yield from _named(partial(templates.names_in_body, of.execute.body), ("execute", "body"), everything)
-    told = (arguments | facts | ({"money"} if of.money else set())) - {*of.sensitive}
+    # A request keeps both in the clear, for good.
+    told = (arguments | facts | ({"money"} if of.money else set())) - _hidden(of)
     yield from _named(partial(templates.names_in, of.headline), ("headline",), told)
     yield from _named(partial(templates.names_in, of.execute.done), ("execute", "done"), told)
 
 
+def _hidden(of: Declaration) -> set[str]:
+    """What no text that is kept in the clear may name. A sensitive name is an argument's, a fact's, or both's."""
+    return {place for name in of.sensitive for place in (name, f"facts.{name}")}
+
+
 def _of_path(of: Declaration, part: str, path: str, names: set[str]) -> Found:
     where = (part, "path")
-    yield from _named(partial(_names_in_path, path), where, names - {*of.sensitive})
+    yield from _named(partial(_names_in_path, path), where, names - _hidden(of))
     for name in _names_in_path(path):
         one = of.arguments.properties.get(name)
         if one and (one.type == "boolean" or not of.arguments.is_needed(name)):
