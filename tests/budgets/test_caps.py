@@ -10,6 +10,7 @@ from django.db import connection
 
 from approvals import decide, execute, judge, outbox, rejudge, submit
 from approvals.audit.models import Event
+from approvals.audit.queries import trail
 from approvals.database import tenant_scope
 from approvals.errors import BudgetExceeded, BudgetsBusy, BudgetsUnknown, Refusal
 from approvals.identity.requester import reviewer
@@ -304,8 +305,8 @@ def test_a_cap_that_came_after_the_approval_is_kept_too(world: World, set_policy
     courses.run(world, second)
     assert (world.status(second), states(world, second)) == ("stale", ["released"])
     with world.processes.acting_as("web"), tenant_scope(world.tenant.pk):
-        event = Event.objects.get(request_id=second.pk, kind="request.stale")
-        assert "The budget “newer” has 40.00 USD left of 90.00 USD in 24 hours" in event.text
+        (event,) = trail(second.tenant_id, second.pk, kind="request.stale")
+        assert "The budget “newer” has 40.00 USD left of 90.00 USD in 24 hours" in str(event.personal)
     courses.run(world, first)
     assert world.status(first) == "succeeded"
 

@@ -28,6 +28,7 @@ from approvals.models import ApprovalRequest
 from tests.connectors.fake_stripe import READ_KEY, WRITE_KEY, Fake, error, listening
 from tests.scan.known import secret
 from tests.test_settings import manage
+from tests.test_settings import payload_keys_file as payload_keys_file
 from tests.world import TRACE, World
 
 PAYMENT = "pi_3MtwBwLkdIwHu7ix28a3tqPa"
@@ -250,7 +251,7 @@ def reconciled(world: World, request: ApprovalRequest, monkeypatch: pytest.Monke
 
 def test_a_refund_goes_the_whole_way_to_stripe(at_stripe: World, fake: Fake) -> None:
     request = approved(at_stripe)
-    assert request.headline == "Refund 129.00 USD of order ord_10001 to the card ending in 4242"
+    assert request.headline == "Refund 129.00 USD of order ord_10001 to the card it was paid with"
     done = run(at_stripe, request)
     assert (done.status, done.backing_reference, done.outcome) == ("succeeded", "re_1", "129.00 USD refunded")
     (made,) = fake.refunds

@@ -95,7 +95,7 @@ def problems(page: Page, path: str) -> list[str]:
     page.on("pageerror", lambda error: complaints.append(f"script: {error}"))
     page.goto(path)
     complaints = [
-        text for text in complaints if "status of 40" not in text
+        text for text in complaints if "status of 4" not in text
     ]  # an error page is one of the pages
     page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
     if page.evaluate("document.documentElement.scrollWidth > window.innerWidth"):
