@@ -5,10 +5,10 @@
         [--outside PATH ...] [--checkpoint DIGEST]
 
 Needs Python 3.11 or later and the package `cryptography`. `--key` is a public key of the sealer (32 raw bytes in
-base64), which you were given apart from the file. `--tenant` is the id of the company whose trail it has to be: one key
-signs those of all companies. `--outside` is a file, or a folder of files, of checkpoints that were pushed outside and that
-you fetched from there yourself; `--checkpoint` is the digest of a single one. Says OK and whose trail it is, or names the
-first line that does not fit and what to do, with exit code 1; 2 for a wrong call.
+base64), which you were given apart from the file. `--tenant` is the id of the company whose trail it has to be: one
+key signs those of all companies. `--outside` is a file, or a folder of files, of checkpoints that were pushed outside
+and that you fetched from there yourself; `--checkpoint` is the digest of a single one. Says OK and whose trail it is,
+or names the first line that does not fit and what to do, with exit code 1; 2 for a wrong call.
 
 What it proves: every event that a checkpoint covers is there once, in the order and to the letter in which it was
 sealed, and no other is among them. A personal value in the file is the one that its event commits to. With `--outside`:
