@@ -147,8 +147,9 @@ class Pusher:
     def __init__(self, targets: Iterable[Target]) -> None:
         targets = tuple(targets)
         self._rounds = [Rounds([target]) for target in targets]
-        tell = [partial(tell_lags, targets)] if targets else []
-        self._lines = [_Line(work) for work in (*tell, *(rounds.all for rounds in self._rounds))]
+        self._lines = [_Line(rounds.all) for rounds in self._rounds]
+        if targets:
+            self._lines.append(_Line(partial(tell_lags, targets)))
 
     def nudge(self) -> None:
         """Have a look, at once and without waiting for it."""

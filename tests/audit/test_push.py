@@ -483,7 +483,7 @@ def test_a_target_that_hangs_holds_up_no_other_and_keeps_no_lag_from_being_told(
     log.addHandler(lag)
     try:
         with receiving(host="localhost") as hanging, override_settings(CHECKPOINT_LAG_ALERT_SECONDS=0):
-            hanging.replies = [silent]
+            hanging.replies = [silent] * 9
             pusher = Pusher([target(hanging.url), target(office.url)])
             pusher.nudge()
             assert asked.wait(20)
@@ -509,7 +509,8 @@ def test_a_target_that_drips_is_left_after_the_deadline(kind: str, monkeypatch: 
         assert server.has_dripped.is_set()
 
 
-def test_of_a_store_that_pours_no_more_is_read_than_a_line_may_have() -> None:
+def test_of_a_store_that_pours_no_more_is_read_than_a_line_may_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(places, "LONGEST_EXCHANGE", 4)
     checkpoint = Pushed(uuid4(), 1, "{}", b"")
     with dripping(of=b" " * LONGEST_LINE) as server, pytest.raises(HoldsAnother):
         place(target(server.store)).keep(checkpoint)
