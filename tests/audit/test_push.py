@@ -458,8 +458,10 @@ def test_sealing_waits_for_no_target(trail: Trail, tenant_id: UUID, folder: Path
 
 
 def test_a_target_that_hangs_holds_up_no_other_and_keeps_no_lag_from_being_told(
-    trail: Trail, tenant_id: UUID, office: Receiving
+    trail: Trail, tenant_id: UUID, office: Receiving, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(places, "TIMEOUT", 60)  # it hangs for longer than this test waits
+    monkeypatch.setattr(places, "LONGEST_EXCHANGE", 60)
     let_go, asked, reached, told = (threading.Event() for _ in range(4))
 
     def silent(handler: BaseHTTPRequestHandler) -> None:
