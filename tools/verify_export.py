@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """Prove that an exported trail is whole and unedited, without the service that wrote it.
 
-    python verify_export.py trail.jsonl --key BASE64 [--key BASE64 ...] [--outside PATH ...] [--checkpoint DIGEST]
+    python verify_export.py trail.jsonl --key BASE64 [--key BASE64 ...] [--tenant ID]
+        [--outside PATH ...] [--checkpoint DIGEST]
 
 Needs Python 3.11 or later and the package `cryptography`. `--key` is a public key of the sealer (32 raw bytes in
-base64), which you were given apart from the file. `--outside` is a file, or a folder of files, of checkpoints that were
-pushed outside and that you fetched from there yourself; `--checkpoint` is the digest of a single one. Says OK, or names
-the first line that does not fit and what to do, with exit code 1; 2 for a wrong call.
+base64), which you were given apart from the file. `--tenant` is the id of the company whose trail it has to be: one
+key signs those of all companies. `--outside` is a file, or a folder of files, of checkpoints that were pushed outside
+and that you fetched from there yourself; `--checkpoint` is the digest of a single one. Says OK and whose trail it is,
+or names the first line that does not fit and what to do, with exit code 1; 2 for a wrong call.
 
 What it proves: every event that a checkpoint covers is there once, in the order and to the letter in which it was
 sealed, and no other is among them. A personal value in the file is the one that its event commits to. With `--outside`:
@@ -20,11 +22,13 @@ import base64
 import hashlib
 import hmac
 import json
+import math
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -35,6 +39,10 @@ What to do: keep this file as it is, and note where you have it from. Ask for th
 this again; whoever runs the service runs `manage.py verify_audit` with the same --outside. If it still does not fit, do
 not rely on the trail from the place named above on, and treat it as an incident."""
 
+NOT_READ = "it is no export that this program reads"
+# What reading something else may come to: other types, missing names, JSON too deep, numbers too large.
+STRANGE = (KeyError, TypeError, ValueError, AttributeError, IndexError, ArithmeticError, RecursionError)
+
 Outside = Mapping[str, Mapping[int, str]]  # the digest of each checkpoint, by tenant and number
 
 
@@ -43,19 +51,25 @@ class Wrong(Exception):
 
 
 def verify(
-    lines: Iterable[str], keys: Iterable[bytes], kept: str = "", outside: Outside | None = None
-) -> dict[str, int]:
-    """What was counted. Raises Wrong."""
-    trail = _Trail({hashlib.sha256(key).hexdigest()[:16]: key for key in keys}, kept, outside)
+    lines: Iterable[str],
+    keys: Iterable[bytes],
+    kept: str = "",
+    outside: Outside | None = None,
+    tenant: str = "",
+) -> dict[str, Any]:
+    """What was counted, and `tenant`: whose trail it is. Raises Wrong, also where it is another's than `tenant`."""
+    trail = _Trail({hashlib.sha256(key).hexdigest()[:16]: key for key in keys}, kept, outside, tenant)
     number = 0
     for number, line in enumerate(lines, 1):
         try:
             trail.take(_parsed(line))
         except Wrong as why:
             raise Wrong(f"line {number}: {why}") from None
+        except STRANGE:
+            raise Wrong(f"line {number}: {NOT_READ}") from None
     if trail.counted_at_the_end is None:
         raise Wrong(f"line {number + 1}: the file ends before its last line, which counts all others")
-    return trail.counted_at_the_end | trail.also
+    return {"tenant": trail.tenant} | trail.counted_at_the_end | trail.also
 
 
 def read_outside(paths: Iterable[Path]) -> Outside:
@@ -64,12 +78,14 @@ def read_outside(paths: Iterable[Path]) -> Outside:
     for path in paths:
         for file in sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]:
             for number, line in enumerate(_lines(file), 1):
-                said = _parsed(line)
+                if not line.strip():
+                    raise Wrong(f"{file}, line {number}: the line is blank; take it out")
                 try:
+                    said = _json(line)
                     text = str(said.get("data", said)["text"])
-                    signed = json.loads(text)
+                    signed = _json(text)
                     tenant, place = str(signed["tenant"]), int(signed["number"])
-                except (KeyError, TypeError, ValueError):
+                except STRANGE:
                     raise Wrong(f"{file}, line {number}: it is no pushed checkpoint") from None
                 digest = hashlib.sha256(text.encode()).hexdigest()
                 if found[tenant].setdefault(place, digest) != digest:
@@ -80,8 +96,8 @@ def read_outside(paths: Iterable[Path]) -> Outside:
 
 
 class _Trail:
-    def __init__(self, keys: dict[str, bytes], kept: str, outside: Outside | None) -> None:
-        self.keys, self.kept, self.all_outside = keys, kept, outside
+    def __init__(self, keys: dict[str, bytes], kept: str, outside: Outside | None, wanted: str) -> None:
+        self.keys, self.kept, self.all_outside, self.wanted = keys, kept, outside, wanted
         self.outside: Mapping[int, str] = {}  # of this trail
         self.tenant: str | None = None
         self.previous = GENESIS
@@ -101,7 +117,9 @@ class _Trail:
         if kind == "export":
             if line.get("v") != 1:
                 raise Wrong("this program reads format 1")
-            self.tenant = str(line["tenant"])
+            self.tenant = str(UUID(line["tenant"]))
+            if self.wanted not in ("", self.tenant):
+                raise Wrong(f"it is the trail of {self.tenant}, and you asked for that of {self.wanted}")
             self.outside = self._outside(self.tenant)
         elif kind == "checkpoint":
             self._checkpoint(line)
@@ -127,7 +145,7 @@ class _Trail:
         if self.counts["unsealed"]:
             raise Wrong("events stand here that no checkpoint covers")
         text = str(line["text"])
-        signed = json.loads(text)
+        signed = _json(text)
         key = self.keys.get(str(signed["key"]))
         if key is None:
             raise Wrong(f"it is signed with the key {signed['key']}, which is none of yours")
@@ -152,7 +170,7 @@ class _Trail:
 
     def _event(self, line: dict[str, Any]) -> None:
         text = str(line["text"])
-        event = json.loads(text)
+        event = _json(text)
         if event["tenant"] != self.tenant:
             raise Wrong("it is an event of another trail")
         if event["id"] in self.seen:
@@ -210,7 +228,9 @@ def _root(leaves: list[bytes]) -> bytes:
 
 def _parsed(line: str) -> dict[str, Any]:
     try:
-        found = json.loads(line)
+        found = _json(line)
+    except RecursionError:
+        raise Wrong("its JSON nests deeper than anything in an export") from None
     except ValueError:
         raise Wrong("it is not JSON: it was edited or cut off") from None
     if not isinstance(found, dict):
@@ -218,16 +238,36 @@ def _parsed(line: str) -> dict[str, Any]:
     return found
 
 
+def _json(text: str) -> Any:
+    """Raises ValueError, also for a number that is none in JSON or too large to be one; RecursionError."""
+    return json.loads(text, parse_float=_finite, parse_constant=_finite)
+
+
+def _finite(number: str) -> float:
+    if not math.isfinite(found := float(number)):
+        raise ValueError
+    return found
+
+
 def _lines(path: Path) -> Iterator[str]:
-    with path.open(encoding="utf-8", newline="\n") as file:
-        yield from file
+    try:
+        with path.open(encoding="utf-8", newline="\n") as file:
+            yield from file
+    except UnicodeDecodeError:
+        raise Wrong(f"{path}: it is no text in UTF-8") from None
 
 
-def _said(counted: Mapping[str, int], with_outside: bool) -> Iterator[str]:
+def _printable(words: str) -> str:
+    """What a file says of itself may hold what a terminal obeys, or cannot show."""
+    return "".join(one if one.isprintable() else "?" for one in words)
+
+
+def _said(counted: Mapping[str, Any], with_outside: bool) -> Iterator[str]:
     yield (
         f"OK: {counted['sealed']} events in {counted['checkpoints']} checkpoints, whole and unedited; "
         f"{counted['unsealed']} not sealed yet"
     )
+    yield f"this is the trail of {counted['tenant']}"
     if counted["personal"] or counted["without"]:
         yield (
             f"{counted['personal']} personal values are those that were committed to; {counted['without']} are not in "
@@ -243,6 +283,7 @@ def main() -> int:
     )
     parser.add_argument("file", type=Path)
     parser.add_argument("--key", action="append", required=True, type=base64.b64decode, metavar="BASE64")
+    parser.add_argument("--tenant", type=UUID, metavar="ID", help="whose trail it has to be")
     parser.add_argument("--checkpoint", default="", metavar="DIGEST", help="of one that was kept outside")
     parser.add_argument(
         "--outside",
@@ -254,11 +295,12 @@ def main() -> int:
     options = parser.parse_args()
     try:
         outside = read_outside(options.outside) if options.outside else None
-        counted = verify(_lines(options.file), options.key, options.checkpoint, outside)
+        tenant = str(options.tenant or "")
+        counted = verify(_lines(options.file), options.key, options.checkpoint, outside, tenant)
     except OSError as error:
         parser.error(f"{error.filename} cannot be read: {error.strerror}")
-    except (Wrong, KeyError, TypeError, ValueError, AttributeError) as why:
-        print(f"NOT PROVED: {why if isinstance(why, Wrong) else 'it is no export that this program reads'}")
+    except (Wrong, *STRANGE) as why:
+        print(f"NOT PROVED: {_printable(str(why)) if isinstance(why, Wrong) else NOT_READ}")
         print(ADVICE)
         return 1
     print("\n".join(_said(counted, outside is not None)))

@@ -26,9 +26,11 @@ def read(path: Path) -> Outside:
     found: dict[UUID, dict[int, str]] = defaultdict(dict)
     for file in sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]:
         for place, line in enumerate(_lines(file), 1):
+            if not line.strip():
+                raise NotReadable(f"{file}, line {place}: the line is blank; take it out")
             try:
                 tenant_id, number, known_as = _checkpoint(line)
-            except (ValueError, KeyError, TypeError, AttributeError):
+            except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
                 raise NotReadable(f"{file}, line {place}: it is no pushed checkpoint") from None
             if found[tenant_id].setdefault(number, known_as) != known_as:
                 raise NotReadable(

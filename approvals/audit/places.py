@@ -4,6 +4,7 @@ Each keeps one line for each checkpoint and overwrites nothing. Putting one ther
 between keeping it and remembering that): a place that holds it already agrees. One that holds another says so.
 """
 
+import asyncio
 import fcntl
 import os
 from base64 import b64decode, b64encode
@@ -29,7 +30,10 @@ from standardwebhooks import Webhook as Signer
 from approvals.audit.format import GENESIS, digest
 from approvals.audit.targets import Target
 
-TIMEOUT = httpx.Timeout(10.0, connect=3.0)  # seconds
+TIMEOUT = httpx.Timeout(
+    10.0, connect=3.0
+)  # seconds, for each read: a target that drips starts them anew each time
+LONGEST_EXCHANGE = 15.0  # seconds, from connecting to the last byte of the answer that is read
 LONGEST_LINE = 4096  # bytes; one is about 500
 SHORTEST_SECRET = 24  # bytes (Standard Webhooks, specification 1.0)
 CONFLICT, PRECONDITION_FAILED = 409, 412
@@ -207,17 +211,34 @@ def _secret() -> str:
 def _asked(
     method: str, url: str, body: bytes | None = None, headers: dict[str, str] | None = None
 ) -> tuple[int, bytes]:
-    """The status, and the beginning of the answer's body. Follows no redirect. Raises NotKept."""
+    """The status, and of an answer to GET the beginning of its body. Follows no redirect. Raises NotKept."""
+    every = {"User-Agent": "Countersign", "Accept-Encoding": "identity", **(headers or {})}
     try:
-        with (
-            httpx.Client(verify=_tls(), timeout=TIMEOUT, trust_env=False, follow_redirects=False) as client,
-            client.stream(
-                method, url, content=body, headers={"User-Agent": "Countersign", **(headers or {})}
-            ) as answer,
-        ):
-            return answer.status_code, next(answer.iter_bytes(LONGEST_LINE), b"")
+        return asyncio.run(_in_time(method, url, body, every))
+    except TimeoutError:
+        raise NotKept(f"no whole answer within {LONGEST_EXCHANGE:g} seconds") from None
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
         raise NotKept(f"no answer ({type(error).__name__})") from None
+
+
+async def _in_time(method: str, url: str, body: bytes | None, headers: dict[str, str]) -> tuple[int, bytes]:
+    """Raises TimeoutError after LONGEST_EXCHANGE, however steadily something comes."""
+    async with (
+        asyncio.timeout(LONGEST_EXCHANGE),
+        httpx.AsyncClient(verify=_tls(), timeout=TIMEOUT, trust_env=False, follow_redirects=False) as client,
+        client.stream(method, url, content=body, headers=headers) as answer,
+    ):
+        return answer.status_code, await _beginning(answer) if method == "GET" else b""
+
+
+async def _beginning(answer: httpx.Response) -> bytes:
+    """As it came, never unpacked; one byte more than a line may have tells that it is none."""
+    held = b""
+    async for piece in answer.aiter_raw():
+        held += piece
+        if len(held) > LONGEST_LINE:
+            break
+    return held[: LONGEST_LINE + 1]
 
 
 def _check(status: int) -> None:

@@ -1,4 +1,5 @@
-"""Pushing checkpoints outside: in order, each at least once, whatever is down meanwhile. Sealing never waits for it.
+"""Pushing checkpoints outside: in order, each at least once, whatever is down meanwhile. Sealing never waits for it,
+nor does one target for another.
 
 How far each tenant has come at each target is a row (`Push`), moved on once the target keeps the checkpoint: a crash in
 between puts it there again, and the place sees that it has it. Two sweepers at once do the same, harmlessly.
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from json import loads
 from threading import Event, Thread
 from time import monotonic
@@ -97,10 +99,12 @@ class Rounds:
 
     def __call__(self) -> list[Outcome]:
         """At most BATCH checkpoints of each tenant to each target: call again while anything was pushed."""
-        outcomes = [self._to(*each) for each in self._places if not self._is_waiting(each[0].id, None)]
-        for target, _ in self._places:
-            _tell_lags(target)
-        return outcomes
+        return [self._to(*each) for each in self._places if not self._is_waiting(each[0].id, None)]
+
+    def all(self) -> None:
+        """Rounds, until nothing more is taken or these are over."""
+        while not self.is_over and any(outcome.pushed for outcome in self()):
+            pass
 
     def _to(self, target: Target, to: Place) -> Outcome:
         outcome = Outcome(target)
@@ -138,44 +142,76 @@ class Rounds:
 
 
 class Pusher:
-    """Rounds on a thread of their own: a target that hangs holds up nothing but itself and the targets after it."""
+    """Rounds for each target, and the telling of lags, on threads of their own: a target that hangs holds up itself."""
 
     def __init__(self, targets: Iterable[Target]) -> None:
-        self._targets = tuple(targets)
-        self._bell = Event()
-        self._rounds: Rounds | None = None
-        self._thread: Thread | None = None
+        targets = tuple(targets)
+        self._rounds = [Rounds([target]) for target in targets]
+        self._lines = [_Line(rounds.all) for rounds in self._rounds]
+        if targets:
+            self._lines.append(_Line(partial(tell_lags, targets)))
 
     def nudge(self) -> None:
         """Have a look, at once and without waiting for it."""
-        if not self._targets:
-            return
-        if self._rounds is None:
-            self._rounds = Rounds(self._targets)
-            self._thread = Thread(target=self._work, args=(self._rounds,), name="push", daemon=True)
-            self._thread.start()
-        self._bell.set()
+        for line in self._lines:
+            line.ring()
 
     def close(self, seconds: float) -> None:
         """End after the checkpoint that is under way; one that takes longer than this is left to the next sweeper."""
-        if self._rounds and self._thread:
-            self._rounds.is_over = True
-            self._bell.set()
+        for rounds in self._rounds:
+            rounds.is_over = True
+        for line in self._lines:
+            line.end()
+        until = monotonic() + seconds
+        for line in self._lines:
+            line.join(max(0.0, until - monotonic()))
+
+
+class _Line:
+    """One piece of work on a thread of its own, done anew each time that its bell rings, with its own connection."""
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        self._work = work
+        self._bell = Event()
+        self._is_over = False
+        self._thread: Thread | None = None
+
+    def ring(self) -> None:
+        if self._thread is None:
+            self._thread = Thread(target=self._run, name="push", daemon=True)
+            self._thread.start()
+        self._bell.set()
+
+    def end(self) -> None:
+        self._is_over = True
+        self._bell.set()
+
+    def join(self, seconds: float) -> None:
+        if self._thread:
             self._thread.join(seconds)
 
-    def _work(self, rounds: Rounds) -> None:
-        while not rounds.is_over:
-            self._bell.wait()
+    def _run(self) -> None:
+        while self._bell.wait() and not self._is_over:
             self._bell.clear()
             try:
                 close_old_connections()
-                while not rounds.is_over and any(outcome.pushed for outcome in rounds()):
-                    pass
+                self._work()
             except Exception:
                 logger.exception("push failed")
                 with suppress(Exception):
                     connection.close()
         connection.close()
+
+
+def tell_lags(targets: Iterable[Target]) -> None:
+    """Each tenant's lag at each target on its trail, once until it is over; those of a target in one line of the log.
+
+    It asks the database alone, and no target: what hangs is told of as well.
+    """
+    for target in targets:
+        late = [behind for behind in behind_at(target) if _is_late(behind) and _told(target, behind)]
+        if late:
+            logger.error("checkpoints lag", extra={"target": target.shown, "tenants": len(late)})
 
 
 def _pushed(target: Target, to: Place, behind: Behind) -> Iterator[Pushed]:
@@ -225,13 +261,6 @@ def _tell_conflict(target: Target, tenant_id: UUID, why: str) -> None:
     logger.error("checkpoint conflicts", extra={"tenant_id": str(tenant_id), **data})
 
 
-def _tell_lags(target: Target) -> None:
-    """Each tenant's lag on its trail, once until it is over; and all of them in one line of the log."""
-    late = [behind for behind in behind_at(target) if _is_late(behind) and _told(target, behind)]
-    if late:
-        logger.error("checkpoints lag", extra={"target": target.shown, "tenants": len(late)})
-
-
 def _is_late(behind: Behind) -> bool:
     """Not by what was sealed before there was this target: that is on its way only since then."""
     waiting = Checkpoint.objects.filter(tenant_id=behind.tenant_id, number__gt=behind.number)
@@ -245,10 +274,12 @@ def _is_late(behind: Behind) -> bool:
 
 
 def _told(target: Target, behind: Behind) -> bool:
-    """True when this lag had not been told yet."""
+    """True when this lag had not been told yet, and is none that has ended since it was seen."""
     _begin(target, behind)
     with tenant_scope(behind.tenant_id):
-        mine = Push.objects.filter(target=target.id, tenant_id=behind.tenant_id, told_at=None)
+        mine = Push.objects.filter(
+            target=target.id, number__lt=behind.newest, tenant_id=behind.tenant_id, told_at=None
+        )
         if not mine.update(told_at=datetime.now(UTC)):
             return False
         data = {"target": target.shown, "pushed": behind.number, "sealed": behind.newest}

@@ -2,9 +2,11 @@
 
 import json
 import logging
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from uuid import UUID
 
@@ -92,3 +94,75 @@ def credentials(file: Path) -> str:
         encoding="utf-8",
     )
     return str(file)
+
+
+@dataclass
+class Dripping:
+    """`has_dripped` once a byte of an answer went out that came alone."""
+
+    port: int
+    has_dripped: threading.Event
+
+    @property
+    def webhook(self) -> str:
+        return f"http://127.0.0.1:{self.port}/hooks"
+
+    @property
+    def store(self) -> str:
+        return f"s3+http://127.0.0.1:{self.port}/{BUCKET}/drips"
+
+
+@contextmanager
+def dripping(drops: int = 400, of: bytes = b" ") -> Iterator[Dripping]:
+    """A server whose every answer comes drop by drop: the headers of one to POST, the body of one to GET.
+
+    To PUT it says that it has something there already. After so many drops it has answered, for whoever stayed.
+    """
+    is_over, has_dripped = threading.Event(), threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self._took()
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Drops: ")
+            self._drip()
+            self.wfile.write(b"\r\nContent-Length: 0\r\n\r\n")
+
+        def do_PUT(self) -> None:
+            self._took()
+            self.send_response(412)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self._drip()
+
+        def handle(self) -> None:
+            with suppress(OSError):  # they have hung up
+                super().handle()
+
+        def _took(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+
+        def _drip(self) -> None:
+            for _ in range(drops):
+                if is_over.wait(0.02):
+                    return
+                self.wfile.write(of)
+                has_dripped.set()
+
+        def log_message(self, *_: object) -> None:
+            """Standard error belongs to the tests."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield Dripping(server.server_port, has_dripped)
+    finally:
+        is_over.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()

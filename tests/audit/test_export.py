@@ -1,6 +1,7 @@
 """An export proves itself to a program that shares no code with the service: what was done to it is seen."""
 
 import base64
+import itertools
 import json
 import runpy
 import tracemalloc
@@ -65,6 +66,7 @@ def test_a_whole_export_is_proved(trail: Trail, exported: Lines, tmp_path: Path)
     assert proved(trail, exported, tmp_path) == (
         0,
         "OK: 5 events in 2 checkpoints, whole and unedited; 2 not sealed yet\n"
+        f"this is the trail of {exported[0]['tenant']}\n"
         "10 personal values are those that were committed to; 0 are not in this file: erased, or left out of it\n",
     )
 
@@ -235,11 +237,64 @@ def test_signed_by_a_stranger_it_is_not_proved(trail: Trail, exported: Lines, tm
     assert "which is none of yours" in done.stdout
 
 
+HEAD = '{"line":"export","v":1,"tenant":"5f1d7c1e-3a8e-4d5c-9a51-1f2e3d4c5b6a"}\n'
+
+
 @pytest.mark.parametrize(
-    "text", ["", "[]\n", "{}\n", "null\n", '{"line":"export","v":2,"tenant":"x"}\n', "\x00\n"]
+    "text",
+    [
+        "",
+        "[]\n",
+        "{}\n",
+        "null\n",
+        '{"line":"export","v":2,"tenant":"x"}\n',
+        '{"line":"export","v":1,"tenant":"x"}\n',
+        '{"line":"export","v":1,"tenant":[]}\n',
+        "\x00\n",
+        "[" * 100_000 + "\n",
+        '{"a":' * 100_000 + "\n",
+        '{"line":"export","v":1e999,"tenant":"x"}\n',
+        '{"line":"export","v":NaN,"tenant":"x"}\n',
+        f"{HEAD}\n",
+        HEAD + json.dumps({"line": "checkpoint", "text": "[" * 100_000, "signature": ""}),
+        HEAD + json.dumps({"line": "event", "text": "[" * 100_000, "personal": {}}),
+        HEAD + json.dumps({"line": "checkpoint", "text": '{"key":1e999}', "signature": ""}),
+        HEAD + json.dumps({"line": "checkpoint", "text": '{"key":"\\ud800"}', "signature": ""}),
+        HEAD + json.dumps({"line": "event", "text": '{"tenant":1}', "personal": [1]}),
+    ],
+    ids=itertools.count(),
 )
 def test_what_is_no_export_is_not_proved(trail: Trail, tmp_path: Path, text: str) -> None:
-    assert proved(trail, [], tmp_path, tail=text)[0] == 1
+    code, told = proved(trail, [], tmp_path, tail=text)
+    assert (code, told.startswith("NOT PROVED: line ")) == (1, True), told
+
+
+def test_what_a_file_says_of_itself_is_nothing_that_a_terminal_obeys(trail: Trail, tmp_path: Path) -> None:
+    signed = json.dumps({"key": "\x1b[2J\rOK: 9 events"})
+    line = json.dumps({"line": "checkpoint", "text": signed, "signature": ""})
+    told = proved(trail, [], tmp_path, tail=HEAD + line)[1]
+    assert "the key ?[2J?OK: 9 events, which is none of yours" in told
+
+
+def test_another_companys_whole_export_is_not_proved_to_be_ones_own(
+    trail: Trail, exported: Lines, tmp_path: Path
+) -> None:
+    mine = str(exported[0]["tenant"])
+    other = Checkpoint.objects.exclude(tenant_id=mine).order_by("number")[0].tenant_id
+    theirs = [json.loads(line) for line in read(trail, other)]
+    code, told = proved(trail, theirs, tmp_path)
+    assert (code, told.splitlines()[1]) == (0, f"this is the trail of {other}")
+    code, told = proved(trail, theirs, tmp_path, "--tenant", mine)
+    assert code == 1
+    assert told.startswith(
+        f"NOT PROVED: line 1: it is the trail of {other}, and you asked for that of {mine}"
+    )
+    assert proved(trail, exported, tmp_path, "--tenant", mine.upper())[0] == 0
+
+
+def test_a_tenant_that_is_none_is_a_wrong_call(tmp_path: Path) -> None:
+    done = verified(tmp_path / "none", STRANGER, "--tenant", "acme")
+    assert (done.returncode, "argument --tenant" in done.stderr) == (2, True)
 
 
 def test_another_tenants_events_are_not_in_it(trail: Trail, exported: Lines) -> None:

@@ -5,6 +5,7 @@ again. With a key of their own the public key gives them away; with ours, stolen
 """
 
 import base64
+import itertools
 import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -208,7 +209,20 @@ def test_what_is_outside_for_another_trail_proves_nothing(
     assert (code, "holds no checkpoint of this trail" in told) == (1, True)
 
 
-@pytest.mark.parametrize("text", ["", "mine\n", "{}\n", "[]\n", '{"text":"{}"}\n'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "mine\n",
+        "{}\n",
+        "[]\n",
+        '{"text":"{}"}\n',
+        "[" * 100_000,
+        json.dumps({"text": "[" * 100_000}),
+        json.dumps({"text": f'{{"tenant":"{UUID(int=1)}","number":1e999}}'}),
+    ],
+    ids=itertools.count(),
+)
 def test_a_file_that_holds_no_checkpoint_is_not_compared_with(
     trail: Trail, tenant_id: UUID, events: list[UUID], tmp_path: Path, text: str
 ) -> None:
@@ -217,6 +231,20 @@ def test_a_file_that_holds_no_checkpoint_is_not_compared_with(
     with pytest.raises(NotReadable):
         read(file)
     assert seen_in_an_export(trail, tenant_id, tmp_path, "--outside", str(file))[0] == 1
+
+
+def test_a_blank_line_among_what_is_outside_is_named(
+    trail: Trail, tenant_id: UUID, events: list[UUID], folder: Path, tmp_path: Path
+) -> None:
+    file = folder / f"{tenant_id}.jsonl"
+    file.write_text(file.read_text() + "\n")
+    with pytest.raises(NotReadable, match="line 4: the line is blank; take it out"):
+        read(folder)
+    code, told = seen_in_an_export(trail, tenant_id, tmp_path, "--outside", str(folder))
+    assert (code, told.splitlines()[0]) == (
+        1,
+        f"NOT PROVED: {file}, line 4: the line is blank; take it out",
+    )
 
 
 def test_two_checkpoints_of_one_number_outside_are_told(

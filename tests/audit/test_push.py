@@ -18,13 +18,14 @@ from django.db import ProgrammingError, connection
 from django.test import override_settings
 from standardwebhooks import Webhook
 
+from approvals.audit import places
 from approvals.audit.models import Checkpoint, Event, Push
-from approvals.audit.places import HoldsAnother, NotKept, Pushed, _tls, place
-from approvals.audit.push import LONGEST_WAIT, Outcome, Pusher, Rounds
+from approvals.audit.places import LONGEST_LINE, HoldsAnother, NotKept, Pushed, _tls, place
+from approvals.audit.push import LONGEST_WAIT, Outcome, Pusher, Rounds, _told, behind_at, tell_lags
 from approvals.audit.targets import Target
 from approvals.database import tenant_scope
 from approvals.notifications import new_secret
-from tests.audit.keeping import BUCKET, Storing, credentials, lines, numbers, storing, target
+from tests.audit.keeping import BUCKET, Storing, credentials, dripping, lines, numbers, storing, target
 from tests.audit.trails import Trail
 from tests.notifications.receiving import Receiving, answer, hang_up, receiving
 from tests.notifications.test_post import self_signed
@@ -65,6 +66,7 @@ def sealed(trail: Trail, tenant_id: UUID, checkpoints: int) -> None:
 def pushed(trail: Trail, *targets: Target) -> list[Outcome]:
     """One round, as the sweeper, that has failed at nothing yet."""
     trail.act_as("sweeper")
+    tell_lags(targets)
     return Rounds(targets)()
 
 
@@ -392,6 +394,18 @@ def test_a_lag_and_its_event_are_one(
     assert Push.objects.get().told_at is not None
 
 
+def test_a_lag_that_has_ended_since_it_was_seen_is_not_told(
+    trail: Trail, tenant_id: UUID, folder: Path, at_folder: Target
+) -> None:
+    """It would stand as told, and keep the next one from being told."""
+    sealed(trail, tenant_id, 1)
+    trail.act_as("sweeper")
+    (seen,) = behind_at(at_folder)
+    pushed(trail, at_folder)
+    assert not _told(at_folder, seen)
+    assert Push.objects.get().told_at is None
+
+
 def test_two_sweepers_at_once_do_no_harm(
     trail: Trail, tenant_id: UUID, folder: Path, at_folder: Target, store: Storing
 ) -> None:
@@ -441,6 +455,67 @@ def test_sealing_waits_for_no_target(trail: Trail, tenant_id: UUID, folder: Path
         let_go.set()
         pusher.close(30)
     assert Push.objects.get().number >= 1  # what was under way came there
+
+
+def test_a_target_that_hangs_holds_up_no_other_and_keeps_no_lag_from_being_told(
+    trail: Trail, tenant_id: UUID, office: Receiving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(places, "TIMEOUT", 60)  # it hangs for longer than this test waits
+    monkeypatch.setattr(places, "LONGEST_EXCHANGE", 60)
+    let_go, asked, reached, told = (threading.Event() for _ in range(4))
+
+    def silent(handler: BaseHTTPRequestHandler) -> None:
+        asked.set()
+        let_go.wait(60)
+        answer(200)(handler)
+
+    def takes(handler: BaseHTTPRequestHandler) -> None:
+        answer(200)(handler)
+        reached.set()
+
+    class Lag(logging.Handler):
+        def emit(self, said: logging.LogRecord) -> None:
+            if (said.getMessage(), vars(said).get("target")) == ("checkpoints lag", "localhost"):
+                told.set()
+
+    sealed(trail, tenant_id, 1)
+    trail.act_as("sweeper")
+    office.replies = [takes]
+    log, lag = logging.getLogger("approvals.audit.push"), Lag()
+    log.addHandler(lag)
+    try:
+        with receiving(host="localhost") as hanging, override_settings(CHECKPOINT_LAG_ALERT_SECONDS=0):
+            hanging.replies = [silent] * 9
+            pusher = Pusher([target(hanging.url), target(office.url)])
+            pusher.nudge()
+            assert asked.wait(20)
+            assert reached.wait(20)
+            pusher.nudge()
+            assert told.wait(20)
+            let_go.set()
+            pusher.close(30)
+    finally:
+        let_go.set()
+        log.removeHandler(lag)
+    assert "audit.push_lags" in kinds(trail, tenant_id)
+
+
+@pytest.mark.parametrize("kind", ["webhook", "store"])
+def test_a_target_that_drips_is_left_after_the_deadline(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each byte comes in time for a read, and the answer never ends: in its headers, or in its body."""
+    monkeypatch.setattr(places, "LONGEST_EXCHANGE", 2)
+    checkpoint = Pushed(uuid4(), 1, '{"at":"2026-11-26T08:00:00.000000Z"}', b"")
+    with dripping() as server:
+        with pytest.raises(NotKept, match="no whole answer within 2 seconds"):
+            place(target(getattr(server, kind))).keep(checkpoint)
+        assert server.has_dripped.is_set()
+
+
+def test_of_a_store_that_pours_no_more_is_read_than_a_line_may_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(places, "LONGEST_EXCHANGE", 4)
+    checkpoint = Pushed(uuid4(), 1, "{}", b"")
+    with dripping(of=b" " * LONGEST_LINE) as server, pytest.raises(HoldsAnother):
+        place(target(server.store)).keep(checkpoint)
 
 
 def test_without_targets_there_is_no_thread_and_no_row(trail: Trail, tenant_id: UUID) -> None:

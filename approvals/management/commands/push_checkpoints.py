@@ -9,7 +9,7 @@ from collections import Counter
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from approvals.audit.push import Outcome, Rounds, behind_at
+from approvals.audit.push import Outcome, Rounds, behind_at, tell_lags
 
 
 class Command(BaseCommand):
@@ -18,6 +18,7 @@ class Command(BaseCommand):
     def handle(self, **_: object) -> None:
         if not settings.CHECKPOINT_TARGETS:
             raise CommandError("CHECKPOINT_TARGETS names no target: docs/trail.md says what to put there.")
+        tell_lags(settings.CHECKPOINT_TARGETS)
         rounds, taken, why = Rounds(settings.CHECKPOINT_TARGETS), Counter[str](), dict[str, str]()
         while self._count(rounds(), taken, why):
             pass
