@@ -23,8 +23,8 @@ SERVED_WITH = (
     # A query string may hold a secret that somebody put there by mistake; and what we are built from is our business.
     "--no-access-log", "--no-server-header",
 )  # fmt: skip
-# What a person may choose for a run, and whose business it is (docs/settings.md): told to each of these processes, and to
-# commands that join the run as one of them.
+# What a person may choose for a run, and whose business it is (docs/settings.md): told to each of these processes, and
+# to commands that join the run as one of them.
 _ALL = frozenset({"migrator", "door", "web", "worker", "sweeper"})
 _READERS, _WRITERS, _PUSHERS = frozenset({"door", "worker"}), frozenset({"worker"}), frozenset({"sweeper"})
 _CHOICES = {

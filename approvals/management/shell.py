@@ -1,6 +1,6 @@
 """A person's settings, by their names: what tells a whole story or counts what it killed begins without them.
 
-`make` hands an `.env` on to whatever it starts. Imports nothing of Django, so that this can be done before it reads any.
+`make` hands an `.env` on to whatever it starts. Imports nothing that reads a setting: this comes before it.
 """
 
 import re

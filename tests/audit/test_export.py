@@ -22,6 +22,7 @@ from approvals.audit.keys import signer_id
 from approvals.audit.models import Checkpoint
 from tests.audit.trails import Trail
 from tests.audit.verifier import PROGRAM, STRANGER, verified
+from tests.world import World
 
 Lines = list[dict[str, object]]
 
@@ -328,3 +329,11 @@ def long_events(count: int, key: Ed25519PrivateKey) -> Iterator[str]:
         yield json.dumps({"line": "checkpoint", "text": root, "signature": signature})
         yield json.dumps({"line": "event", "text": text, "personal": {}})
     yield json.dumps({"line": "end", "checkpoints": count, "sealed": count, "unsealed": 0})
+
+
+def test_a_tenant_is_named_by_its_slug_too(world: World, tmp_path: Path) -> None:
+    world.submit()
+    with world.processes.acting_as("migrator"):
+        for name, tenant in (("slug", world.tenant.slug), ("id", str(world.tenant.pk))):
+            call_command("export_audit", str(tmp_path / name), tenant=tenant, stdout=StringIO())
+    assert (tmp_path / "slug").read_text() == (tmp_path / "id").read_text()
