@@ -210,7 +210,7 @@ def test_erased_values_leave_the_proof_whole(trail: Trail, tmp_path: Path) -> No
 def test_personal_values_leave_the_house_only_when_asked_for(
     trail: Trail, exported: Lines, tmp_path: Path
 ) -> None:
-    tenant = str(exported[0]["tenant"])
+    tenant = UUID(str(exported[0]["tenant"]))
     without = [json.loads(line) for line in read(trail, tenant, personal=False)]
     assert "Ada" not in json.dumps(without, ensure_ascii=False)
     assert [line["text"] for line in without if line["line"] == "event"] == [
