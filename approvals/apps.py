@@ -10,6 +10,11 @@ CREDENTIALS = (
     "DECLARED_READ_CREDENTIALS",
     "DECLARED_WRITE_CREDENTIALS",
 )
+# Those without which what a deployment declares cannot be looked up, or carried out.
+DECLARED_NEED = {
+    "door": ("DECLARED_READ_CREDENTIALS",),
+    "worker": ("DECLARED_READ_CREDENTIALS", "DECLARED_WRITE_CREDENTIALS"),
+}
 
 
 class ApprovalsConfig(AppConfig):
@@ -23,5 +28,8 @@ class ApprovalsConfig(AppConfig):
         actions.discover()
         pace.check_known()
         credentials.warn_of_open_files((name, getattr(settings, name)) for name in CREDENTIALS)
+        if settings.DECLARED_ACTIONS:
+            needed = DECLARED_NEED.get(settings.PROCESS, ())
+            credentials.warn_of_none((name, getattr(settings, name)) for name in needed)
         if settings.PROCESS in payload_keys.NEEDED_BY:
             payload_keys.ring()  # now, and not with the first request

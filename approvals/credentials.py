@@ -68,6 +68,16 @@ def warn_of_open_files(folders: Iterable[tuple[str, str]]) -> None:
             logger.warning("credentials can be read by every user of this machine", extra=about)
 
 
+def warn_of_none(folders: Iterable[tuple[str, str]]) -> None:
+    """At start: say which settings name no folder, where actions of this deployment need one. Pairs as above."""
+    for setting, folder in folders:
+        if not (folder and Path(folder).is_dir()):
+            logger.warning(
+                "declared actions have no credentials: the setting names no folder",
+                extra={"setting": setting},
+            )
+
+
 def _open_to_all(folder: Path) -> Iterator[Path]:
     """Files, and what links lead to, in this folder and those in it; a store's own `..data` is not counted."""
     for place in (folder, *_folders_in(folder)):

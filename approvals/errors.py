@@ -162,6 +162,11 @@ class CredentialNotTaken(BackingRefused):
     Tell an operator: it has to be replaced."""
 
 
+class NotSetUp(Elsewhere):
+    """{where} cannot be asked: what is needed for that is not set up here, so nothing was done.
+    Tell an operator: the log says what it is."""
+
+
 class NoAnswer(Elsewhere):
     """{where} did not answer. Try again in a minute."""
 
@@ -550,7 +555,7 @@ class TooManyPrograms(Refusal):
 
 
 class SettingMissing(CountersignError):
-    """The setting {name} is missing. {hint}"""
+    """The setting {name} is missing or cannot be used. {hint}"""
 
 
 class CredentialUnusable(SettingMissing):

@@ -1,19 +1,29 @@
 """From our refusals to MCP's errors: a stable code, then the sentence."""
 
+import logging
+
 from mcp.shared.exceptions import MCPError
 from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST
 
-from approvals.errors import CountersignError, NoAnswer, NotFound, Refusal, TryLater
+from approvals.errors import CountersignError, NoAnswer, NotFound, NotSetUp, Refusal, SettingMissing, TryLater
 from mcp_bridge.untrusted import short
 
+logger = logging.getLogger(__name__)
+
 # What an agent may be told. Anything else is a defect: the SDK masks it, and the log has it.
-TOLD = (Refusal, NoAnswer, TryLater)
+TOLD = (Refusal, NoAnswer, TryLater, SettingMissing)
 
 _LONGEST = 2000
 
 
 def said(refusal: CountersignError) -> str:
-    """`[not_found] There is no order ord_1 here. ...`; what others wrote in it can hide nothing."""
+    """`[not_found] There is no order ord_1 here. ...`; what others wrote in it can hide nothing.
+
+    Of a setting an agent learns no more than that something lacks; the log says to operators which.
+    """
+    if isinstance(refusal, SettingMissing):
+        logger.error("a call needs what is not set up", extra={"why": str(refusal)})
+        refusal = NotSetUp()
     return f"[{refusal.code}] {short(str(refusal), _LONGEST)}"
 
 

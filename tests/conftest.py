@@ -8,7 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
-# Before Django reads its settings. The prefix keeps two runs apart that share a server named by DATABASE_URL.
+from approvals.management.shell import forget_settings
+
+# Before Django reads its settings, and without those that `make` read in somebody's `.env`.
+forget_settings(os.environ)
+# The prefix keeps two runs apart that share a server named by DATABASE_URL.
 os.environ.update(
     COUNTERSIGN_ENV="test",
     COUNTERSIGN_PROCESS="supervisor",

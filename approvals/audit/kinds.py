@@ -38,7 +38,7 @@ KINDS: dict[str, str] = {
     "execution.claimed": "A worker took the approved action on.",
     "execution.sent": "The action is about to be sent to the backing API.",
     "execution.succeeded": "The backing API performed the action.",
-    "execution.failed": "The backing API refused the action; nothing was moved.",
+    "execution.failed": "The action was not carried out; its event says why.",
     "execution.uncertain": "No answer came; whether the action happened is not known yet.",
     "execution.reconciled": "The backing API was asked what became of an uncertain action.",
     "execution.stays_uncertain": "An action stayed uncertain for too long; operators were told, once.",

@@ -77,7 +77,8 @@ def stack(
     """Start every part in this data folder, wait until all are healthy, and stop them when the block ends.
 
     Reads from `environ`: DATABASE_URL (an administrator's), REDIS_URL, CELERY_BROKER_URL,
-    COUNTERSIGN_EMBEDDED, COUNTERSIGN_BIND, COUNTERSIGN_{WEB,DOOR,SHOP}_PORT. Raises CommandError when it
+    COUNTERSIGN_EMBEDDED, COUNTERSIGN_BIND, COUNTERSIGN_{WEB,DOOR,SHOP}_PORT, and what each process is to be told
+    of a person's choices (plan.py). Raises CommandError when it
     refuses to start, GaveUp when a part could not be kept running, KeyboardInterrupt after a signal; nothing
     runs any more when it does.
     """
@@ -142,7 +143,7 @@ def _start(
         redis_url=broker.url,
         broker_url=environ.get("CELERY_BROKER_URL", broker.url),
     )
-    told = plan.environments(ground)
+    told = plan.environments(ground, environ)
     held.enter_context(_env_files(data, told))
     base = plan.inherited(environ)
     full = {process: base | own for process, own in told.items()} | {"shop": base}

@@ -24,6 +24,13 @@ def tenant(slug: str) -> Tenant:
     return found
 
 
+def trail(named: str) -> UUID:
+    """The tenant id of a trail, named by a slug or by that id: the installation's has no slug. Raises CommandError."""
+    with suppress(ValueError):
+        return UUID(named)
+    return tenant(named).pk
+
+
 def person(email: str) -> Person:
     """Raises CommandError."""
     found = Person.objects.filter(email=email.lower()).first()

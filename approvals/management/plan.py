@@ -23,6 +23,20 @@ SERVED_WITH = (
     # A query string may hold a secret that somebody put there by mistake; and what we are built from is our business.
     "--no-access-log", "--no-server-header",
 )  # fmt: skip
+# What a person may choose for a run, and whose business it is (docs/settings.md): told to each of these processes, and
+# to commands that join the run as one of them.
+_ALL = frozenset({"migrator", "door", "web", "worker", "sweeper"})
+_READERS, _WRITERS, _PUSHERS = frozenset({"door", "worker"}), frozenset({"worker"}), frozenset({"sweeper"})
+_CHOICES = {
+    "REFUNDS_BY": _ALL, "STRIPE_URL": _ALL, "STRIPE_READ_KEYS": _READERS, "STRIPE_WRITE_KEYS": _WRITERS,
+    "DECLARED_ACTIONS": _ALL, "DECLARED_READ_CREDENTIALS": _READERS, "DECLARED_WRITE_CREDENTIALS": _WRITERS,
+    "CHECKPOINT_TARGETS": _PUSHERS, "CHECKPOINT_STORE_CREDENTIALS": _PUSHERS, "CHECKPOINT_STORE_REGION": _PUSHERS,
+    "CHECKPOINT_WEBHOOK_SECRET": _PUSHERS,
+}  # fmt: skip
+_PLACES = frozenset({
+    "STRIPE_READ_KEYS", "STRIPE_WRITE_KEYS", "DECLARED_ACTIONS", "DECLARED_READ_CREDENTIALS",
+    "DECLARED_WRITE_CREDENTIALS", "CHECKPOINT_STORE_CREDENTIALS", "CHECKPOINT_WEBHOOK_SECRET",
+})  # fmt: skip
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 what a person may have asked for; nothing is bound by it here
 
 
@@ -63,8 +77,11 @@ class Ground:
     broker_url: str
 
 
-def environments(ground: Ground) -> dict[str, dict[str, str]]:
-    """What each process is told: its own role, and only the secrets that are its business."""
+def environments(ground: Ground, environ: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """What each process is told: its own role, and only the secrets that are its business.
+
+    `environ` is a person's: of what they chose there, each process is told its part.
+    """
     keys, addresses = ground.keys, ground.addresses
     shared = {
         "COUNTERSIGN_ENV": "development",
@@ -96,8 +113,16 @@ def environments(ground: Ground) -> dict[str, dict[str, str]]:
         process: shared
         | {"COUNTERSIGN_PROCESS": process, "DATABASE_URL": ground.database_urls[process]}
         | more
+        | _chosen(process, ground, environ)
         for process, more in own.items()
     }
+
+
+def _chosen(process: str, ground: Ground, environ: Mapping[str, str]) -> dict[str, str]:
+    """A host that starts a door works in another folder: what names a place in the checkout names it whole."""
+    told = {name: environ[name] for name, whose in _CHOICES.items() if process in whose and environ.get(name)}
+    places = {name: str(ground.checkout / told[name]) for name in _PLACES & told.keys()}
+    return told | places
 
 
 def inherited(environ: Mapping[str, str]) -> dict[str, str]:
@@ -106,7 +131,7 @@ def inherited(environ: Mapping[str, str]) -> dict[str, str]:
         "DATABASE_URL", "DATABASE_ROLE_PREFIX", "REDIS_URL", "CELERY_BROKER_URL", "SECRET_KEY", "PUBLIC_URL",
         "DOOR_URL", "BACKING_URL", "BACKING_READ_CREDENTIALS", "BACKING_WRITE_CREDENTIALS",
         "AUDIT_SIGNING_KEY", "AUDIT_PUBLIC_KEYS", "ENCRYPTION_KEYS", "PAYLOAD_KEYS", "BIND_HOST",
-        "DJANGO_SETTINGS_MODULE",
+        "DJANGO_SETTINGS_MODULE", *_CHOICES,
     }  # fmt: skip
     kept = {name: value for name, value in environ.items() if name not in ours}
     kept = {name: value for name, value in kept.items() if not name.startswith(("COUNTERSIGN_", "PG"))}

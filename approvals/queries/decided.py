@@ -18,6 +18,7 @@ class Decided:
 
     request_id: UUID
     headline: str
+    is_undoing: bool  # of what another request did
     amount: Amount | None
     decision: str
     comment: str
@@ -43,6 +44,7 @@ def _decided(vote: Vote) -> Decided:
     return Decided(
         request_id=request.pk,
         headline=request.headline,
+        is_undoing=request.undoes_id is not None,
         amount=amount(request.amount_minor, request.currency),
         decision=vote.decision,
         comment=vote.comment,

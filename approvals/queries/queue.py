@@ -26,6 +26,7 @@ class QueueRow:
 
     id: UUID
     headline: str
+    is_undoing: bool  # of what another request did
     risk: str
     amount: Amount | None
     requester: str
@@ -93,6 +94,7 @@ def _row(request: ApprovalRequest, standing: Standing, looking: Looking | None, 
     return QueueRow(
         id=request.pk,
         headline=request.headline,
+        is_undoing=request.undoes_id is not None,
         risk=request.risk,
         amount=amount(request.amount_minor, request.currency),
         requester=request.requester_name,

@@ -57,16 +57,19 @@ class TrailLine:
 class RequestTrail:
     request_id: UUID
     headline: str
+    is_undoing: bool  # of what another request did
     lines: tuple[TrailLine, ...]
 
 
 def request_trail(request_id: UUID, by: Reviewer) -> RequestTrail:
     """One request's events in order of time. Raises NotFound, leaving an event, for what is not this tenant's."""
     with tenant_scope(by.tenant_id):
-        request = ApprovalRequest.objects.filter(pk=request_id).only(*exercises.TOLD_BY, "headline").first()
+        fields = (*exercises.TOLD_BY, "headline", "undoes_id")
+        request = ApprovalRequest.objects.filter(pk=request_id).only(*fields).first()
         if request is not None:
             entries = exercises.trail_for(by, request, audit.trail(by.tenant_id, request_id))
-            return RequestTrail(request.pk, request.headline, lines(by.tenant_id, entries))
+            told = lines(by.tenant_id, entries)
+            return RequestTrail(request.pk, request.headline, request.undoes_id is not None, told)
         denied(by, wanted="trail", code="not_found", what=str(request_id))
     raise NotFound(thing="request", id=request_id)
 

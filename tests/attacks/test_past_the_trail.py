@@ -7,7 +7,7 @@ from io import StringIO
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.test import override_settings
 
 from approvals.queries.unfounded import LED_THERE, Unfounded, unfounded
@@ -26,11 +26,12 @@ def keys() -> Iterator[None]:
         yield
 
 
-def verified(world: World, *arguments: str) -> tuple[str, str, int]:
+def verified(world: World, *arguments: str, tenant: str = "") -> tuple[str, str, int]:
+    tenant = tenant or str(world.tenant.pk)
     out, err, code = StringIO(), StringIO(), 0
     with world.processes.acting_as("sweeper"):
         try:
-            call_command("verify_audit", "--tenant", str(world.tenant.pk), *arguments, stdout=out, stderr=err)
+            call_command("verify_audit", "--tenant", tenant, *arguments, stdout=out, stderr=err)
         except SystemExit as end:
             code = int(end.code or 0)
     return out.getvalue(), err.getvalue(), code
@@ -39,6 +40,13 @@ def verified(world: World, *arguments: str) -> tuple[str, str, int]:
 def found(world: World) -> Unfounded | None:
     with world.processes.acting_as("sweeper"):
         return unfounded(world.tenant.pk)
+
+
+def test_a_tenant_is_named_by_its_slug_too_and_one_that_is_not_there_is_refused(world: World) -> None:
+    world.submit()
+    assert verified(world, tenant=world.tenant.slug) == verified(world)
+    with pytest.raises(CommandError, match="There is no tenant nobody"):
+        verified(world, tenant="nobody")
 
 
 def test_an_approval_without_its_event_is_named(world: World) -> None:

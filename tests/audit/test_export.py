@@ -23,6 +23,7 @@ from approvals.audit.keys import signer_id
 from approvals.audit.models import Checkpoint
 from tests.audit.trails import Trail
 from tests.audit.verifier import PROGRAM, STRANGER, verified
+from tests.world import World
 
 Lines = list[dict[str, object]]
 
@@ -307,7 +308,7 @@ def test_the_command_writes_a_file_that_only_its_writer_reads_and_that_is_proved
     trail: Trail, exported: Lines, tmp_path: Path
 ) -> None:
     file = tmp_path / "acme.jsonl"
-    call_command("export_audit", str(file), tenant=UUID(str(exported[0]["tenant"])), stdout=StringIO())
+    call_command("export_audit", str(file), tenant=str(exported[0]["tenant"]), stdout=StringIO())
     assert file.stat().st_mode & 0o777 == 0o600
     assert [one.name for one in tmp_path.iterdir()] == ["acme.jsonl"]
     written = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
@@ -317,7 +318,7 @@ def test_the_command_writes_a_file_that_only_its_writer_reads_and_that_is_proved
     assert proved(trail, written, tmp_path)[0] == 0
     assert "Ämter" not in file.read_text(encoding="utf-8")
     more = tmp_path / "more.jsonl"
-    tenant = UUID(str(exported[0]["tenant"]))
+    tenant = str(exported[0]["tenant"])
     call_command("export_audit", str(more), tenant=tenant, personal=True, stdout=StringIO())
     assert [json.loads(line) for line in more.read_text(encoding="utf-8").splitlines()] == exported
 
@@ -326,13 +327,13 @@ def test_the_command_overwrites_nothing_and_knows_no_stranger(exported: Lines, t
     file = tmp_path / "acme.jsonl"
     file.write_text("mine")
     with pytest.raises(CommandError, match="is there already"):
-        call_command("export_audit", str(file), tenant=UUID(str(exported[0]["tenant"])), stdout=StringIO())
+        call_command("export_audit", str(file), tenant=str(exported[0]["tenant"]), stdout=StringIO())
     assert file.read_text() == "mine"
     assert [one.name for one in tmp_path.iterdir()] == ["acme.jsonl"]
     with pytest.raises(CommandError, match="There is no trail"):
-        call_command("export_audit", str(tmp_path / "x"), tenant=uuid4(), stdout=StringIO())
+        call_command("export_audit", str(tmp_path / "x"), tenant=str(uuid4()), stdout=StringIO())
     with pytest.raises(CommandError, match="cannot be written"):
-        call_command("export_audit", "/proc/x/y", tenant=UUID(str(exported[0]["tenant"])), stdout=StringIO())
+        call_command("export_audit", "/proc/x/y", tenant=str(exported[0]["tenant"]), stdout=StringIO())
 
 
 def test_a_checkpoint_of_another_trail_is_seen(trail: Trail, exported: Lines, tmp_path: Path) -> None:
@@ -383,3 +384,11 @@ def long_events(count: int, key: Ed25519PrivateKey) -> Iterator[str]:
         yield json.dumps({"line": "checkpoint", "text": root, "signature": signature})
         yield json.dumps({"line": "event", "text": text, "personal": {}})
     yield json.dumps({"line": "end", "checkpoints": count, "sealed": count, "unsealed": 0})
+
+
+def test_a_tenant_is_named_by_its_slug_too(world: World, tmp_path: Path) -> None:
+    world.submit()
+    with world.processes.acting_as("migrator"):
+        for name, tenant in (("slug", world.tenant.slug), ("id", str(world.tenant.pk))):
+            call_command("export_audit", str(tmp_path / name), tenant=tenant, stdout=StringIO())
+    assert (tmp_path / "slug").read_text() == (tmp_path / "id").read_text()

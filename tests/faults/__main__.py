@@ -9,6 +9,10 @@ import os
 import random
 import sys
 
+from approvals.management.shell import forget_settings
+
+# What a person set for their own runs is not for this one.
+forget_settings(os.environ)
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "approvals.settings")
 os.environ["COUNTERSIGN_PROCESS"] = "supervisor"
 

@@ -20,7 +20,7 @@ def test_no_server_that_people_or_agents_reach_writes_query_strings_down(tmp_pat
         redis_url="redis://x",
         broker_url="redis://x",
     )
-    programs = services(ground, environments(ground) | {"shop": {}})
+    programs = services(ground, environments(ground, {}) | {"shop": {}})
     servers = {program.name: program.argv for program in programs if "uvicorn" in program.argv}
     assert set(servers) == {"web", "door"}
     assert all("--no-access-log" in argv for argv in servers.values())

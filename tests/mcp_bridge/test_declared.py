@@ -42,3 +42,16 @@ def test_a_declared_tool_goes_from_the_agents_call_to_the_ledger(
             execute.run(request.pk, request.tenant_id)
         assert known.status(request) == "succeeded"
     assert [entry["kind"] for entry in known.ledger(request)] == ["store_credit_reversal"]
+
+
+def test_without_credentials_the_log_says_so_at_the_start_and_the_agent_is_told_in_plain_words(
+    known: World, stdio_environment: Environment, tmp_path: Path
+) -> None:
+    folder = tmp_path / "declared"
+    folder.mkdir()
+    loaded(folder, changed((HOST, known.shop.url)))
+    with over_stdio(stdio_environment | {"DECLARED_ACTIONS": str(folder)}, tmp_path / "stderr") as host:
+        assert host.refusal(TOOL, **asked(known)).startswith("[not_set_up]")
+    log = (tmp_path / "stderr").read_text()
+    assert "declared actions have no credentials" in log
+    assert "a call needs what is not set up" in log and "DECLARED_READ_CREDENTIALS" in log

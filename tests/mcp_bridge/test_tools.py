@@ -308,3 +308,14 @@ def test_a_credential_that_the_company_does_not_take_is_told_as_that(
     with door.host(token()) as host:
         for tool, asked in (("lookup_order", {"order_id": "ord_10001"}), ("list_recent_failed_payments", {})):
             assert host.refusal(tool, **asked).startswith("[credential_not_taken]")
+
+
+def test_a_credential_that_is_not_here_is_told_in_plain_words_that_name_no_setting(
+    door: RunningDoor, token: Token, known: World, credentials: Path
+) -> None:
+    (credentials / known.tenant.slug).unlink()
+    with door.host(token()) as host:
+        for tool, asked in (("lookup_order", {"order_id": "ord_10001"}), ("list_recent_failed_payments", {})):
+            refusal = host.refusal(tool, **asked)
+            assert refusal.startswith("[not_set_up] The company's system cannot be asked")
+            assert "BACKING_READ_CREDENTIALS" not in refusal

@@ -70,6 +70,18 @@ def test_asked_for_it_waits_for_a_worker_and_both_pages_show_each_other(web: Wor
     assert "Undone by:" in words(lena, request)
 
 
+def test_lists_and_its_trail_name_it_as_an_undoing(web: World, sign_in: SignIn) -> None:
+    request, mara = done(web), sign_in("mara")
+    post(sign_in("lena"), request)
+    filed = work(web, request)
+    named = f"Undoing: {filed.headline}"
+    assert text_of(mara.get("/").content.decode()).count(named) == 1
+    assert named in text_of(mara.get(f"/requests/{filed.pk}/trail/").content.decode())
+    assert "Undoing:" not in text_of(mara.get(f"/requests/{request.pk}/trail/").content.decode())
+    web.vote(filed, "approve", "mara")
+    assert text_of(mara.get("/decided/").content.decode()).count(named) == 1
+
+
 def test_what_was_refused_says_why_and_can_be_asked_again(web: World, sign_in: SignIn) -> None:
     request, lena = done(web), sign_in("lena")
     post(lena, request)

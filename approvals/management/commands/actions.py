@@ -3,12 +3,16 @@
 from argparse import ArgumentParser
 from pathlib import Path
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from approvals import actions
 from approvals.actions.declared import load_files
 from approvals.actions.declared.action import Declared
 from approvals.errors import ActionUnreadable
+
+# Beside a live `make run` it knows by itself (manage.py).
+_AS_IN_PRODUCTION = " (Read as in production. For development: COUNTERSIGN_ENV=development.)"
 
 
 class Command(BaseCommand):
@@ -25,7 +29,7 @@ class Command(BaseCommand):
         try:
             found = load_files(files, others)
         except ActionUnreadable as error:
-            raise CommandError(str(error)) from error
+            raise CommandError(f"{error}{_AS_IN_PRODUCTION if settings.IN_PRODUCTION else ''}") from error
         for action in found:
             self.stdout.write(_told(action))
 

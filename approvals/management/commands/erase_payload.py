@@ -25,7 +25,8 @@ class Command(BaseCommand):
             try:
                 erased = erase(request_id, because=reason)
             except Refusal as refusal:
-                raise CommandError(str(refusal)) from refusal
+                which = "" if str(request_id) in str(refusal) else f"{request_id}: "
+                raise CommandError(f"{which}{refusal}") from refusal
             self.stdout.write(f"{erased.pk} · {erased.headline}: erased.")
             for other in linked(erased):
                 self.stdout.write(

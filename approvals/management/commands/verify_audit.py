@@ -17,6 +17,7 @@ from django.utils import timezone
 from approvals.audit.keys import public_keys
 from approvals.audit.outside import NotReadable, Outside, read
 from approvals.audit.verify import NOTHING, Report, verify
+from approvals.management import naming
 from approvals.queries.unfounded import Unfounded, unfounded
 
 PROGRESS_EVERY = 50_000
@@ -29,9 +30,7 @@ class Command(BaseCommand):
     _told = 0
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument(
-            "--tenant", type=UUID, metavar="ID", help="only the trail of the tenant with this id"
-        )
+        parser.add_argument("--tenant", metavar="SLUG", help="only the trail of this tenant; or its id")
         parser.add_argument(
             "--outside",
             type=Path,
@@ -42,12 +41,13 @@ class Command(BaseCommand):
             "--json", action="store_true", dest="as_json", help="print the report as one JSON object"
         )
 
-    def handle(self, *, tenant: UUID | None, outside: Path | None, as_json: bool, **_: object) -> None:
-        kept = _kept(outside, tenant) if outside else NOTHING
-        report = verify(public_keys(), tenant, None if as_json else self._progress, kept)
+    def handle(self, *, tenant: str | None, outside: Path | None, as_json: bool, **_: object) -> None:
+        tenant_id = naming.trail(tenant) if tenant else None
+        kept = _kept(outside, tenant_id) if outside else NOTHING
+        report = verify(public_keys(), tenant_id, None if as_json else self._progress, kept)
         if tenant and not report.events and not report.checkpoints and report.ok:
             raise CommandError(f"There is no trail of a tenant {tenant}.")
-        past_the_trail = unfounded(tenant)
+        past_the_trail = unfounded(tenant_id)
         if as_json:
             self.stdout.write(_document(report, past_the_trail))
         elif report.ok and not past_the_trail and not _late(report):
