@@ -139,7 +139,7 @@ def test_an_agent_reads_its_arguments_while_it_has_to_answer_and_no_longer(world
 def test_what_is_decided_on_and_bound_is_never_the_redacted_one(world: World) -> None:
     """A vote's digest, and what a worker compares, are of the clear text."""
     request = world.reload_as("web", moved(world))
-    shown = as_shown(request)
+    shown = as_shown(request, decides=True)
     assert digest(shown.arguments) != request.arguments_sha256
     assert MARKS[0] in str(judge.stored(request)[1])
     with pytest.raises(RequestAltered):
