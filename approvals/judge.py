@@ -16,7 +16,13 @@ from approvals import actions, budgets, content, inverse
 from approvals.actions.contract import Arguments, Facts
 from approvals.backing import Backing
 from approvals.database import tenant_scope
-from approvals.errors import ArgumentsInvalid, BudgetsUnknown, RequestAltered
+from approvals.errors import (
+    ArgumentsInvalid,
+    BudgetsUnknown,
+    PayloadErased,
+    PayloadUnreadable,
+    RequestAltered,
+)
 from approvals.identity.requester import Requester
 from approvals.models import ApprovalRequest, PolicyVersion
 from approvals.payloads import digest
@@ -244,7 +250,10 @@ def _own_matter(person_id: UUID, request: ApprovalRequest) -> str:
     """What people ask for may be about a request that others are part of."""
     if request.person_id is None:
         return ""
-    action, _, facts = stored(request)
+    try:
+        action, _, facts = stored(request)
+    except (PayloadErased, PayloadUnreadable):
+        return ""  # nobody decides on it any more, or before its key is back
     return "it is about a request that you are part of" if person_id in action.parties(facts) else ""
 
 
