@@ -13,6 +13,7 @@ from approvals.errors import CredentialNotTaken, CredentialUnusable, SettingMiss
 from tests.scan.known import secret
 from tests.test_backing import Company, company
 from tests.test_settings import manage
+from tests.test_settings import payload_keys_file as payload_keys_file
 from tests.world import World
 
 FIRST, SECOND = "demo-the-first-token-4242", "demo-the-second-token-4242"

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from typing import Any
 
-from approvals.actions.contract import Action, Arguments, Facts, Identifier, Receipt
+from approvals.actions.contract import Action, Arguments, Facts, Identifier, NotReversible, Receipt
 from approvals.backing import Backing
 
 print("printed at import")
@@ -29,7 +29,7 @@ class RingTheBell(Action[RingArguments, RingFacts]):
     owner = "support_lead"
     risk = "low"
     threats = ("It is rung at night: a person decides.",)
-    inverse = "ring_the_bell"
+    inverse = NotReversible("What was heard was heard.")
     thing = "order"
     arguments = RingArguments
     facts = RingFacts
