@@ -1,10 +1,10 @@
 """What the log keeps of a call, and how a trace goes from the host to the trail."""
 
 import json
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import psycopg
 import pytest
 from mcp.shared.exceptions import MCPError
 
@@ -188,15 +188,21 @@ def test_only_a_valid_traceparent_counts(traceparent: object, trace: str | None)
 
 
 def test_an_unexpected_error_is_masked_and_found_by_its_trace(
-    door: RunningDoor, token: Token, known: World, credentials: Path
+    door: RunningDoor, token: Token, known: World
 ) -> None:
-    """The tenant has no credential for the company's API: a defect of ours, which an agent need not know."""
+    """The door's role may not read requests any more: a defect of ours, which an agent need not know."""
     trace = uuid4().hex
-    (credentials / known.tenant.slug).unlink()
-    with door.host(token(), traceparent=PARENT.format(trace)) as host:
-        words = host.refusal("lookup_order", order_id="ord_10001")
-    assert words == f"Error executing tool lookup_order. Trace {trace} has the details."
+    role = psycopg.sql.Identifier(f"{known.processes.prefix}_door")
+    with known.processes.cursor("admin") as shell:
+        shell.execute(psycopg.sql.SQL("REVOKE SELECT ON approval_request FROM {}").format(role))
+        shell.connection.commit()
+        try:
+            with door.host(token(), traceparent=PARENT.format(trace)) as host:
+                words = host.refusal("get_request_status", request_id=str(uuid4()))
+        finally:
+            shell.execute(psycopg.sql.SQL("GRANT SELECT ON approval_request TO {}").format(role))
+    assert words == f"Error executing tool get_request_status. Trace {trace} has the details."
     lines = [json.loads(line) for line in door.log_file.read_text().splitlines() if trace in line]
     errors = [line for line in lines if line["level"] == "error"]
-    assert any("BACKING_READ_CREDENTIALS" in line["exception"] for line in errors)
+    assert any("psycopg.errors.InsufficientPrivilege" in line["exception"] for line in errors)
     assert {line["trace_id"] for line in errors} == {trace}
