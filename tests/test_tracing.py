@@ -19,7 +19,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode, format_span_id, format_trace_id
 from structlog.contextvars import get_contextvars
 
-from approvals import outbox, tracing
+from approvals import tracing
 from approvals.audit.models import Event
 from approvals.database import tenant_scope
 from approvals.errors import NotAuthenticated
@@ -29,6 +29,7 @@ from mcp_bridge.lifecycle import Lifecycle
 from mcp_bridge.server import create
 from tests.journeys.site import serving
 from tests.scan import known, output
+from tests.test_outbox import claimed
 from tests.world import REFUND, TRACE, World
 from tests.written import written
 
@@ -97,7 +98,7 @@ def test_a_row_carries_the_span_that_wrote_it_and_its_work_goes_on_under_it(
     assert submit.context
     assert row.traceparent == f"00-{TRACE}-{format_span_id(submit.context.span_id)}-01"
     spans.clear()
-    with world.processes.acting_as("worker"), outbox.claimed(row.pk, row.tenant_id):
+    with world.processes.acting_as("worker"), claimed(row.pk, row.tenant_id):
         assert get_contextvars() == {"trace_id": TRACE, "request_id": str(request.pk)}
     (work,) = spans.get_finished_spans()
     assert (work.name, work.kind) == ("outbox announce", SpanKind.CONSUMER)
@@ -110,7 +111,7 @@ def test_work_of_before_there_were_spans_joins_the_requests_trace(world: World) 
     with world.processes.acting_as("migrator"):
         Outbox.objects.filter(request=request).update(traceparent="")
         row = Outbox.objects.get(request=request)
-    with world.processes.acting_as("worker"), outbox.claimed(row.pk, row.tenant_id):
+    with world.processes.acting_as("worker"), claimed(row.pk, row.tenant_id):
         assert tracing.trace_id() == TRACE
 
 
@@ -120,7 +121,7 @@ def test_work_that_fails_is_a_failed_span_and_its_log_line_has_the_trace(
     request = world.submit()
     with world.processes.acting_as("worker"), tenant_scope(world.tenant.pk):
         row = Outbox.objects.get(request=request)
-    with world.processes.acting_as("worker"), written() as lines, outbox.claimed(row.pk, row.tenant_id):
+    with world.processes.acting_as("worker"), written() as lines, claimed(row.pk, row.tenant_id):
         raise ValueError(REFUND["reason"])
     (span,) = [span for span in spans.get_finished_spans() if span.name == "outbox announce"]
     assert (span.attributes or {})["error.type"] == "ValueError"
