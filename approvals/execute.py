@@ -212,7 +212,7 @@ def _call(
     try:
         writer = action.writer(claim.tenant_slug)
         receipt = action.execute(arguments, facts, writer, key=claim.execution.key, reference=str(request.pk))
-    except (NotReached, TryLater, SettingMissing) as error:
+    except (NotReached, TryLater, SettingMissing, CredentialNotTaken) as error:
         # Known not to have happened, so the same attempt may be made again.
         _close(claim, "retry", detail=_what_happened(error))
         raise outbox.Postponed(_wait(error, claim), str(error)) from error

@@ -171,3 +171,21 @@ def test_a_credential_that_is_not_taken_says_nothing_about_the_thing(world: Worl
         execute.run(request.pk, request.tenant_id)
     assert world.status(request) == "succeeded"
     assert len(world.ledger(request)) == 1
+
+
+def test_what_was_sent_with_a_credential_that_is_not_taken_is_sent_again_with_the_next_one(
+    world: World, tmp_path: Path
+) -> None:
+    """Nothing was done, so a rotation that came a moment too late costs nobody what people agreed to."""
+    request = world.vote(world.submit(), "approve", "lena")
+    file = tmp_path / "write" / world.tenant.slug
+    good = file.read_text()
+    file.write_text("demo-a-token-of-nobody")
+    with world.processes.acting_as("worker"), pytest.raises(outbox.Postponed, match="does not take"):
+        execute.run(request.pk, request.tenant_id)
+    assert (world.status(request), world.ledger(request)) == ("executing", [])
+    file.write_text(good)
+    with world.processes.acting_as("worker"):
+        execute.run(request.pk, request.tenant_id)
+    assert world.status(request) == "succeeded"
+    assert len(world.ledger(request)) == 1

@@ -12,6 +12,7 @@ from approvals.backing import Response, _answer, seconds_to_wait
 from approvals.errors import (
     BackingRefused,
     CountersignError,
+    CredentialNotTaken,
     NoAnswer,
     NothingFound,
     NotReached,
@@ -25,6 +26,9 @@ from tests.world import World
 
 REFUND = type(actions.get("refund_payment"))
 DAY = 86_400
+NOT_TAKEN = CredentialNotTaken(
+    status=401, where="The shop", setting="WHICHEVER", message="no", backing_code=""
+)
 
 
 @pytest.mark.parametrize(
@@ -61,6 +65,8 @@ def test_what_an_answer_means_to_a_read_and_to_a_write(
     [
         (TryLater(seconds=30), "executing", "retry"),
         (NotReached(), "executing", "retry"),
+        (SettingMissing(name="BACKING_WRITE_CREDENTIALS", hint=""), "executing", "retry"),
+        (NOT_TAKEN, "executing", "retry"),
         (NoAnswer(status=503), "uncertain", "uncertain"),
         (NoAnswer(status=500), "uncertain", "uncertain"),
         (NoAnswer(), "uncertain", "uncertain"),
@@ -88,6 +94,7 @@ def test_what_is_tried_again_of_what_was_sent(
         (NotReached(), "executing", "retry"),
         (NoAnswer(status=503), "executing", "retry"),
         (SettingMissing(name="BACKING_READ_CREDENTIALS", hint=""), "executing", "retry"),
+        (NOT_TAKEN, "executing", "retry"),
         (BackingRefused(status=403, message="no"), "stale", "stale"),
         (NothingFound(status=404, message="no"), "stale", "stale"),
     ],
