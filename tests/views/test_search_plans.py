@@ -9,8 +9,10 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from approvals.audit.queries import SEALED
 from approvals.database import TENANT, all_words, words_of
 from approvals.queries import Wanted, queue, search
+from tests.views.test_trail_outside import sealed
 from tests.world import World
 
 ROWS = 3000
@@ -150,6 +152,17 @@ def test_only_pages_ask_for_words_and_only_for_the_tenant_in_scope(web: World, c
 
 
 def test_whether_an_event_is_sealed_only_pages_ask_and_only_of_their_tenant(web: World) -> None:
+    web.submit()
+    sealed(web)
+    with web.processes.cursor("admin") as shell:
+        shell.execute("SELECT event_ids[1:5] FROM audit_checkpoint WHERE tenant_id = %s", (web.tenant.pk,))
+        (ids,) = shell.fetchone() or ([],)
+    for tenant, found in ((web.tenant, len(ids)), (web.other, 0), (None, 0)):
+        with web.processes.cursor("web") as shell:
+            if tenant:
+                shell.execute("SELECT set_config('countersign.tenant', %s, true)", (str(tenant.pk),))
+            shell.execute(SEALED, (ids,))
+            assert (shell.rowcount, len(ids) > 0) == (found, True)
     for process in ("door", "worker", "sweeper"):
         with (
             web.processes.cursor(process) as shell,
