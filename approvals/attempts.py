@@ -20,7 +20,12 @@ def was_held_by(switch: Switch, request: ApprovalRequest) -> bool:
 
 def was_in_doubt(request: ApprovalRequest) -> bool:
     """Whether nobody answered one of them, so that it may have happened."""
-    return Execution.objects.filter(request=request, outcome="uncertain").exists()
+    return _in_doubt(request).exists()
+
+
+def doubts(request: ApprovalRequest) -> int:
+    """How many of them nobody answered."""
+    return _in_doubt(request).count()
 
 
 def key_is_over(request: ApprovalRequest, lives: timedelta) -> bool:

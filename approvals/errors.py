@@ -120,12 +120,18 @@ class NothingRevised(Refusal):
     request."""
 
 
+def _kept(text: str) -> str:
+    """Without what PostgreSQL and UTF-8 have no place for: NUL, and half of a surrogate pair. JSON can name both."""
+    return text.replace("\x00", "").encode(errors="replace").decode()
+
+
 class Elsewhere(CountersignError):
     """Something went wrong where {where} works."""
 
     def __init__(self, *, where: str = "The company's system", **details: object) -> None:
-        """`where` begins a sentence: whom we asked."""
-        super().__init__(where=where, **details)
+        """`where` begins a sentence: whom we asked. Their words are made such as our database keeps."""
+        told = {name: _kept(value) if isinstance(value, str) else value for name, value in details.items()}
+        super().__init__(where=where, **told)
 
 
 class BackingRefused(Elsewhere, Refusal):

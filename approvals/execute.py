@@ -11,6 +11,7 @@ from uuid import UUID
 
 from django.db.models import Max, QuerySet
 from django.utils import timezone
+from pydantic import ValidationError
 
 from approvals import (
     actions,
@@ -32,7 +33,9 @@ from approvals.errors import (
     CountersignError,
     CredentialNotTaken,
     NoAnswer,
+    NotFound,
     NotReached,
+    PayloadErased,
     PayloadUnreadable,
     RequestAltered,
     SettingMissing,
@@ -45,6 +48,10 @@ from approvals.tracing import span
 from policies.windows import Window
 
 logger = logging.getLogger(__name__)
+
+NO_SUCH_ACTION = (
+    "Its action is another one now, so nothing was done. What is still wanted has to be asked for anew."
+)
 
 
 @dataclass(frozen=True)
@@ -106,16 +113,21 @@ def _carry_out(claim: Claim) -> None:
         _check_not_stopped(claim)
     try:
         action, arguments, approved = judge.stored(claim.request)
+    except (NotFound, ValidationError):
+        _is_another(claim)
+        return
+    except PayloadUnreadable as error:
+        raise _again(claim, error) from error
+    try:
         _check_key(claim, action)  # before anybody is asked to look again at what can not be done
         judge.check_sound(claim.request, action, arguments, approved)
         action.writer(claim.tenant_slug).check_credential()
         facts = judge.look_up(action, arguments, action.reader(claim.tenant_slug))
-    except RequestAltered as error:
+    except (RequestAltered, PayloadErased) as error:
         _give_back(claim, action, arguments, str(error))
         return
     except (NoAnswer, TryLater, SettingMissing, CredentialNotTaken, PayloadUnreadable) as error:
-        _close(claim, "retry", detail=_what_happened(error))
-        raise outbox.Postponed(_wait(error, claim), str(error)) from error
+        raise _again(claim, error) from error
     except BackingRefused as error:
         _give_back(claim, action, arguments, f"the facts can no longer be read: {error}")
         return
@@ -213,9 +225,7 @@ def _call(
         writer = action.writer(claim.tenant_slug)
         receipt = action.execute(arguments, facts, writer, key=claim.execution.key, reference=str(request.pk))
     except (NotReached, TryLater, SettingMissing, CredentialNotTaken) as error:
-        # Known not to have happened, so the same attempt may be made again.
-        _close(claim, "retry", detail=_what_happened(error))
-        raise outbox.Postponed(_wait(error, claim), str(error)) from error
+        raise _again(claim, error) from error
     except BackingRefused as refusal:
         _refused(claim, refusal)
     except NoAnswer as error:
@@ -342,6 +352,18 @@ def _give_back(claim: Claim, action: actions.AnyAction, arguments: Arguments, re
         )
 
 
+def _is_another(claim: Claim) -> None:
+    """Its action is not offered any more, or takes other arguments: nobody can say what was approved by it."""
+    with tenant_scope(claim.request.tenant_id):
+        in_doubt = attempts.was_in_doubt(claim.request)
+    if in_doubt:
+        _back_to_doubt(claim)
+        return
+    with tenant_scope(claim.request.tenant_id):
+        _fence(claim, finished_at=timezone.now(), outcome="failed", detail=NO_SUCH_ACTION)
+        outcomes.finish(claim.request, Status.FAILED, NO_SUCH_ACTION, "")
+
+
 def _back_to_doubt(claim: Claim) -> None:
     """Nothing was sent this time, and whoever could say what became of the time before is not there any more."""
     with tenant_scope(claim.request.tenant_id):
@@ -356,6 +378,12 @@ def _stale(claim: Claim, reason: str) -> None:
         outcomes.move(claim.request, Status.STALE)
         outcomes.event("request.stale", claim.request, {}, because=reason[:300])
         outbox.put(claim.request, outbox.REOPEN)
+
+
+def _again(claim: Claim, error: CountersignError) -> outbox.Postponed:
+    """Known not to have happened, so the same attempt may be made again. What to raise."""
+    _close(claim, "retry", detail=_what_happened(error))
+    return outbox.Postponed(_wait(error, claim), str(error))
 
 
 def _close(claim: Claim, outcome: str, *, detail: str) -> None:

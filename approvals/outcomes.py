@@ -7,7 +7,7 @@ from django.db.models import DateTimeField, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from approvals import moves, outbox
+from approvals import attempts, moves, outbox
 from approvals.audit.events import Actor, record
 from approvals.errors import CountersignError
 from approvals.models import ApprovalRequest
@@ -43,12 +43,18 @@ def event(kind: str, request: ApprovalRequest, data: dict[str, object], **words:
 
 
 def doubt(request: ApprovalRequest, why: str) -> None:
-    """Whether it happened is not known: the provider is asked in a moment."""
+    """Whether it happened is not known: the provider is asked in a moment, and later each time that it comes to this.
+
+    An API that answers every attempt with an error would else be sent the same thing every few seconds. Who has been
+    told of the first doubt is not told of the next.
+    """
+    is_news = request.doubted_at is None
     first = Coalesce("doubted_at", Value(timezone.now(), DateTimeField()))
     move(request, Status.UNCERTAIN, outcome=why, doubted_at=first)
     event("execution.uncertain", request, {}, because=why)
-    outbox.put(request, outbox.RECONCILE, wait_seconds=2)
-    outbox.announce(request, "request.uncertain")
+    outbox.put(request, outbox.RECONCILE, wait_seconds=outbox.backoff(attempts.doubts(request)))
+    if is_news:
+        outbox.announce(request, "request.uncertain")
 
 
 def finish(request: ApprovalRequest, status: Status, outcome: str, reference: str) -> None:

@@ -30,6 +30,7 @@ Reason = Annotated[
 ]
 # No control character and no line break, so that what stands on one line was meant for one line.
 ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
+_REFERENCE = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]{1,200}")
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 Risk: TypeAlias = Literal["low", "medium", "high"]
 # Of what keeps its keys with its record, as our own database does.
@@ -66,15 +67,20 @@ class Money:
 
 @dataclass(frozen=True)
 class Receipt:
-    """Proof from the backing API that a write happened: its own reference.
+    """Proof from the backing API that a write happened: its own reference, of 1 to 200 characters on one line.
 
     One that came to nothing is on record there too: it was taken and then failed, as a refund may that a bank
-    sends back.
+    sends back. Raises NoAnswer for a reference that is none: what became of the write is then looked up.
     """
 
     reference: str
     summary: str
     came_to_nothing: bool = False
+
+    def __post_init__(self) -> None:
+        given: object = self.reference  # of somebody else's answer, which may hold anything
+        if not (isinstance(given, str) and _REFERENCE.fullmatch(given)):
+            raise NoAnswer
 
     @property
     def ends(self) -> Status:
@@ -239,10 +245,15 @@ def find_operation(reader: Backing, kind: str, reference: str, done: str) -> Rec
 
     `done` is what has happened where there is one, in words for the agent and the reviewers.
     """
-    operations = reader.get("/v1/operations", {"reference": reference})["operations"]
-    if any(operation["reference"] != reference for operation in operations):
+    answer = reader.get("/v1/operations", {"reference": reference})
+    try:
+        found = [(one["kind"], one["id"]) for one in answer["operations"] if one["reference"] == reference]
+        is_ours = len(found) == len(answer["operations"])
+    except (KeyError, TypeError) as error:
+        raise NoAnswer(status=reader.last_status) from error  # no answer that we know
+    if not is_ours:
         raise NoAnswer(status=reader.last_status)  # it answered another question
-    for operation in operations:
-        if operation["kind"] == kind:
-            return Receipt(operation["id"], f"{done}, found by our reference")
+    for what, operation_id in found:
+        if what == kind:
+            return Receipt(operation_id, f"{done}, found by our reference")
     return None

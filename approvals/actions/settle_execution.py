@@ -4,6 +4,7 @@ No agent is offered it, and no policy makes it easier. The provider's own record
 done, and wins; so does whatever has ended the doubt meanwhile.
 """
 
+import logging
 from datetime import timedelta
 from typing import Annotated, Self
 from uuid import UUID
@@ -25,22 +26,29 @@ from approvals.actions.inside import Inside, tenant_of
 from approvals.backing import Backing
 from approvals.database import tenant_scope
 from approvals.errors import (
-    CountersignError,
     NotFound,
     NothingFound,
+    NotReached,
     OnRecordNow,
+    PayloadErased,
+    PayloadUnreadable,
     SettledMeanwhile,
     StillUnderWay,
+    TryLater,
 )
 from approvals.identity.models import Tenant
 from approvals.models import ApprovalRequest, Execution, Settlement
 from approvals.states import Status
 from policies.verdicts import Deny, Require, Stage, Verdict
 
+logger = logging.getLogger(__name__)
+
 NAME = "settle_execution"
 SETTLER = "operator"
 BUILT_IN = "built in"  # no rule of a document can be called so
 LONGEST_REFERENCE = 200  # characters
+TURNS = 5  # of asking the provider, over half a minute, before its silence is taken for one that lasts
+WHILE_UNDER_WAY = 5  # seconds
 BECAUSE = "What stays in doubt is settled when an operator agrees who neither asks for it nor is part of it."
 UUID_TEXT = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 
@@ -122,6 +130,7 @@ class SettleExecution(Action[SettleArguments, SettleFacts]):
             request = _wanted(arguments).first()
             if request is None:
                 raise NothingFound(message="there is no such request that is carried out elsewhere")
+            _check_not_at_it(request)
             sent = list(Execution.objects.filter(request=request).exclude(sent_at=None).order_by("number"))
             absent = attempts.absent_since(request)
         return SettleFacts(
@@ -143,7 +152,8 @@ class SettleExecution(Action[SettleArguments, SettleFacts]):
             if receipt := _done(reference):
                 return receipt
             request = _wanted(arguments).get()
-        _check_not_on_record(request, tenant_id)
+            turn = Execution.objects.filter(request_id=UUID(reference)).count()
+        _check_not_on_record(request, tenant_id, turn)
         with tenant_scope(tenant_id):
             return _done(reference) or _settled(arguments, tenant_id, reference)
 
@@ -165,10 +175,20 @@ def _answered(attempt: Execution) -> str:
     return f"{attempt.detail or 'no answer'}{status}"[:300]
 
 
-def _check_not_on_record(request: ApprovalRequest, tenant_id: UUID) -> None:
-    """Ask the provider once more. Raises OnRecordNow.
+def _check_not_at_it(request: ApprovalRequest) -> None:
+    """It is tried once more just now, as the provider had no record of it: in doubt it is again, or settled, soon.
 
-    Where it does not answer, or the action that could ask is not there any more, what people found stands.
+    Raises TryLater.
+    """
+    if request.status == Status.EXECUTING:
+        raise TryLater(where="Another attempt that is under way", seconds=WHILE_UNDER_WAY)
+
+
+def _check_not_on_record(request: ApprovalRequest, tenant_id: UUID, turn: int) -> None:
+    """Ask the provider once more, in the settlement's `turn`-th attempt.
+
+    Raises OnRecordNow, TryLater where it asks to wait, and NotReached where another turn may yet get an answer. Where
+    it has given none in TURNS turns, or the action that could ask is not there any more, what people found stands.
     """
     with tenant_scope(tenant_id):
         slug = Tenant.objects.values_list("slug", flat=True).get(pk=tenant_id)
@@ -177,8 +197,16 @@ def _check_not_on_record(request: ApprovalRequest, tenant_id: UUID) -> None:
         if request.action_version != action.version:
             return
         claimed = action.arguments.model_validate_json(request.arguments)
+    except (NotFound, ValidationError, PayloadErased, PayloadUnreadable):
+        return
+    try:
         receipt = action.reconcile(claimed, action.reader(slug), reference=str(request.pk))
-    except (CountersignError, ValidationError):
+    except TryLater:
+        raise
+    except Exception as error:  # a system that went wrong answers nonsense, too
+        if turn < TURNS:
+            raise NotReached(where=action.where) from error
+        logger.warning("settled with no answer", extra={"request_id": str(request.pk)})
         return
     if receipt is not None:
         with tenant_scope(tenant_id):
@@ -189,9 +217,11 @@ def _check_not_on_record(request: ApprovalRequest, tenant_id: UUID) -> None:
 def _settled(arguments: SettleArguments, tenant_id: UUID, reference: str) -> Receipt:
     """The end of the doubt, with its events and messages, in the caller's transaction.
 
-    Raises SettledMeanwhile, or StillUnderWay where "it never happened" would come too early.
+    Raises SettledMeanwhile, TryLater while it is tried once more, or StillUnderWay where "it never happened" would
+    come too early.
     """
     request = moves.locked(UUID(arguments.request_id))
+    _check_not_at_it(request)
     if request.status != Status.UNCERTAIN:
         raise SettledMeanwhile(now=request.status.replace("_", " "))
     if not arguments.happened and attempts.unproven(request, _lags(request)) > 0:

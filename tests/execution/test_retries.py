@@ -7,20 +7,23 @@ from typing import Any, NoReturn
 import pytest
 from django.utils import timezone
 
-from approvals import actions, backing, outbox
+from approvals import actions, backing, judge, outbox
+from approvals.actions.contract import Receipt, find_operation
+from approvals.actions.refund_payment import RefundArguments
 from approvals.backing import Response, _answer, seconds_to_wait
 from approvals.errors import (
     BackingRefused,
     CountersignError,
     CredentialNotTaken,
     NoAnswer,
+    NotFound,
     NothingFound,
     NotReached,
     SettingMissing,
     TryLater,
 )
 from approvals.models import ApprovalRequest
-from tests.test_execute import approved, attempts, run, waiting
+from tests.test_execute import approved, attempts, reconcile, run, waiting
 from tests.test_outbox import raising, work
 from tests.world import World
 
@@ -73,6 +76,7 @@ def test_what_an_answer_means_to_a_read_and_to_a_write(
         (RuntimeError("what was sent is not known"), "uncertain", "uncertain"),
         (BackingRefused(status=422, message="no"), "failed", "failed"),
         (NothingFound(status=404, message="no"), "failed", "failed"),
+        (BackingRefused(status=422, message="a bad \x00 field \ud800"), "failed", "failed"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )
@@ -108,6 +112,65 @@ def test_before_anything_is_sent_every_look_up_that_fails_is_tried_again(
     assert tries(world, request) is (outcome == "retry")
     assert (world.status(request), attempts(world, request)) == (status, [outcome])
     assert "execution.sent" not in world.events(request)
+
+
+def test_words_that_the_database_cannot_keep_are_told_without_what_is_wrong_with_them() -> None:
+    body = rb'{"error": {"code": "bad\u0000", "message": "a \ud800 bad \u0000field"}}'
+    with pytest.raises(BackingRefused) as refused:
+        _answer(Response(422, {}, body), is_read=False)
+    assert str(refused.value) == "The company's system refused: a ? bad field"
+    assert refused.value.details["backing_code"] == "bad"
+
+
+@pytest.mark.parametrize("given", [None, 5, "", "re_\x00", "two\nlines", "x" * 201, {"id": "re_1"}, "\ud800"])
+def test_a_reference_that_is_none_leaves_doubt(
+    world: World, monkeypatch: pytest.MonkeyPatch, given: Any
+) -> None:
+    request = approved(world)
+    monkeypatch.setattr(REFUND, "execute", lambda *_, **__: Receipt(given, "done"))
+    run(world, request)
+    assert (world.status(request), attempts(world, request)) == ("uncertain", ["uncertain"])
+
+
+@pytest.mark.parametrize(
+    "answer", [{}, {"operations": None}, {"operations": [{"id": "re_1"}]}, {"operations": [5]}]
+)
+def test_a_list_of_operations_that_is_none_is_no_answer(answer: Any) -> None:
+    class Reader:
+        last_status = 200
+
+        def get(self, *_: object) -> Any:
+            return answer
+
+    with pytest.raises(NoAnswer):
+        find_operation(Reader(), "refund", "a reference", "done")  # type: ignore[arg-type]
+
+
+def another_form(request: ApprovalRequest) -> NoReturn:
+    RefundArguments.model_validate({})
+    raise AssertionError(request)
+
+
+def gone(request: ApprovalRequest) -> NoReturn:
+    raise NotFound(thing="action", id=request.action)
+
+
+@pytest.mark.parametrize("stored", [another_form, gone])
+def test_what_nobody_can_read_any_more_has_failed_and_what_was_in_doubt_waits_for_people(
+    world: World, monkeypatch: pytest.MonkeyPatch, stored: Any
+) -> None:
+    """Its action takes other arguments now, or is not offered any more."""
+    never_sent, in_doubt = approved(world), approved(world)
+    world.shop.arm("error_500", method="POST")
+    run(world, in_doubt)
+    reconcile(world, in_doubt)
+    monkeypatch.setattr(judge, "stored", stored)
+    run(world, never_sent)
+    run(world, in_doubt)
+    assert (world.status(never_sent), attempts(world, never_sent)) == ("failed", ["failed"])
+    assert "asked for anew" in world.reload_as("web", never_sent).outcome
+    assert (world.status(in_doubt), attempts(world, in_doubt)) == ("uncertain", ["uncertain", "retry"])
+    assert world.ledger(never_sent) == world.ledger(in_doubt) == []
 
 
 def fails(error: Exception) -> Any:

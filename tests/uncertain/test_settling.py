@@ -16,23 +16,28 @@ from approvals.audit.models import Event
 from approvals.database import tenant_scope
 from approvals.errors import (
     BecauseMissing,
+    CredentialNotTaken,
     Doomed,
     FindingMissing,
     FourEyesAlways,
+    NoAnswer,
     NotEntitled,
     NotFound,
     NothingInDoubt,
+    NotReached,
     OperatorsSettle,
     PartOfIt,
     PolicyForbids,
     ReferenceWrong,
     SelfApproval,
+    TryLater,
 )
 from approvals.glass import never_because
 from approvals.identity.models import Membership
 from approvals.models import ApprovalRequest, Settlement
 from policies.documents import shipped
 from tests.budgets.conftest import states
+from tests.execution.test_retries import fails
 from tests.uncertain.doubts import (
     FOUND,
     agreed,
@@ -191,13 +196,57 @@ def test_the_providers_record_wins_over_what_people_found(world: World) -> None:
     assert "execution.settled" not in world.events(request)
 
 
-def test_where_the_provider_does_not_answer_what_people_found_stands(
-    world: World, request_in_doubt: ApprovalRequest
+@pytest.mark.parametrize(
+    "silence", [NoAnswer(), NotReached(), KeyError("operations"), CredentialNotTaken(setting="X")]
+)
+def test_where_the_provider_gives_no_answer_for_half_a_minute_what_people_found_stands(
+    world: World, request_in_doubt: ApprovalRequest, monkeypatch: pytest.MonkeyPatch, silence: Exception
 ) -> None:
     settling = agreed(world, request_in_doubt)
-    world.shop.arm("error_500", method="GET")
+    monkeypatch.setattr(type(actions.get("refund_payment")), "reconcile", fails(silence))
+    for _ in range(settle_execution.TURNS - 1):
+        assert run(world, settling) == "executing"
+        assert world.status(request_in_doubt) == "uncertain"
     assert run(world, settling) == "succeeded"
+    assert attempts(world, settling) == ["retry"] * (settle_execution.TURNS - 1) + ["succeeded"]
     assert world.status(request_in_doubt) == "failed"
+
+
+@pytest.mark.parametrize("fault", ["rate_limited", "error_500"])
+def test_a_record_wins_that_the_provider_does_not_tell_at_once(world: World, fault: str) -> None:
+    """It is asked once more: what it says then is worth more than what people found."""
+    request = in_doubt(world, "drop_after_commit")
+    earlier(world, request, LONG_AGO)
+    settling = agreed(world, request)
+    world.shop.arm(fault, method="GET")
+    assert run(world, settling) == "executing"
+    assert world.status(request) == "uncertain"
+    assert run(world, settling) == "failed"
+    assert "on record by now" in world.reload_as("web", settling).outcome
+    reconcile(world, request)
+    assert world.status(request) == "succeeded"
+
+
+def test_who_asks_to_wait_is_waited_for_however_often(
+    world: World, request_in_doubt: ApprovalRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settling = agreed(world, request_in_doubt)
+    monkeypatch.setattr(type(actions.get("refund_payment")), "reconcile", fails(TryLater(seconds=1)))
+    for _ in range(settle_execution.TURNS + 1):
+        assert run(world, settling) == "executing"
+    assert world.status(request_in_doubt) == "uncertain"
+
+
+def test_an_attempt_that_is_under_way_is_waited_for(world: World) -> None:
+    """The provider had no record of it and it is tried once more: what people settle meanwhile is not thrown away."""
+    request = in_doubt(world)
+    settling = agreed(world, request)
+    reconcile(world, request)
+    assert world.status(request) == "executing"
+    assert (run(world, settling), attempts(world, settling)) == ("executing", ["retry"])
+    assert run(world, request) == "succeeded"
+    assert run(world, settling) == "stale"
+    assert "execution.settled" not in world.events(request)
 
 
 def test_what_ended_by_itself_meanwhile_is_settled_by_nobody(

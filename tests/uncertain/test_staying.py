@@ -57,6 +57,29 @@ def test_its_time_counts_from_the_first_doubt(world: World) -> None:
     assert tell(world, request)
 
 
+def test_what_is_answered_with_an_error_each_time_is_sent_ever_more_rarely_and_told_once(
+    world: World,
+) -> None:
+    """As Stripe does, which repeats a failure of its own under the same key for a day."""
+    request, waits = in_doubt(world), [looked_up_in(world)]
+    for _ in range(4):
+        reconcile(world, request)
+        world.shop.arm("error_500", method="POST")
+        assert run(world, request) == "uncertain"
+        waits.append(looked_up_in(world))
+    for doubts, seconds in enumerate(waits, start=1):
+        assert 2**doubts - 1 < seconds <= 2**doubts * 1.25
+    assert rows(world, request, kind="request.uncertain") == ["announce"]
+
+
+def looked_up_in(world: World) -> float:
+    """Seconds until the provider is asked what became of the last attempt."""
+    with world.processes.acting_as("worker"), tenant_scope(world.tenant.pk):
+        row = Outbox.objects.filter(topic=outbox.RECONCILE, done_at=None).order_by("created_at").last()
+    assert row
+    return (row.not_before - row.created_at).total_seconds()
+
+
 def test_how_long_that_is_is_a_setting(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settings, "UNCERTAIN_ALERT_SECONDS", 86400)
     request = staying(world)
