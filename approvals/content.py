@@ -3,6 +3,8 @@
 One place for whoever files a request, changes it, or judges it anew, and for whoever checks that a stored one is sound.
 """
 
+import json
+import secrets
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,11 +12,13 @@ from typing import Any
 from approvals import actions, urge
 from approvals.actions.contract import Arguments, Facts
 from approvals.characters import cut
-from approvals.models import PolicyVersion
-from approvals.payloads import canonical, digest, redact
+from approvals.errors import PayloadErased
+from approvals.models import ApprovalRequest, PolicyVersion
+from approvals.payloads import canonical, redact, salted
 from policies.verdicts import EXPIRES_IN, Require, Verdict, to_json
 
 LONGEST_HEADLINE = 300
+SALT_BYTES = 32
 
 
 def headline(action: actions.AnyAction, arguments: Arguments, facts: Facts) -> str:
@@ -22,13 +26,34 @@ def headline(action: actions.AnyAction, arguments: Arguments, facts: Facts) -> s
     return cut(action.headline(arguments, facts), LONGEST_HEADLINE)
 
 
-def asked(action: actions.AnyAction, arguments: Arguments) -> dict[str, Any]:
+def salt_for(action: actions.AnyAction) -> str:
+    """What goes into the digests of one request, for all its revisions: beside what is shown later, an unsalted one
+    would tell a card's last digits to whoever tries them all. "" where nothing is left out of that: those digests the
+    database compares itself (migration 0036)."""
+    return new_salt() if action.sensitive else ""
+
+
+def new_salt() -> str:
+    return secrets.token_hex(SALT_BYTES)
+
+
+def asks_for(request: ApprovalRequest, action: actions.AnyAction, arguments: Arguments) -> bool:
+    """Whether a request asks for exactly this. Once its payload is erased, as far as the redacted one tells; False
+    when that is gone, too. Raises PayloadUnreadable."""
+    try:
+        return bool(request.arguments_sha256 == salted(request.salt, canonical(arguments)))
+    except PayloadErased:
+        kept = json.loads(request.redacted or "{}").get("args")
+        return bool(kept == redact(arguments.model_dump(mode="json"), action.sensitive))
+
+
+def asked(action: actions.AnyAction, arguments: Arguments, salt: str) -> dict[str, Any]:
     """What the agent asks for."""
     claimed, money = canonical(arguments), action.amount(arguments)
     return {
         "action_version": action.version,
         "arguments": claimed,
-        "arguments_sha256": digest(claimed),
+        "arguments_sha256": salted(salt, claimed),
         "risk": action.risk,
         "amount_minor": money.minor if money else None,
         "currency": money.currency if money else "",
@@ -43,12 +68,13 @@ def judged(
     version: PolicyVersion | None,
     usage: Mapping[str, int],
     now: datetime,
+    salt: str,
 ) -> dict[str, Any]:
     """What was looked up, and what the policy says to it: told this usage, at `now`. It can be judged so again."""
     computed = canonical(facts)
     return {
         "facts": computed,
-        "facts_sha256": digest(computed),
+        "facts_sha256": salted(salt, computed),
         "redacted": redacted(action, arguments, facts),
         "facts_read_at": now,
         "headline": headline(action, arguments, facts),

@@ -32,7 +32,11 @@ EVERY_SECONDS = 600.0
 
 # What goes, by the setting that says when: its columns once it is gone, and the column that says since when.
 FULL, REDACTED = "FULL_PAYLOAD_DAYS", "REDACTED_PAYLOAD_DAYS"
-GONE: dict[str, dict[str, Any]] = {FULL: {"arguments": None, "facts": None}, REDACTED: {"redacted": ""}}
+# Without the salt nobody confirms a guess by the digests that stay, not even whoever has the keys.
+GONE: dict[str, dict[str, Any]] = {
+    FULL: {"arguments": None, "facts": None, "salt": None},
+    REDACTED: {"redacted": ""},
+}
 SINCE = {FULL: "payload_erased_at", REDACTED: "redacted_erased_at"}
 
 
@@ -108,8 +112,6 @@ def erase(request_id: UUID, *, because: str) -> ApprovalRequest:
         raise ErasedWhileOpen(id=request_id, status=request.status.replace("_", " "))
     if request.payload_erased_at and request.redacted_erased_at:
         raise PayloadErased
-    if undoing := _undoing(request_id).first():
-        raise ErasedWhileUndone(id=request_id, by=undoing.pk)
     gone = {
         **GONE[FULL],
         **GONE[REDACTED],
@@ -118,7 +120,11 @@ def erase(request_id: UUID, *, because: str) -> ApprovalRequest:
         "erased_because": ASKED,
     }
     with tenant_scope(request.tenant_id):
-        ApprovalRequest.objects.filter(pk=request_id, status__in=FINAL).update(**gone)
+        # In one statement, as the sweeper: an undoing may have been filed since it was read.
+        due = ApprovalRequest.objects.filter(~Exists(_undoing(OuterRef("pk"))), pk=request_id)
+        if not due.update(**gone):
+            undoing = ApprovalRequest.objects.filter(undoes=request_id).latest("created_at")
+            raise ErasedWhileUndone(id=request_id, by=undoing.pk)
         filed = Event.objects.filter(request_id=request_id, kind__in=HAS_REASON)
         # Its salt with it: the event stays, and proves itself (`audit.models.Personal`).
         Personal.objects.filter(event_id__in=filed.values("id"), field="reason").delete()

@@ -168,6 +168,7 @@ def _write(exercise: _Exercise, by: Requester, now: datetime) -> ApprovalRequest
     """Request, event and outbox row, in the caller's transaction; all that pages show as `submit` would write it."""
     action, arguments, facts = exercise.action, exercise.canary.arguments, exercise.canary.facts
     verdict, version, usage = exercise.verdict, exercise.version, exercise.usage
+    salt = content.salt_for(action)
     request = ApprovalRequest(
         tenant_id=by.tenant_id,
         agent_id=by.agent_id,
@@ -181,8 +182,9 @@ def _write(exercise: _Exercise, by: Requester, now: datetime) -> ApprovalRequest
         trace_id=trace_id() or uuid4().hex,
         is_canary=True,
         clue=exercise.canary.clue,
-        **content.asked(action, arguments),
-        **content.judged(action, arguments, facts, verdict, version, usage, now),
+        salt=salt,
+        **content.asked(action, arguments, salt),
+        **content.judged(action, arguments, facts, verdict, version, usage, now, salt),
     )
     request.save(force_insert=True)
     # Kept as of any request: to a reviewer it reads as one until it is over.

@@ -25,7 +25,7 @@ from approvals.errors import (
 )
 from approvals.identity.requester import Requester
 from approvals.models import ApprovalRequest, PolicyVersion
-from approvals.payloads import digest
+from approvals.payloads import salted
 from approvals.seen import changed as changed
 from approvals.seen import seen as seen
 from policies.context import Context
@@ -86,8 +86,8 @@ def check_sound(
     """
     money = action.amount(arguments)
     stored: dict[str, tuple[object, object]] = {
-        "the arguments' digest": (request.arguments_sha256, digest(request.arguments)),
-        "the facts' digest": (request.facts_sha256, digest(request.facts)),
+        "the arguments' digest": (request.arguments_sha256, salted(request.salt, request.arguments)),
+        "the facts' digest": (request.facts_sha256, salted(request.salt, request.facts)),
         "the action's version": (request.action_version, action.version),
         "the resource": (request.resource_id, action.resource_id(arguments)),
         "the amount": (request.amount_minor, money.minor if money else None),

@@ -19,7 +19,7 @@ from approvals.database import tenant_scope
 from approvals.errors import BudgetsUnknown
 from approvals.models import ApprovalRequest, PolicyVersion
 from approvals.notifications import trouble
-from approvals.payloads import canonical, digest
+from approvals.payloads import canonical, salted
 from policies.durations import in_words
 from policies.verdicts import Deny, Require, Verdict, from_json, stricter
 from policies.windows import Window, moment_in_words, opening
@@ -46,7 +46,7 @@ class Opens:
 
 def look(request: ApprovalRequest, action: actions.AnyAction, arguments: Arguments, facts: Facts) -> Look:
     """At what was approved, with facts that were just read. The stricter verdict wins."""
-    if digest(canonical(facts)) != request.facts_sha256:
+    if salted(request.salt, canonical(facts)) != request.facts_sha256:
         return Look("what was looked up has changed since the approval")
     with tenant_scope(request.tenant_id):
         at = timezone.now()

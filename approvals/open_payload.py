@@ -40,6 +40,7 @@ class Opened:
     revision: int
     arguments: str
     facts: str
+    salt: str  # before each of them in its digest; "" where nothing is sensitive
 
 
 @span("open payload")
@@ -66,7 +67,7 @@ def open_payload(request_id: UUID, *, by: Reviewer, reason: str, trace_id: str =
 def _whole(request: ApprovalRequest) -> tuple[Opened, ...]:
     earlier = Revision.objects.filter(request=request).order_by("-revision")
     every: list[Content] = [request, *earlier]
-    return tuple(Opened(one.revision, one.arguments, one.facts) for one in every)
+    return tuple(Opened(one.revision, one.arguments, one.facts, request.salt) for one in every)
 
 
 def _checked(by: Reviewer, reason: str) -> Proof:

@@ -23,6 +23,11 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def salted(salt: str, text: str) -> str:
+    """The digest of the salt with the text behind it: whoever lacks the salt confirms no guess of the text."""
+    return digest(salt + text)
+
+
 def redact(payload: Mapping[str, object], sensitive: Iterable[str]) -> dict[str, object]:
     """The payload with its sensitive top-level fields replaced by a mark."""
     hidden = frozenset(sensitive)

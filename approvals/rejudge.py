@@ -14,7 +14,7 @@ from approvals.audit.events import Actor, record
 from approvals.database import tenant_scope
 from approvals.errors import MoveRefused
 from approvals.models import ApprovalRequest, PolicyVersion, Vote
-from approvals.payloads import canonical, digest
+from approvals.payloads import canonical, salted
 from approvals.states import Status
 from policies.verdicts import AutoApprove, Verdict, from_json
 
@@ -43,7 +43,8 @@ def approve_by_rule(request_id: UUID, tenant_id: UUID) -> None:
             return
         now = timezone.now()
         verdict, version, usage = judge.verdict_now(request, action, arguments, facts, now, in_turn=True)
-        agrees = isinstance(verdict, AutoApprove) and request.facts_sha256 == digest(canonical(facts))
+        same = request.facts_sha256 == salted(request.salt, canonical(facts))
+        agrees = isinstance(verdict, AutoApprove) and same
         if isinstance(verdict, AutoApprove) and agrees:
             decide.approve(request, verdict.valid_for, WORKER, request.trace_id, {"rule": verdict.rule})
         else:
@@ -119,7 +120,7 @@ def _anew(
     action, arguments, _ = judge.stored(request)
     return {
         "revision": request.revision + 1,
-        **content.judged(action, arguments, facts, verdict, version, usage, now),
+        **content.judged(action, arguments, facts, verdict, version, usage, now, request.salt),
         **switches.time_from(now, content.time_to_decide(verdict), request),
     }
 

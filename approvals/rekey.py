@@ -18,10 +18,11 @@ from approvals.payload_keys import key_of, seal, unseal
 
 KIND = "payload.rekeyed"
 BATCH = 500
-TABLES = ("approval_request", "revision")
+# Their sealed columns.
+TABLES = {"approval_request": ("arguments", "facts", "salt"), "revision": ("arguments", "facts")}
 LOOKS_AGAIN_EVERY = 0.2  # seconds, while transactions of before are still under way
 NOBODY = UUID(int=0)
-Row: TypeAlias = tuple[UUID, str, str]  # id, arguments, facts
+Row: TypeAlias = tuple[Any, ...]  # its id, then what is sealed
 
 
 @dataclass
@@ -81,10 +82,11 @@ def _seal(table: str, row: Row, done: Done) -> None:
     if not any(keys):
         return  # under the newest one already
     fresh = [seal(unseal(token)) for token in tokens]
+    those = [f"{column} = %s" for column in TABLES[table]]
     with connection.cursor() as cursor:
         # Only as it was read: what somebody has changed since is theirs, and erased is erased.
         cursor.execute(
-            f"UPDATE {table} SET arguments = %s, facts = %s WHERE id = %s AND arguments = %s AND facts = %s",  # noqa: S608
+            f"UPDATE {table} SET {', '.join(those)} WHERE id = %s AND {' AND '.join(those)}",  # noqa: S608
             [*fresh, pk, *tokens],
         )
     done.sealed_anew += 1
@@ -95,7 +97,7 @@ def _batches(table: str) -> Iterator[list[Row]]:
     while True:
         with connection.cursor() as cursor:
             cursor.execute(
-                f"SELECT id, arguments, facts FROM {table} WHERE id > %s AND arguments IS NOT NULL "  # noqa: S608
+                f"SELECT id, {', '.join(TABLES[table])} FROM {table} WHERE id > %s AND arguments IS NOT NULL "  # noqa: S608
                 f"ORDER BY id LIMIT {BATCH}",
                 [last],
             )

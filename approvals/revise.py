@@ -25,7 +25,6 @@ from approvals.errors import (
 )
 from approvals.identity.requester import Requester
 from approvals.models import ApprovalRequest, PolicyVersion
-from approvals.payloads import canonical, digest
 from approvals.states import FINAL, Status
 from approvals.submit import Filed, actor, scope
 from approvals.tracing import span
@@ -38,15 +37,15 @@ def revise(request_id: UUID, arguments: Mapping[str, object], *, by: Requester, 
 
     The same answer again, as after a lost one, leads to where the request stands. Raises NotFound, ArgumentsInvalid,
     MoveRefused, NobodyAsked, OtherThing, NothingRevised, DoomedRevision (the policy refuses), LimitReached,
-    LimitsUnknown, SwitchedOff, SwitchesUnknown, or NoAnswer; then the request is as it was, and the refusal is on the
-    trail.
+    LimitsUnknown, SwitchedOff, SwitchesUnknown, PayloadUnreadable, or NoAnswer; then the request is as
+    it was, and the refusal is on the trail.
     """
     request: ApprovalRequest | None = None
     try:
         request = _mine(request_id, by)
         action = actions.get(request.action)
         parsed = judge.parse(action, arguments)
-        if repeated := _repeated(request, parsed, by, trace_id):
+        if repeated := _repeated(request, action, parsed, by, trace_id):
             return repeated
         _check(request, action, parsed)
         return _revised(request, action, parsed, by, trace_id)
@@ -66,10 +65,13 @@ def _mine(request_id: UUID, by: Requester) -> ApprovalRequest:
     return request
 
 
-def _repeated(request: ApprovalRequest, arguments: Arguments, by: Requester, trace_id: str) -> Filed | None:
+def _repeated(
+    request: ApprovalRequest, action: actions.AnyAction, arguments: Arguments, by: Requester, trace_id: str
+) -> Filed | None:
     """The request, where exactly this was its last answer and nobody has asked for more since."""
-    same = request.arguments_sha256 == digest(canonical(arguments))
-    if request.status == Status.CHANGES_REQUESTED or request.revision == 1 or not same:
+    if request.status == Status.CHANGES_REQUESTED or request.revision == 1:
+        return None
+    if not content.asks_for(request, action, arguments):
         return None
     limits.record_sparingly("request.repeated", by=by, trace_id=trace_id, request_id=request.pk)
     return Filed(request, repeated=True)
@@ -83,7 +85,7 @@ def _check(request: ApprovalRequest, action: actions.AnyAction, arguments: Argum
         raise NobodyAsked(status=request.status)
     if action.resource_id(arguments) != request.resource_id:
         raise OtherThing(thing=action.thing, id=request.resource_id)
-    if request.arguments_sha256 == digest(canonical(arguments)):
+    if content.asks_for(request, action, arguments):
         raise NothingRevised
 
 
@@ -97,8 +99,8 @@ def _revised(
         about = {"resource_id": request.resource_id, "policy_version": version and version.pk}
         raise DoomedRevision(sentence=verdict.public, rule=verdict.rule, **about)
     said = {
-        **content.asked(action, arguments),
-        **content.judged(action, arguments, facts, verdict, version, usage, now),
+        **content.asked(action, arguments, request.salt),
+        **content.judged(action, arguments, facts, verdict, version, usage, now, request.salt),
     }
     try:
         written = _write(request, action, arguments, verdict, version, said, by, trace_id)
@@ -110,7 +112,7 @@ def _revised(
         return Filed(written, repeated=False, backing_status=reader.last_status)
     # Somebody was first while we looked things up: the same call sent twice, a withdrawal, or the clock.
     found = _mine(request.pk, by)
-    if repeated := _repeated(found, arguments, by, trace_id):
+    if repeated := _repeated(found, action, arguments, by, trace_id):
         return repeated
     is_late = found.status == Status.CHANGES_REQUESTED and found.revision == request.revision
     raise MoveRefused(status="expired" if is_late else found.status.replace("_", " "), wanted="revised")

@@ -2,14 +2,15 @@
 
     revision : arguments : facts : rule : all that is shown
 
-Each part but the first is a SHA-256, made from what is stored now. The last one covers every material field as the
+Each part but the first is a SHA-256, made from what is stored now with the request's salt before it: a vote's digest,
+which is kept for ever, confirms no guess of what was seen. The last one covers every material field as the
 page shows it, the marks of hidden characters included (`material.rows`). The vote keeps the digest of the whole text.
 """
 
 from approvals.differences import differences
 from approvals.material import rows
 from approvals.models import ApprovalRequest, Revision
-from approvals.payloads import canonical, digest
+from approvals.payloads import canonical, salted
 
 NAMES = ("the revision", "what is asked for", "what was looked up", "the rule", "how it is shown")
 # Of a section of the page, the part that it belongs to; a section that is not here belongs to the rule.
@@ -25,13 +26,8 @@ def seen(request: ApprovalRequest) -> str:
         "policy_version": str(request.policy_version_id or ""),
     }
     screen = {"rows": [[row.section, row.name, *row.shown] for row in rows(request)]}
-    parts = (
-        digest(request.arguments),
-        digest(request.facts),
-        digest(canonical(rule)),
-        digest(canonical(screen)),
-    )
-    return ":".join([str(request.revision), *parts])
+    parts = (request.arguments, request.facts, canonical(rule), canonical(screen))
+    return ":".join([str(request.revision), *(salted(request.salt, part) for part in parts)])
 
 
 def changed(then: str, request: ApprovalRequest) -> str:

@@ -33,7 +33,7 @@ from approvals.errors import (
 )
 from approvals.identity.requester import Requester
 from approvals.models import ApprovalRequest, PolicyVersion
-from approvals.payloads import canonical, digest, redact
+from approvals.payloads import canonical, redact
 from approvals.states import Status, sources
 from approvals.tracing import span
 from policies.usage import Usage
@@ -65,8 +65,8 @@ def submit(
 
     `arguments` is what the agent claims, `key` its idempotency key (unique per requester), `undoes` the request of
     the same tenant that this one is to undo (`undo.py`). Raises ArgumentsInvalid, KeyReused, Doomed (the policy
-    refuses), UndoneAlready, LimitReached, LimitsUnknown, SwitchedOff, SwitchesUnknown, NotFound, BackingRefused, or
-    NoAnswer; then no request exists, and the refusal is on the trail.
+    refuses), UndoneAlready, LimitReached, LimitsUnknown, SwitchedOff, SwitchesUnknown, NotFound, BackingRefused,
+    PayloadUnreadable, or NoAnswer; then no request exists, and the refusal is on the trail.
     """
     action, asked_for = _offered(action_name, by, undoes), ""
     try:
@@ -163,15 +163,16 @@ def _repeated(
     undoes: ApprovalRequest | None,
     trace_id: str,
 ) -> Filed | None:
-    """The request that this key already stands for. Raises KeyReused when it asked for something else."""
+    """The request that this key already stands for. Raises PayloadUnreadable, or KeyReused when it asked for something
+    else, or what it asked for is no longer there to compare."""
     if key is None:
         return None
     with scope(by):
         request = ApprovalRequest.objects.filed_by(by).filter(idempotency_key=key).first()
         if request is None:
             return None
-        before = (request.action, request.arguments_sha256, request.undoes_id)
-        if before != (action.name, digest(canonical(arguments)), undoes.pk if undoes else None):
+        same = (request.action, request.undoes_id) == (action.name, undoes.pk if undoes else None)
+        if not same or not content.asks_for(request, action, arguments):
             raise KeyReused(key=key, request_id=request.pk)
     limits.record_sparingly("request.repeated", by=by, trace_id=trace_id, request_id=request.pk)
     return Filed(request, repeated=True)
@@ -264,6 +265,7 @@ def _write(
     trace_id: str,
 ) -> ApprovalRequest:
     """Request, event and outbox rows, in one transaction. `now` is when it was judged: it can be judged so again."""
+    salt = content.salt_for(action)
     request = ApprovalRequest(
         tenant_id=by.tenant_id,
         agent_id=by.agent_id,
@@ -279,8 +281,9 @@ def _write(
         expires_at=now + content.time_to_decide(verdict),
         trace_id=trace_id,
         undoes=undoes,
-        **content.asked(action, arguments),
-        **content.judged(action, arguments, facts, verdict, version, usage, now),
+        salt=salt,
+        **content.asked(action, arguments, salt),
+        **content.judged(action, arguments, facts, verdict, version, usage, now, salt),
     )
     with scope(by, together=True):
         limits.check_filing(by, action.name, action.tool)

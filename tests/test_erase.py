@@ -1,5 +1,6 @@
 """Payloads expire and events stay: when, by whom, what is left, and what goes on without them."""
 
+import json
 from io import StringIO
 from typing import Any
 
@@ -11,7 +12,7 @@ from approvals import erase, judge, material
 from approvals.audit import queries as audit
 from approvals.audit.verify import verify
 from approvals.database import tenant_scope
-from approvals.errors import ErasedWhileUndone, PayloadErased
+from approvals.errors import ErasedWhileUndone, KeyReused, PayloadErased
 from approvals.kept import kept
 from approvals.models import ApprovalRequest, Revision
 from approvals.queries import history, request_view
@@ -53,8 +54,9 @@ def test_each_payload_is_kept_for_its_days_and_no_longer(
     request = moved(world)
     days_pass(world, request, days)
     sweep(world)
-    arguments, facts, redacted = raw(world, request, "arguments, facts, redacted")
-    assert (arguments is not None, facts is not None, redacted != "") == (full, full, shown)
+    arguments, facts, salt, redacted = raw(world, request, "arguments, facts, salt, redacted")
+    assert (arguments is not None, facts is not None, salt is not None) == (full, full, full)
+    assert (redacted != "") == shown
     assert len(events_of(world)) == (not full) + (not shown)
     assert world.status(request) == "succeeded"
 
@@ -212,7 +214,7 @@ def command(world: World, *requests: ApprovalRequest, because: str = "The custom
 def test_a_command_erases_both_before_their_time_and_says_why_on_the_trail(world: World) -> None:
     request = moved(world)
     assert "erased" in command(world, request)
-    assert raw(world, request, "arguments, facts, redacted") == (None, None, "")
+    assert raw(world, request, "arguments, facts, salt, redacted") == (None, None, None, "")
     (event,) = told(world, request, "payload.erased")
     assert event.personal == {"reason": "The customer asks for it."}
     (filed,) = told(world, request, "request.created")
@@ -265,6 +267,47 @@ def test_what_is_being_undone_is_kept_until_that_is_over(world: World) -> None:
     assert carried_out(world, filed).status == "succeeded"
     sweep(world)
     assert raw(world, request) == (None, None)
+
+
+def test_an_undoing_that_is_filed_meanwhile_is_not_left_with_nothing_to_compare(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request, filed, scope = moved(world), list[ApprovalRequest](), tenant_scope
+
+    def filed_first(*args: Any, **kwargs: Any) -> Any:
+        with monkeypatch.context() as meanwhile:
+            meanwhile.setattr(erase, "tenant_scope", scope)
+            filed.append(undoing.file(world, request).request)
+        return scope(*args, **kwargs)
+
+    monkeypatch.setattr(erase, "tenant_scope", filed_first)
+    with world.processes.acting_as("migrator"), pytest.raises(ErasedWhileUndone) as refused:
+        erase.erase(request.pk, because="The customer asked for it.")
+    assert str(filed[0].pk) in str(refused.value)
+    assert None not in raw(world, request, "arguments, facts, salt")
+    assert told(world, request, "payload.erased") == []
+
+
+@pytest.mark.parametrize("course", [moved, courses.denied])
+def test_a_key_stands_for_its_request_also_when_that_was_erased(world: World, course: courses.Course) -> None:
+    """As far as what is kept tells; where nothing is, the key is refused, and nothing is filed twice."""
+    request, key = course(world), f"the-key-of-{course.__name__}"
+    action, asked = request.action, json.loads(request.arguments)
+    with world.processes.cursor("admin") as shell:
+        shell.execute("UPDATE approval_request SET idempotency_key = %s WHERE id = %s", (key, request.pk))
+    other = {**asked, "reason": "It is another one."}
+    for days in (0, FULL + 1):
+        days_pass(world, request, days)
+        sweep(world)
+        assert world.submit(action, key=key, **asked).pk == request.pk
+        with pytest.raises(KeyReused):
+            world.submit(action, key=key, **other)
+        with pytest.raises(KeyReused):
+            world.submit("cancel_order", key=key, order_id="ord_10002", reason="It is another one.")
+    days_pass(world, request, SHOWN + 1)
+    sweep(world)
+    with pytest.raises(KeyReused):
+        world.submit(action, key=key, **asked)
 
 
 def test_of_an_undoing_nothing_untrue_is_said_when_what_it_undid_is_gone(world: World) -> None:

@@ -35,7 +35,7 @@ from approvals.identity.credentials import requester_of_secret
 from approvals.identity.models import Agent
 from approvals.models import ApprovalRequest, CanarySetting, Outbox, Vote
 from approvals.notifications import delivery
-from approvals.payloads import canonical, digest
+from approvals.payloads import canonical, salted
 from approvals.queries.unfounded import unfounded
 from policies.documents import shipped
 from tests import courses
@@ -173,7 +173,7 @@ def test_a_row_of_one_says_what_the_row_of_any_request_says(world: World) -> Non
     action, arguments, facts = judge.stored(request)
     judge.check_sound(request, action, arguments, facts)
     assert request.verdict["kind"] == "require"
-    assert request.arguments_sha256 == digest(canonical(arguments))
+    assert request.arguments_sha256 == salted(request.salt, canonical(arguments))
 
 
 def test_it_is_brought_to_mind_and_to_others_as_any_request_is(world: World) -> None:

@@ -1,6 +1,7 @@
 """What a request asks for is sealed at rest, shown without its sensitive fields when it is over, lost with its key."""
 
 import json
+import re
 from importlib import import_module
 from pathlib import Path
 
@@ -9,14 +10,14 @@ import pytest
 from django.core.exceptions import FieldError
 from django.db import connection
 
-from approvals import execute, judge, outbox
+from approvals import erase, execute, judge, outbox
 from approvals.database import tenant_scope
 from approvals.errors import PayloadUnreadable, RequestAltered, SettingMissing
 from approvals.fields import compared, fields
 from approvals.kept import as_shown
 from approvals.models import ApprovalRequest, Execution, Revision
 from approvals.payload_keys import seal, unseal
-from approvals.payloads import canonical, digest
+from approvals.payloads import canonical, digest, salted
 from approvals.queries import agent_view, request_view
 from tests import courses, versions
 from tests.sealing import (
@@ -24,6 +25,7 @@ from tests.sealing import (
     MARKS,
     MOVED,
     carried_out,
+    days_pass,
     everything,
     fresh_key,
     keys_are,
@@ -54,12 +56,58 @@ def test_a_dump_of_the_whole_database_tells_no_sensitive_value(
     assert told == []
 
 
+def test_no_digest_in_a_dump_tells_a_card_to_whoever_tries_them_all(world: World) -> None:
+    """Of refunds that were revised, denied and erased, and done: what else the facts say is known."""
+    revised = courses.revise(world, courses.changes_requested(world), amount_minor=900).request
+    courses.withdraw(world, revised)
+    gone, done = courses.denied(world), courses.succeeded(world)
+    whole = [world.reload_as("web", one) for one in (revised, gone, done)]
+    every = [(one, one.facts, one.salt, signed(world, one)) for one in whole]
+    days_pass(world, gone, 91)
+    with world.processes.acting_as("sweeper"):
+        erase.erase_due(erase.FULL)
+    assert raw(world, gone, "facts, salt") == (None, None)
+    dump = "\n".join(everything(world).values())
+    digests = set(re.findall("[0-9a-f]{64}", dump))
+    for request, facts, salt, unsalted in every:
+        assert salted(salt, facts) in digests  # it is the digests that are looked at
+        (redacted,) = raw(world, request, "redacted")
+        known = json.loads(redacted)["facts"]
+        assert known["card_last4"] == "[redacted]"
+        tried = [canonical({**known, "card_last4": f"{last:04}"}) for last in range(10_000)]
+        assert facts in tried
+        assert not digests & {digest(one) for one in tried}
+        assert not digests & set(unsalted)
+    assert world.status(done) == "succeeded"
+
+
+def signed(world: World, request: ApprovalRequest) -> list[str]:
+    """What somebody without the salt, who has guessed all else of it, would look for among the votes' digests."""
+    request.salt = ""
+    with world.processes.acting_as("web"), tenant_scope(world.tenant.pk):
+        seen = judge.seen(request)
+    return [digest(seen), *seen.split(":")[1:]]
+
+
+def test_every_request_with_something_sensitive_has_a_salt_of_its_own_through_its_revisions(
+    world: World,
+) -> None:
+    asked = courses.changes_requested(world)
+    before, other = world.reload_as("web", asked).salt, world.submit("change_shipping_address", **MOVED)
+    revised = courses.revise(world, asked, amount_minor=900).request
+    assert world.reload_as("web", revised).salt == before
+    assert len({before, other.salt}) == 2
+    assert (len(before), len(other.salt)) == (64, 64)
+    assert versions.asked(world).salt == ""  # nothing is left out of it, and the database compares it
+
+
 def test_what_is_sealed_is_read_as_it_was_asked_for(world: World) -> None:
     request = world.submit("change_shipping_address", **MOVED)
     stored = world.reload_as("web", request)
     assert json.loads(stored.arguments)["address"]["name"] == MARKS[0]
     assert [unseal(token) for token in raw(world, request)] == [stored.arguments, stored.facts]
-    assert (stored.arguments_sha256, stored.facts_sha256) == (digest(stored.arguments), digest(stored.facts))
+    digests = tuple(salted(stored.salt, text) for text in (stored.arguments, stored.facts))
+    assert (stored.arguments_sha256, stored.facts_sha256) == digests
 
 
 def test_the_same_text_is_never_sealed_to_the_same_token() -> None:
@@ -140,7 +188,7 @@ def test_what_is_decided_on_and_bound_is_never_the_redacted_one(world: World) ->
     """A vote's digest, and what a worker compares, are of the clear text."""
     request = world.reload_as("web", moved(world))
     shown = as_shown(request, decides=True)
-    assert digest(shown.arguments) != request.arguments_sha256
+    assert salted(request.salt, shown.arguments) != request.arguments_sha256
     assert MARKS[0] in str(judge.stored(request)[1])
     with pytest.raises(RequestAltered):
         judge.check_sound(shown, *judge.stored(request))
@@ -269,3 +317,34 @@ def test_rows_of_before_are_sealed_by_the_migration(world: World) -> None:
         clear.arguments,
         "[redacted]",
     )
+
+
+def test_requests_of_before_get_a_salt_and_new_digests_by_the_migration(world: World) -> None:
+    migration = import_module("approvals.migrations.0041_salted")
+    revised = courses.revise(world, courses.changes_requested(world), amount_minor=900).request
+    activation, lost = versions.asked(world), world.submit()
+    with world.processes.acting_as("migrator"), connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE approval_request DROP CONSTRAINT request_salt_is_sealed")
+        cursor.execute("DROP FUNCTION approval_request_salted CASCADE")
+        cursor.execute(
+            "UPDATE approval_request SET salt = NULL, facts_sha256 = 'x' WHERE id = %s", [revised.pk]
+        )
+        cursor.execute("UPDATE revision SET facts_sha256 = 'x' WHERE request_id = %s", [revised.pk])
+        cursor.execute("UPDATE approval_request SET salt = NULL WHERE id = %s", [activation.pk])
+        cursor.execute(
+            "UPDATE approval_request SET salt = NULL, facts = 'gAAAAlost' WHERE id = %s", [lost.pk]
+        )
+        migration.salt_what_is_there(None, None)
+        cursor.execute(migration.WALLS)  # which would not go up over a request without one
+        earlier = Revision.objects.get(request=revised)
+    now = world.reload_as("web", revised)
+    judge.check_sound(now, *judge.stored(now))
+    assert now.salt not in ("", revised.salt)
+    assert earlier.facts_sha256 == salted(now.salt, earlier.facts)
+    assert earlier.arguments_sha256 == salted(now.salt, earlier.arguments)
+    policy = world.reload_as("web", activation)
+    assert (policy.salt, policy.facts_sha256) == ("", activation.facts_sha256)
+    unopened = world.reload_as("web", lost)
+    assert (unopened.salt, unopened.facts_sha256) == ("", lost.facts_sha256)
+    with world.processes.cursor("admin") as shell:  # a rotation names what no key opens
+        shell.execute("UPDATE approval_request SET facts = %s WHERE id = %s", (seal(lost.facts), lost.pk))

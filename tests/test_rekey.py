@@ -42,7 +42,7 @@ def rotate(world: World, *, add: bool = True) -> str:
 
 
 def under(world: World, request: ApprovalRequest) -> list[int | None]:
-    return [key_of(token) for token in raw(world, request)]
+    return [key_of(token) for token in raw(world, request, "arguments, facts, salt")]
 
 
 def test_everything_is_sealed_with_the_newest_key_and_opens_without_the_old_one(
@@ -50,13 +50,16 @@ def test_everything_is_sealed_with_the_newest_key_and_opens_without_the_old_one(
 ) -> None:
     request = moved(world)
     revised = courses.revise(world, courses.changes_requested(world), amount_minor=900).request
+    salt = world.reload_as("web", request).salt
     said = rotate(world)
+    assert under(world, request) == [0, 0, 0]
     assert "A new key stands first" in said
     assert "Keys behind it" in said
     assert keys.stat().st_mode & 0o777 == 0o600
     newest, *_old = keys_now()
     keys.write_text(newest)
     assert MARKS[0] in world.reload_as("web", request).arguments
+    assert world.reload_as("web", request).salt == salt
     with world.processes.acting_as("web"), tenant_scope(world.tenant.pk):
         assert json.loads(Revision.objects.get(request=revised).arguments)["amount_minor"] == 5000
     courses.withdraw(world, revised)
@@ -113,7 +116,7 @@ def test_what_is_written_meanwhile_opens_too(
         rotate(world, add=False)
         writing.join()
     assert committed.is_set()
-    assert under(world, request) == [0, 0]
+    assert under(world, request) == [0, 0, 0]
 
 
 def test_what_somebody_changed_meanwhile_is_left_to_them(
@@ -127,8 +130,8 @@ def test_what_somebody_changed_meanwhile_is_left_to_them(
         if row[0] == request.pk:
             with world.processes.cursor("admin") as shell:
                 shell.execute(
-                    "UPDATE approval_request SET arguments = NULL, facts = NULL, payload_erased_at = now(),"
-                    " erased_because = 'time' WHERE id = %s",
+                    "UPDATE approval_request SET arguments = NULL, facts = NULL, salt = NULL,"
+                    " payload_erased_at = now(), erased_because = 'time' WHERE id = %s",
                     (request.pk,),
                 )
         sealing(table, row, done)

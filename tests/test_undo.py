@@ -24,7 +24,7 @@ from approvals.errors import (
 )
 from approvals.models import ApprovalRequest
 from approvals.payload_keys import seal
-from approvals.payloads import canonical, digest
+from approvals.payloads import canonical, salted
 from tests import courses, versions
 from tests.undoing import ELSEWHERE, REASON, address_of, asked, done, file
 from tests.world import TRACE, World, break_the_trail
@@ -253,7 +253,7 @@ def test_what_only_claims_to_undo_is_not_approved(world: World) -> None:
     with world.processes.cursor("admin") as shell:
         shell.execute(
             "UPDATE approval_request SET arguments = %s, arguments_sha256 = %s WHERE id = %s",
-            (seal(changed), digest(changed), filed.pk),
+            (seal(changed), salted(filed.salt, changed), filed.pk),
         )
     with pytest.raises(RequestAltered, match="what it undoes"):
         world.vote(filed, "approve", "lena")

@@ -64,7 +64,7 @@ class ApprovalRequest(models.Model):
     requester_name = models.CharField(max_length=100)
     idempotency_key = models.CharField(max_length=200)
 
-    # What was asked: canonical JSON (RFC 8785), sealed, and the SHA-256 of its clear text.
+    # What was asked: canonical JSON (RFC 8785), sealed, and the SHA-256 of `salt` and its clear text.
     action = models.CharField(max_length=60)
     action_version = models.PositiveIntegerField()
     arguments = SealedText()
@@ -74,6 +74,9 @@ class ApprovalRequest(models.Model):
     risk = models.CharField(max_length=10)
     amount_minor = models.BigIntegerField(null=True)
     currency = models.CharField(max_length=3, blank=True)
+
+    # Before the clear texts in their digests, those of earlier revisions too (`content.salt_for`); goes with them.
+    salt = SealedText()
 
     # What was looked up, and what the policy said to it.
     facts = SealedText()

@@ -78,7 +78,8 @@ def payload_page(request: HttpRequest, by: Reviewer, request_id: UUID) -> HttpRe
         {"revision": one.revision, "args": fields(one.arguments), "facts": fields(one.facts)}
         for one in opened
     ]
-    return show(request, "payloads/opened.html", {"it": request_view(request_id, by), "opened": shown})
+    about = {"it": request_view(request_id, by), "opened": shown, "salt": opened[0].salt}
+    return show(request, "payloads/opened.html", about)
 
 
 def _form(

@@ -12,7 +12,7 @@ from tests.attacks.test_roles import REFUSED, attempt, scoped
 from tests.sealing import days_pass, moved
 from tests.world import World
 
-ERASE = "arguments = NULL, facts = NULL, payload_erased_at = now(), erased_because = 'time'"
+ERASE = "arguments = NULL, facts = NULL, salt = NULL, payload_erased_at = now(), erased_because = 'time'"
 READING = """
 INSERT INTO payload_reading (id, tenant_id, request_id, person_id, proof, proved_at, created_at)
 VALUES (gen_random_uuid(), %s, %s, %s, 'totp', now() - %s::interval, now())
@@ -40,6 +40,9 @@ def test_no_other_process_erases(world: World, process: str, change: str) -> Non
         (1000, f"{ERASE}, redacted = '{{}}'"),
         (1000, "redacted = '{}'"),
         (1000, "arguments = NULL"),
+        (1000, "salt = NULL"),
+        (1000, "salt = 'gAAAAnew'"),
+        (1000, ERASE.replace("salt = NULL, ", "")),
         (1000, "erased_because = 'time'"),
     ],
 )
@@ -64,7 +67,7 @@ def test_a_sweeper_erases_what_it_cannot_read(world: World) -> None:
     request = moved(world)
     days_pass(world, request, 2)
     assert attempt(world, "sweeper", f"UPDATE approval_request SET {ERASE} WHERE id = %s", request.pk) == 1
-    for column in ("arguments", "facts", "redacted"):
+    for column in ("arguments", "facts", "salt", "redacted"):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             attempt(world, "sweeper", f"SELECT {column} FROM approval_request")
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
@@ -79,10 +82,17 @@ def test_what_is_erased_does_not_come_back(world: World) -> None:
         shell.execute(f"UPDATE approval_request SET {ERASE} WHERE id = %s", (request.pk,))
         with pytest.raises(REFUSED):
             shell.execute(
-                "UPDATE approval_request SET arguments = 'gAAAAx', facts = 'gAAAAx', payload_erased_at = NULL,"
-                " erased_because = '' WHERE id = %s",
+                "UPDATE approval_request SET arguments = 'gAAAAx', facts = 'gAAAAx', salt = 'gAAAAx',"
+                " payload_erased_at = NULL, erased_because = '' WHERE id = %s",
                 (request.pk,),
             )
+
+
+@pytest.mark.parametrize("process", ["door", "web", "worker", "sweeper"])
+def test_no_process_changes_a_salt(world: World, process: str) -> None:
+    request = courses.approved(world)
+    with pytest.raises(REFUSED):
+        attempt(world, process, "UPDATE approval_request SET salt = 'gAAAAx' WHERE id = %s", request.pk)
 
 
 @pytest.mark.parametrize("process", ["door", "worker"])

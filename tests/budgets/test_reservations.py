@@ -225,11 +225,11 @@ def _filed(shell: psycopg.Cursor[Any], world: World, by: Any, each: dict[str, An
     shell.execute(
         """
         INSERT INTO approval_request (id, tenant_id, status, revision, agent_id, owner_id, requester_name,
-            idempotency_key, action, action_version, arguments, arguments_sha256, resource_id, headline, risk,
+            idempotency_key, action, action_version, salt, arguments, arguments_sha256, resource_id, headline, risk,
             amount_minor, currency, facts, facts_sha256, facts_read_at, verdict, created_at, expires_at, outcome,
             backing_reference, trace_id, redacted, subjects)
-        VALUES (gen_random_uuid(), %s, 'pending', 1, %s, %s, 'Bot', gen_random_uuid(), %s, 1, 'gAAAA', '', 'x', 'x',
-            'low', %s, %s, 'gAAAA', '', now(), '{"kind": "auto_approve"}', now(), now(), '', '', '', '{}',
+        VALUES (gen_random_uuid(), %s, 'pending', 1, %s, %s, 'Bot', gen_random_uuid(), %s, 1, 'gAAAA', 'gAAAA', '', 'x',
+            'x', 'low', %s, %s, 'gAAAA', '', now(), '{"kind": "auto_approve"}', now(), now(), '', '', '', '{}',
             jsonb_build_object('customer', %s::text, 'order', %s::text))
         RETURNING id
         """,

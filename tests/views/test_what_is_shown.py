@@ -13,7 +13,7 @@ from django.core import signing
 from approvals import actions, bulk, judge, material
 from approvals.differences import differences
 from approvals.models import ApprovalRequest
-from approvals.payloads import canonical, digest
+from approvals.payloads import canonical, salted
 from approvals.templatetags.countersign import words
 from policies.verdicts import Escalation, Require, Stage, from_json, to_json
 from policies.windows import Window
@@ -75,7 +75,7 @@ def longest(world: World, name: str) -> ApprovalRequest:
     if isinstance(verdict, Require):
         verdict = replace(verdict, error=f"{STRANGE} is no number")
     changed["verdict"] = to_json(replace(verdict, because=BECAUSE))
-    changed |= {f"{part}_sha256": digest(changed[part]) for part in ("arguments", "facts")}
+    changed |= {f"{part}_sha256": salted(request.salt, changed[part]) for part in ("arguments", "facts")}
     with world.processes.acting_as("migrator"):
         ApprovalRequest.objects.filter(pk=request.pk).update(**changed)
     return world.reload(request)
