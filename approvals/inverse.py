@@ -67,14 +67,18 @@ def undoing(request: ApprovalRequest) -> tuple[actions.AnyAction, dict[str, obje
 
     Raises Irreversible, NothingToPutBack, NotFound, PayloadErased or PayloadUnreadable.
     """
+    try:
+        return _undoing(request)
+    except ValidationError as error:
+        raise NothingToPutBack(because=_OTHER_FORM) from error
+
+
+def _undoing(request: ApprovalRequest) -> tuple[actions.AnyAction, dict[str, object]]:
     action = actions.get(request.action)
     if isinstance(action.inverse, NotReversible):
         raise Irreversible(because=action.inverse.because)
-    try:
-        arguments = action.arguments.model_validate_json(request.arguments)
-        facts = action.facts.model_validate_json(request.facts)
-    except ValidationError as error:
-        raise NothingToPutBack(because=_OTHER_FORM) from error
+    arguments = action.arguments.model_validate_json(request.arguments)
+    facts = action.facts.model_validate_json(request.facts)
     receipt = Receipt(request.backing_reference, request.outcome)
     return actions.get(action.inverse), dict(action.undo(arguments, facts, receipt))
 
@@ -97,17 +101,27 @@ def why_not(action: str) -> str:
 
 
 def puts_back(request: ApprovalRequest) -> bool:
-    """Whether a request asks for exactly what undoes the one that it is linked to.
+    """Whether a request is known to ask for exactly what undoes the one that it is linked to.
 
-    It always does, unless a door that was taken over has filed it. Raises PayloadErased or PayloadUnreadable where that
-    cannot be told.
+    It always does, unless a door that was taken over has filed it, or the action is another one since. Raises
+    PayloadErased or PayloadUnreadable where that cannot be told.
     """
     try:
-        action, arguments = undoing(undone(request))
-        asked = actions.get(request.action).arguments.model_validate_json(request.arguments)
-        exact = action.arguments.model_validate({**arguments, "reason": asked.reason})
+        return asks_exactly(request)
     except (PayloadErased, PayloadUnreadable):
         raise
     except (Refusal, ValidationError):
         return False
+
+
+def asks_exactly(request: ApprovalRequest) -> bool:
+    """The same, for whoever says why. Where nothing can be compared any more, it raises besides: NotFound or
+    Irreversible where the action is no longer offered or undone, ValidationError where it has another form now.
+    """
+    try:
+        action, arguments = _undoing(undone(request))
+    except NothingToPutBack:
+        return False
+    asked = actions.get(request.action).arguments.model_validate_json(request.arguments)
+    exact = action.arguments.model_validate({**arguments, "reason": asked.reason})
     return request.action == action.name and canonical(asked) == canonical(exact)

@@ -237,13 +237,18 @@ def dependent_because(person_id: UUID, request: ApprovalRequest) -> str:
     if why := ties.get(person_id, "") or _own_matter(person_id, request):
         return why
     # Whoever stands behind a request has a part in whether it is undone.
-    if request.undoes_id and person_id in _behind(inverse.undone(request)):
-        return "you are behind the request that it undoes"
+    if person_id in _behind_what_it_undoes(request):
+        return "you are behind the request that it undoes, or one before that"
     return ""
 
 
-def _behind(request: ApprovalRequest) -> set[UUID | None]:
-    return {request.owner_id, request.on_behalf_of_id, request.person_id, request.editor_id}
+def _behind_what_it_undoes(request: ApprovalRequest) -> set[UUID | None]:
+    """Also what that one undid, and so on: to undo an undoing is to restore what the first one did."""
+    behind: set[UUID | None] = set()
+    while request.undoes_id:
+        request = inverse.undone(request)
+        behind |= {request.owner_id, request.on_behalf_of_id, request.person_id, request.editor_id}
+    return behind
 
 
 def _own_matter(person_id: UUID, request: ApprovalRequest) -> str:

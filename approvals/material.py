@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TypeAlias
 
+from pydantic import ValidationError
+
 from approvals import actions, inverse
 from approvals.characters import shown
-from approvals.errors import NotFound, PayloadErased, PayloadUnreadable
+from approvals.errors import Irreversible, NotFound, PayloadErased, PayloadUnreadable
 from approvals.fields import Field, amount, compared, fields
 from approvals.models import ApprovalRequest, Revision
 from policies import wording
@@ -106,14 +108,20 @@ def _undoes(request: ApprovalRequest) -> list[Row]:
 UNTOLD = (
     "Whether it asked for exactly what was before can no longer be told: what it undoes is not kept any more."
 )
+NOT_COMPARED = (
+    "Whether it asks for exactly what was before can no longer be told: the action is no longer offered, or has "
+    "another form now."
+)
 
 
 def how_exactly(request: ApprovalRequest) -> str:
     """Of a request that undoes another one."""
     try:
-        return EXACTLY if inverse.puts_back(request) else NOT_EXACTLY
+        return EXACTLY if inverse.asks_exactly(request) else NOT_EXACTLY
     except (PayloadErased, PayloadUnreadable):
         return UNTOLD
+    except (NotFound, Irreversible, ValidationError):
+        return NOT_COMPARED
 
 
 def _declared(of: Content) -> tuple[tuple[str, ...], tuple[str, ...]]:

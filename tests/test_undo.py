@@ -3,13 +3,16 @@
 import json
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
+from typing import Any
 
 import pytest
 from django.db import connection
 
-from approvals import actions, inverse, judge, submit, undo
+from approvals import actions, inverse, judge, material, submit, undo
+from approvals.actions.change_shipping_address import AddressArguments, ChangeShippingAddress
 from approvals.actions.contract import NotReversible
 from approvals.audit.models import Event
+from approvals.backing import Backing
 from approvals.database import tenant_scope
 from approvals.errors import (
     Irreversible,
@@ -139,6 +142,32 @@ def test_what_was_filed_before_its_facts_told_enough_is_not_guessed(world: World
         file(world, request)
 
 
+def test_what_the_action_cannot_write_back_is_not_left_out_in_silence(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An address at the company that has more parts than a request can ask for."""
+    of_the_shop = Backing.one
+
+    def with_more(self: Backing, *asked: Any) -> dict[str, Any]:
+        found = of_the_shop(self, *asked)
+        found["shipping_address"] |= {"company": "Example Ltd", "phone": "+1 555 0100", "gate": ""}
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Backing, "one", with_more)
+        request = done(world)
+    assert json.loads(request.facts)["before"]["other_parts"] == "company, phone"
+    assert "Example Ltd" not in request.facts
+    with pytest.raises(NothingToPutBack, match="has parts that no request here can write"):
+        file(world, request)
+    assert undoing(world, request) == 0
+
+
+def test_where_all_of_it_is_known_the_facts_are_what_they_were(world: World) -> None:
+    """So that what waited while this was put in place is what people agreed to."""
+    assert "other_parts" not in asked(world).facts
+
+
 def test_others_cannot_ask_for_it(world: World) -> None:
     request = done(world)
     for stranger in (world.other_agent, world.another_agent()):
@@ -227,6 +256,40 @@ def test_whoever_is_behind_either_of_them_decides_neither(world: World) -> None:
     assert world.status(world.vote(filed, "approve", "lena")) == "approved"
 
 
+def test_whoever_is_behind_the_first_decides_nothing_that_restores_it(world: World) -> None:
+    first = done(world)
+    back = done(world, file(world, first).request)
+    with world.processes.cursor("admin") as shell:
+        shell.execute(
+            "UPDATE approval_request SET owner_id = %s WHERE id = %s", (world.people["mara"].pk, first.pk)
+        )
+    again = file(world, back).request
+    with pytest.raises(SelfApproval, match="or one before that"):
+        world.vote(again, "approve", "mara")
+    assert world.status(world.vote(again, "approve", "lena")) == "approved"
+
+
+def test_where_nothing_can_be_compared_any_more_nobody_is_accused(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filed = file(world, done(world)).request
+    assert material.how_exactly(filed) == material.EXACTLY
+    with monkeypatch.context() as other_form:
+        other_form.setattr(ChangeShippingAddress, "arguments", Required)
+        assert material.how_exactly(filed) == material.NOT_COMPARED
+        assert not inverse.puts_back(filed)  # nobody approves it, all the same
+    with monkeypatch.context() as gone:
+        gone.delitem(actions._ACTIONS, filed.action)
+        assert material.how_exactly(filed) == material.NOT_COMPARED
+        assert not inverse.puts_back(filed)
+
+
+class Required(AddressArguments):
+    """The action's arguments in a later version."""
+
+    parcel: str
+
+
 def test_a_vote_is_bound_to_what_it_undoes(world: World) -> None:
     request = done(world)
     filed = file(world, request).request
@@ -255,6 +318,7 @@ def test_what_only_claims_to_undo_is_not_approved(world: World) -> None:
             "UPDATE approval_request SET arguments = %s, arguments_sha256 = %s WHERE id = %s",
             (seal(changed), salted(filed.salt, changed), filed.pk),
         )
+    assert material.how_exactly(world.reload_as("web", filed)) == material.NOT_EXACTLY
     with pytest.raises(RequestAltered, match="what it undoes"):
         world.vote(filed, "approve", "lena")
     assert world.status(filed) == "pending"

@@ -7,12 +7,14 @@
 Needs Python 3.11 or later and the package `cryptography`. `--key` is a public key of the sealer (32 raw bytes in
 base64), which you were given apart from the file. `--tenant` is the id of the company whose trail it has to be: one
 key signs those of all companies. `--outside` is a file, or a folder of files, of checkpoints that were pushed outside
-and that you fetched from there yourself; `--checkpoint` is the digest of a single one. Says OK and whose trail it is,
-or names the first line that does not fit and what to do, with exit code 1; 2 for a wrong call.
+and that you fetched from there yourself; `--checkpoint` is the digest of a single one: SHA-256 of its text in hex.
+Says OK and whose trail it is, or names the first line that does not fit and what to do, with exit code 1; 2 for a wrong
+call.
 
 What it proves: every event that a checkpoint covers is there once, in the order and to the letter in which it was
 sealed, and no other is among them. A personal value in the file is the one that its event commits to. With `--outside`:
 up to the last checkpoint there, nothing was rewritten or cut off since, not even by somebody with the signing key.
+With `--checkpoint`: up to that one, the same.
 What it cannot prove: that nothing was cut off or rewritten by such a person behind the last checkpoint that you know of
 from elsewhere, and anything of the events that are not sealed yet.
 """
@@ -23,6 +25,7 @@ import hashlib
 import hmac
 import json
 import math
+import re
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -34,6 +37,13 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 GENESIS = "0" * 64
+# All that a line of each kind says. What is not checked may not be there: whoever reads it would take it for proved.
+NAMES = {
+    "export": {"line", "v", "tenant"},
+    "checkpoint": {"line", "text", "signature"},
+    "event": {"line", "text", "personal"},
+    "end": {"line", "checkpoints", "sealed", "unsealed"},
+}
 ADVICE = """\
 What to do: keep this file as it is, and note where you have it from. Ask for the export once more, another way, and run
 this again; whoever runs the service runs `manage.py verify_audit` with the same --outside. If it still does not fit, do
@@ -114,6 +124,10 @@ class _Trail:
         kind = line.get("line")
         if (kind == "export") != (self.tenant is None):
             raise Wrong("the first line, and no other, says whose trail this is")
+        if kind not in NAMES:
+            raise Wrong("it is no line of an export")
+        if line.keys() != NAMES[kind]:
+            raise Wrong("it says more or less than a line of its kind: it was edited")
         if kind == "export":
             if line.get("v") != 1:
                 raise Wrong("this program reads format 1")
@@ -125,10 +139,8 @@ class _Trail:
             self._checkpoint(line)
         elif kind == "event":
             self._event(line)
-        elif kind == "end":
-            self._end(line)
         else:
-            raise Wrong("it is no line of an export")
+            self._end(line)
 
     def _outside(self, tenant: str) -> Mapping[int, str]:
         if self.all_outside is None:
@@ -150,7 +162,7 @@ class _Trail:
         if key is None:
             raise Wrong(f"it is signed with the key {signed['key']}, which is none of yours")
         try:
-            Ed25519PublicKey.from_public_bytes(key).verify(base64.b64decode(line["signature"]), text.encode())
+            Ed25519PublicKey.from_public_bytes(key).verify(_bytes(line["signature"]), text.encode())
         except InvalidSignature:
             raise Wrong("its signature is wrong: text or signature was edited") from None
         if signed["tenant"] != self.tenant:
@@ -176,8 +188,11 @@ class _Trail:
         if event["id"] in self.seen:
             raise Wrong(f"event {event['id']} stands here twice")
         self.seen.add(event["id"])
-        for field, (salt, value) in line["personal"].items():
-            made = hmac.new(base64.b64decode(salt), value.encode(), hashlib.sha256).hexdigest()
+        for field, entry in line["personal"].items():
+            if not isinstance(entry, list):
+                raise Wrong(f"its personal value `{field}` is no pair of salt and value")
+            salt, value = entry
+            made = hmac.new(_bytes(salt), value.encode(), hashlib.sha256).hexdigest()
             if not hmac.compare_digest(made, str(event["personal"].get(field))):
                 raise Wrong(f"its personal value `{field}` is not the one that it commits to")
         self.also["personal"] += len(line["personal"])
@@ -232,19 +247,35 @@ def _parsed(line: str) -> dict[str, Any]:
     except RecursionError:
         raise Wrong("its JSON nests deeper than anything in an export") from None
     except ValueError:
-        raise Wrong("it is not JSON: it was edited or cut off") from None
+        raise Wrong("it is not JSON, or a name stands in it twice: it was edited or cut off") from None
     if not isinstance(found, dict):
         raise Wrong("it is no line of an export")
     return found
 
 
 def _json(text: str) -> Any:
-    """Raises ValueError, also for a number that is none in JSON or too large to be one; RecursionError."""
-    return json.loads(text, parse_float=_finite, parse_constant=_finite)
+    """Raises ValueError, also for a name that stands twice in one object, of which a reader may see the other one, and
+    for a number that is none in JSON or too large to be one; RecursionError.
+    """
+    return json.loads(text, parse_float=_finite, parse_constant=_finite, object_pairs_hook=_once)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(found := dict(pairs)) != len(pairs):
+        raise ValueError
+    return found
 
 
 def _finite(number: str) -> float:
     if not math.isfinite(found := float(number)):
+        raise ValueError
+    return found
+
+
+def _bytes(text: str) -> bytes:
+    """Of base64 and nothing beside it. Raises ValueError."""
+    found = base64.b64decode(text, validate=True)
+    if base64.b64encode(found).decode() != text:
         raise ValueError
     return found
 
@@ -262,7 +293,14 @@ def _printable(words: str) -> str:
     return "".join(one if one.isprintable() else "?" for one in words)
 
 
-def _said(counted: Mapping[str, Any], with_outside: bool) -> Iterator[str]:
+def _digest(text: str) -> str:
+    """An empty one, of a shell variable that was not set, would check nothing."""
+    if not re.fullmatch("[0-9a-fA-F]{64}", text):
+        raise argparse.ArgumentTypeError("a digest has 64 hex digits")
+    return text.lower()
+
+
+def _said(counted: Mapping[str, Any], kept: str, with_outside: bool) -> Iterator[str]:
     yield (
         f"OK: {counted['sealed']} events in {counted['checkpoints']} checkpoints, whole and unedited; "
         f"{counted['unsealed']} not sealed yet"
@@ -273,6 +311,8 @@ def _said(counted: Mapping[str, Any], with_outside: bool) -> Iterator[str]:
             f"{counted['personal']} personal values are those that were committed to; {counted['without']} are not in "
             "this file: erased, or left out of it"
         )
+    if kept:
+        yield "the checkpoint that you kept is in it"
     if with_outside:
         yield f"{counted['outside']} of the checkpoints are those that were pushed outside"
 
@@ -284,7 +324,7 @@ def main() -> int:
     parser.add_argument("file", type=Path)
     parser.add_argument("--key", action="append", required=True, type=base64.b64decode, metavar="BASE64")
     parser.add_argument("--tenant", type=UUID, metavar="ID", help="whose trail it has to be")
-    parser.add_argument("--checkpoint", default="", metavar="DIGEST", help="of one that was kept outside")
+    parser.add_argument("--checkpoint", type=_digest, metavar="DIGEST", help="of one that was kept")
     parser.add_argument(
         "--outside",
         action="append",
@@ -295,15 +335,15 @@ def main() -> int:
     options = parser.parse_args()
     try:
         outside = read_outside(options.outside) if options.outside else None
-        tenant = str(options.tenant or "")
-        counted = verify(_lines(options.file), options.key, options.checkpoint, outside, tenant)
+        tenant, kept = str(options.tenant or ""), options.checkpoint or ""
+        counted = verify(_lines(options.file), options.key, kept, outside, tenant)
     except OSError as error:
         parser.error(f"{error.filename} cannot be read: {error.strerror}")
     except (Wrong, *STRANGE) as why:
         print(f"NOT PROVED: {_printable(str(why)) if isinstance(why, Wrong) else NOT_READ}")
         print(ADVICE)
         return 1
-    print("\n".join(_said(counted, outside is not None)))
+    print("\n".join(_said(counted, kept, outside is not None)))
     return 0
 
 

@@ -3,7 +3,14 @@
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 
 from approvals.actions.contract import ONE_LINE, Action, Arguments, Facts, Identifier, Receipt, find_operation
 from approvals.backing import Backing
@@ -40,6 +47,16 @@ class AddressBefore(Facts):
     region: str | None = None
     postal_code: str = ""
     country: str = ""
+    # The names of what else the address has, and no request here can write back.
+    other_parts: str = ""
+
+    @model_serializer(mode="wrap")
+    def _without_none(self, made: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
+        """Where it has nothing else, the facts that are kept are those of the time before this was looked at."""
+        found: dict[str, Any] = made(self)
+        if info.mode == "json" and not self.other_parts:
+            del found["other_parts"]
+        return found
 
 
 class AddressFacts(Facts):
@@ -86,7 +103,7 @@ class ChangeShippingAddress(Action[AddressArguments, AddressFacts]):
         address = order["shipping_address"]
         computed = {
             "order_status": order["status"],
-            "before": address,
+            "before": {**address, "other_parts": ", ".join(_other_parts(address))},
             "current_country": address["country"],
             "current_address": ", ".join(address[name] for name in Address.model_fields if address.get(name)),
         }
@@ -97,7 +114,9 @@ class ChangeShippingAddress(Action[AddressArguments, AddressFacts]):
     ) -> Mapping[str, object]:
         if facts.before is None:
             raise NothingToPutBack(because="the address before it was not kept.")
-        address = facts.before.model_dump()
+        if facts.before.other_parts:
+            raise NothingToPutBack(because="the address before it has parts that no request here can write.")
+        address = facts.before.model_dump(exclude={"other_parts"})
         return {
             "order_id": arguments.order_id,
             "address": {part: value for part, value in address.items() if value is not None},
@@ -117,6 +136,11 @@ class ChangeShippingAddress(Action[AddressArguments, AddressFacts]):
     def reconcile(self, arguments: AddressArguments, reader: Backing, *, reference: str) -> Receipt | None:
         done = f"order {arguments.order_id} goes to the new address"
         return find_operation(reader, "address_change", reference, done)
+
+
+def _other_parts(address: Mapping[str, object]) -> list[str]:
+    """What an address has and we do not know; nothing stands in an empty one."""
+    return sorted(name for name, value in address.items() if value and name not in Address.model_fields)
 
 
 ACTION = ChangeShippingAddress()

@@ -10,6 +10,7 @@ from approvals.actions.money import display
 from approvals.actions.refund_payment import RefundArguments, RefundFacts, RefundPayment
 from approvals.backing import Backing
 from approvals.connectors.stripe import WHERE, Refund, Stripe
+from approvals.errors import NoAnswer
 from policies.verdicts import Deny, Verdict
 
 BUILT_IN = "built in"
@@ -83,12 +84,15 @@ class RefundByStripe(RefundPayment):
 
 
 def _receipt(arguments: RefundArguments, refund: Refund, found: str = "") -> Receipt:
+    """Raises NoAnswer for a status that says nothing to us: the money may have moved, and may not."""
     amount = display(arguments.amount_minor, arguments.currency)
     if what := _CAME_TO_NOTHING.get(refund.status):
         why = f" ({refund.failure_reason})" if refund.failure_reason else ""
         return Receipt(refund.id, f"{amount} {what}{why}{found}", came_to_nothing=True)
-    unknown = f"accepted by Stripe for refund; Stripe calls it '{refund.status[:40]}', which we do not know"
-    return Receipt(refund.id, f"{amount} {_HAPPENED.get(refund.status, unknown)}{found}")
+    happened = _HAPPENED.get(refund.status)
+    if happened is None:
+        raise NoAnswer(where=WHERE)
+    return Receipt(refund.id, f"{amount} {happened}{found}")
 
 
 def _stripe(place: Backing) -> Stripe:

@@ -8,7 +8,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from approvals.audit.format import digest
@@ -47,7 +47,14 @@ def _lines(file: Path) -> Iterator[str]:
 
 
 def _checkpoint(line: str) -> tuple[UUID, int, str]:
-    said = json.loads(line)
+    said = json.loads(line, object_pairs_hook=_once)
     text = str(said.get("data", said)["text"])
-    signed = json.loads(text)
+    signed = json.loads(text, object_pairs_hook=_once)
     return UUID(signed["tenant"]), int(signed["number"]), digest(text)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object in which no name stands twice: of one that does, another reader may see the other value."""
+    if len(found := dict(pairs)) != len(pairs):
+        raise ValueError("a name stands twice")
+    return found

@@ -24,7 +24,7 @@ WORDS: Mapping[Status, str] = MappingProxyType(
         Status.DENIED: "⛔ Denied",
         Status.EXPIRED: "⌛ Expired: nobody decided in time",
         Status.WITHDRAWN: "↩️ Withdrawn by the requester",
-        Status.SUCCEEDED: "✅ Done",
+        Status.SUCCEEDED: "✅ Carried out",
         Status.FAILED: "❌ Approved, but it could not be done",
         Status.UNCERTAIN: "❓ Sent, and no clear answer: the result is being looked up",
     }

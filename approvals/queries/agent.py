@@ -26,7 +26,7 @@ SENTENCES = {
     Status.STALE: "What was approved has changed meanwhile; the reviewers look at it again. Nothing has been done.",
     Status.EXECUTING: "Approved, and being carried out now.",
     Status.UNCERTAIN: "It was sent and no clear answer came; the result is being looked up. Do not ask for it again.",
-    Status.SUCCEEDED: "Done: {outcome}",
+    Status.SUCCEEDED: "Carried out: {outcome}",
     Status.FAILED: "Approved, but it could not be done: {outcome}",
     Status.DENIED: "Denied: {outcome}",
     # Also of one that was approved and not carried out in time.

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Generic, TypeVar
 from uuid import UUID
 
@@ -28,8 +28,9 @@ def parsed(text: str) -> tuple[int, datetime, UUID] | None:
     try:
         rank, at, row_id = text.split("~")
         when = datetime.fromisoformat(at)
-        return (int(rank), when, UUID(row_id)) if when.tzinfo else None
-    except ValueError:
+        # In UTC, for the database takes fewer time zones than Python; a moment that has none there overflows.
+        return (int(rank), when.astimezone(UTC), UUID(row_id)) if when.tzinfo else None
+    except (ValueError, OverflowError):
         return None
 
 

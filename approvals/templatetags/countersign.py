@@ -23,7 +23,7 @@ BADGES = {
     Status.STALE: ("refresh", _("Out of date"), "waiting"),
     Status.EXECUTING: ("arrow", _("Being carried out"), "busy"),
     Status.UNCERTAIN: ("question", _("Result unknown"), "bad"),
-    Status.SUCCEEDED: ("done", _("Done"), "good"),
+    Status.SUCCEEDED: ("done", _("Carried out"), "good"),
     Status.FAILED: ("warning", _("Failed"), "bad"),
     Status.DENIED: ("cross", _("Denied"), "bad"),
     Status.EXPIRED: ("clock", _("Expired"), "quiet"),

@@ -182,17 +182,82 @@ def check_seen(
     assert "What to do: keep this file as it is" in told
 
 
+TEXT, NAME = '"text":"', '"name":['
+
+
+@pytest.mark.parametrize(
+    ("genuine", "forged", "says"),
+    [
+        (TEXT, f'"text":"forged",{TEXT}', "a name stands in it twice"),
+        (TEXT, f'"te\\u0078t":"forged",{TEXT}', "a name stands in it twice"),
+        (NAME, f'"name":["","forged"],{NAME}', "a name stands in it twice"),
+        (TEXT, f'"note":"forged",{TEXT}', "it says more or less than a line of its kind"),
+        (',"personal":', ',"persons":', "it says more or less than a line of its kind"),
+        (NAME, f'{NAME}"forged",', "it is no export"),
+        (NAME, '"forged":["",""],"name":[', "its personal value `forged` is not the one"),
+        (f'{NAME}"', f'{NAME}"for.ged.', "it is no export"),
+    ],
+)
+def test_what_nothing_commits_to_does_not_stand_beside_what_is_proved(
+    trail: Trail, exported: Lines, tmp_path: Path, genuine: str, forged: str, says: str
+) -> None:
+    lines = [json.dumps(line, ensure_ascii=False, separators=(",", ":")) for line in exported]
+    lines[2] = lines[2].replace(genuine, forged, 1)
+    assert "forged" in lines[2] or "persons" in lines[2] or "for.ged" in lines[2]
+    code, told = proved(trail, [], tmp_path, tail="\n".join(lines))
+    assert (code, told.startswith("NOT PROVED: line 3: "), says in told) == (1, True, True), told
+
+
+@pytest.mark.parametrize("place", [0, 1, -1], ids=["head", "checkpoint", "end"])
+def test_no_line_says_more_than_its_kind(trail: Trail, exported: Lines, tmp_path: Path, place: int) -> None:
+    exported[place]["note"] = "forged"
+    code, told = proved(trail, exported, tmp_path)
+    assert (code, "it says more or less than a line of its kind" in told) == (1, True), told
+
+
+def test_a_personal_value_is_a_pair_and_no_object_with_more_in_it(
+    trail: Trail, exported: Lines, tmp_path: Path
+) -> None:
+    personal = exported[2]["personal"]
+    assert isinstance(personal, dict)
+    salt, value = personal["name"]
+    personal["name"] = {salt: "forged", value: "forged"}
+    code, told = proved(trail, exported, tmp_path)
+    assert (code, "`name` is no pair of salt and value" in told) == (1, True), told
+
+
+def test_no_signed_text_says_a_thing_twice(trail: Trail, exported: Lines, tmp_path: Path) -> None:
+    """Not even where the signing key agrees: of an event that is not sealed, nothing else would be seen."""
+    line = exported[events(exported)[-1]]
+    line["text"] = str(line["text"]).replace('{"actor"', '{"kind":"forged","actor"')
+    assert proved(trail, exported, tmp_path)[0] == 1
+
+
 def test_a_tail_that_was_cut_with_its_checkpoint_is_seen_by_one_kept_outside(
     trail: Trail, exported: Lines, tmp_path: Path
 ) -> None:
     second = [index for index, line in enumerate(exported) if line["line"] == "checkpoint"][1]
     kept = digest(str(exported[second]["text"]))
-    assert proved(trail, exported, tmp_path, "--checkpoint", kept)[0] == 0
+    for given in (kept, kept.upper()):
+        code, told = proved(trail, exported, tmp_path, "--checkpoint", given)
+        assert (code, told.splitlines()[-1]) == (0, "the checkpoint that you kept is in it")
     cut = [*exported[:second], {"line": "end", "checkpoints": 1, "sealed": 3, "unsealed": 0}]
     assert proved(trail, cut, tmp_path)[0] == 0  # by itself it is whole: so keep checkpoints outside
     code, told = proved(trail, cut, tmp_path, "--checkpoint", kept)
     assert code == 1
     assert "the checkpoint that you kept is not in this file" in told
+
+
+@pytest.mark.parametrize("none", ["", "0" * 63, "g" * 64, "0" * 64 + "\n"])
+def test_a_checkpoint_that_is_none_is_a_wrong_call(
+    trail: Trail, exported: Lines, tmp_path: Path, none: str
+) -> None:
+    """As of a shell variable that was not set: nothing would have been compared, and the answer would be OK."""
+    file = tmp_path / "trail.jsonl"
+    file.write_text("\n".join(map(json.dumps, exported)))
+    assert verified(file, trail.signing_key).returncode == 0
+    done = verified(file, trail.signing_key, "--checkpoint", none)
+    assert (done.returncode, done.stdout, "a digest has 64 hex digits" in done.stderr) == (2, "", True)
 
 
 def test_erased_values_leave_the_proof_whole(trail: Trail, tmp_path: Path) -> None:

@@ -220,6 +220,8 @@ def test_what_is_outside_for_another_trail_proves_nothing(
         "[" * 100_000,
         json.dumps({"text": "[" * 100_000}),
         json.dumps({"text": f'{{"tenant":"{UUID(int=1)}","number":1e999}}'}),
+        json.dumps({"text": f'{{"tenant":"{UUID(int=1)}","number":2,"number":1}}'}),
+        '{"text":"forged",' + json.dumps({"text": f'{{"tenant":"{UUID(int=1)}","number":1}}'})[1:],
     ],
     ids=itertools.count(),
 )

@@ -324,7 +324,6 @@ def test_a_key_that_disappears_in_between_moves_nothing(
     [
         ("pending", "succeeded", "it is on its way, and not there yet"),
         ("requires_action", "succeeded", "the customer has to do something first"),
-        ("new_one", "succeeded", "Stripe calls it 'new_one', which we do not know"),
         ("failed", "failed", "was not refunded: Stripe took it, and it failed (lost_or_stolen_card)"),
         ("canceled", "failed", "was not refunded: it was cancelled at Stripe"),
     ],
@@ -349,6 +348,24 @@ def test_the_outcome_says_how_far_stripe_has_come(
     assert words in done.outcome
     assert done.backing_reference == "re_1"
     assert at_stripe.events(request)[-1] == f"execution.{ends}"
+
+
+@pytest.mark.parametrize("status", ["new_one", ""])
+@pytest.mark.parametrize("is_lost", [False, True], ids=["answered", "lost"])
+def test_a_status_that_says_nothing_to_us_leaves_doubt(
+    at_stripe: World, fake: Fake, monkeypatch: pytest.MonkeyPatch, status: str, is_lost: bool
+) -> None:
+    """Whether the money moved, it does not say: so nothing is called done, and nothing is sent again."""
+    request = approved(at_stripe)
+    fake.refund_status = status
+    fake.faults += [None, "drop"] if is_lost else []
+    assert run(at_stripe, request).status == "uncertain"
+    with pytest.raises(outbox.Postponed):
+        reconciled(at_stripe, request, monkeypatch)
+    assert at_stripe.status(request) == "uncertain"
+    assert len(fake.refunds) == 1
+    fake.refunds[0]["status"] = "succeeded"
+    assert reconciled(at_stripe, request, monkeypatch).status == "succeeded"
 
 
 def test_stripe_is_never_asked_for_a_refund_in_another_currency(at_stripe: World, fake: Fake) -> None:

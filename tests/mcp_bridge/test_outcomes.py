@@ -18,7 +18,11 @@ Way: TypeAlias = Callable[[RunningDoor, str, str], dict[str, Any]]
 
 # How a request gets there, how the sentence begins, and what stands in `outcome`.
 WORDS: dict[Status, tuple[courses.Course, str, str]] = {
-    Status.SUCCEEDED: (courses.succeeded, "Done: 50.00 USD refunded to the card", "50.00 USD refunded"),
+    Status.SUCCEEDED: (
+        courses.succeeded,
+        "Carried out: 50.00 USD refunded to the card",
+        "50.00 USD refunded",
+    ),
     Status.FAILED: (courses.failed, "Approved, but it could not be done: see `outcome`.", "refused"),
     Status.DENIED: (courses.denied, f"Denied: {courses.REASON}", courses.REASON),
     Status.EXPIRED: (courses.expired, "Its time ran out before it was decided and carried out", ""),

@@ -91,7 +91,7 @@ def test_a_success_says_what_came_of_it(world: World, post: Post, receiver: Rece
     world.vote(request, "approve", "lena")
     post.execute(request)
     post.round()
-    (card,) = [one.json for one in receiver.received if one.json["text"].startswith("✅ Done")]
+    (card,) = [one.json for one in receiver.received if one.json["text"].startswith("✅ Carried out")]
     (entry,) = world.ledger(request)
     shown = [text["text"] for text in texts(card)]
     assert f"Reference: {entry['id']}" in shown

@@ -210,3 +210,17 @@ def test_whoever_lost_the_role_settles_nothing(web: World, staying: ApprovalRequ
         Membership.objects.filter(person=web.people["olga"], role="operator").delete()
     assert run(web, settling) == "stale"
     assert web.status(staying) == "uncertain"
+
+
+def test_a_settlement_that_came_too_late_does_not_say_that_nothing_happened(
+    web: World, sign_in: SignIn
+) -> None:
+    """The company's system has a record by then: the money moved."""
+    request = doubts.in_doubt(web, "drop_after_commit")
+    earlier(web, request, timedelta(days=2))
+    settling = agreed(web, request)
+    assert run(web, settling) == "failed"
+    shown = text(sign_in("opal"), f"/requests/{settling.pk}/")
+    assert "Approved, but it was not carried out in our own records: the outcome says why." in shown
+    assert "on record by now" in shown
+    assert "nothing was changed" not in shown

@@ -1,6 +1,7 @@
 """What I decided, and the trail."""
 
 import re
+from datetime import UTC, datetime, timedelta, timezone
 from uuid import UUID, uuid4
 
 import pytest
@@ -10,6 +11,7 @@ from approvals.audit.events import Actor, record
 from approvals.database import tenant_scope
 from approvals.errors import MoveRefused
 from approvals.queries import decided, tenant_trail
+from approvals.queries.paging import mark, parsed
 from tests.switches.conftest import operators
 from tests.switches.stops import Operators
 from tests.switches.test_holding import CREDIT
@@ -211,3 +213,30 @@ def test_hostile_text_is_text_on_the_trail_too(web: World, sign_in: SignIn) -> N
     assert "<script" not in shown
     assert "U+202E RIGHT-TO-LEFT OVERRIDE" in shown
     assert "\u202e" not in shown
+
+
+MADE_UP = (
+    "0~2026-01-01T00:00:00+20:00~8e374318-c2b2-4f9a-92a9-0836c2bc4550",
+    "0~0001-01-01T00:00:00+20:00~8e374318-c2b2-4f9a-92a9-0836c2bc4550",
+    "0~9999-12-31T23:59:59-20:00~8e374318-c2b2-4f9a-92a9-0836c2bc4550",
+    "99999999999999999999~2026-01-01T00:00:00+00:00~8e374318-c2b2-4f9a-92a9-0836c2bc4550",
+)
+
+
+@pytest.mark.parametrize("after", MADE_UP)
+@pytest.mark.parametrize("path", ["/", "/decided/", "/trail/", "/trail/search/"])
+def test_a_mark_that_somebody_made_up_breaks_no_page(
+    web: World, sign_in: SignIn, path: str, after: str
+) -> None:
+    web.vote(web.submit(), "approve", "lena")
+    web.submit()
+    answer = sign_in("ada").get(path, {"after": after})
+    assert answer.status_code in (200, 422)
+
+
+def test_a_mark_keeps_its_moment() -> None:
+    at, row_id = datetime(2026, 1, 1, tzinfo=UTC), uuid4()
+    assert parsed(mark(at, row_id, 3)) == (3, at, row_id)
+    elsewhere = at.astimezone(timezone(timedelta(hours=20)))
+    assert parsed(mark(elsewhere, row_id)) == (0, at, row_id)
+    assert all(parsed(made_up) is None for made_up in MADE_UP[1:3])

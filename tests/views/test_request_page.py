@@ -283,7 +283,16 @@ def test_what_a_rule_asked_for_stands_on_when_its_approver_has_left(web: World, 
     courses.run(web, request)
     leaves(web, "lena")
     shown = text(mara.get(page).content.decode())
-    assert "Done, exactly once." in shown
+    assert "Carried out, exactly once." in shown
     assert "of 1 agreed" not in shown
     assert "support lead asked for 1" in shown
     assert "Approved Lena" in shown
+
+
+def test_what_could_not_be_done_is_told_by_its_outcome_and_no_more_is_claimed(
+    web: World, sign_in: SignIn
+) -> None:
+    request = courses.failed(web)
+    shown = text(sign_in("lena").get(f"/requests/{request.pk}/").content.decode())
+    assert "Approved, but it could not be done. outcome" in shown
+    assert "nothing was changed" not in shown
