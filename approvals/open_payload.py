@@ -40,7 +40,7 @@ class Opened:
     revision: int
     arguments: str
     facts: str
-    salt: str  # before each of them in its digest; "" where nothing is sensitive
+    salt: str  # before each of them in its digest; "" of what people asked for
 
 
 @span("open payload")

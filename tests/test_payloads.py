@@ -89,16 +89,16 @@ def signed(world: World, request: ApprovalRequest) -> list[str]:
     return [digest(seen), *seen.split(":")[1:]]
 
 
-def test_every_request_with_something_sensitive_has_a_salt_of_its_own_through_its_revisions(
-    world: World,
-) -> None:
+def test_what_an_agent_asks_for_has_a_salt_of_its_own_through_its_revisions(world: World) -> None:
     asked = courses.changes_requested(world)
-    before, other = world.reload_as("web", asked).salt, world.submit("change_shipping_address", **MOVED)
+    before = world.reload_as("web", asked).salt
+    moved = world.submit("change_shipping_address", **MOVED)
+    plain = world.submit("cancel_order", order_id="ord_10002", reason="Ordered twice by mistake.")
     revised = courses.revise(world, asked, amount_minor=900).request
     assert world.reload_as("web", revised).salt == before
-    assert len({before, other.salt}) == 2
-    assert (len(before), len(other.salt)) == (64, 64)
-    assert versions.asked(world).salt == ""  # nothing is left out of it, and the database compares it
+    assert len({before, moved.salt, plain.salt}) == 3
+    assert {len(one) for one in (before, moved.salt, plain.salt)} == {64}
+    assert versions.asked(world).salt == ""  # what people ask for, the database compares
 
 
 def test_what_is_sealed_is_read_as_it_was_asked_for(world: World) -> None:

@@ -1,7 +1,7 @@
 """What was left out of the redacted payload is told by no digest: each has a salt of its request in it, sealed as well.
 
-Requests of before get one here, with the keys of PAYLOAD_KEYS, and new digests: a vote of before on one with sensitive
-fields no longer counts. What no key opens keeps its digests. Events are never rewritten: those of before keep theirs.
+Requests of before get one here, with the keys of PAYLOAD_KEYS, and new digests: a vote of before on what an agent asks
+for no longer counts. What no key opens keeps its digests. Events are never rewritten: those of before keep theirs.
 """
 
 from collections.abc import Iterator
