@@ -93,7 +93,7 @@ def test_what_an_agent_asks_for_has_a_salt_of_its_own_through_its_revisions(worl
     asked = courses.changes_requested(world)
     before = world.reload_as("web", asked).salt
     moved = world.submit("change_shipping_address", **MOVED)
-    plain = world.submit("cancel_order", order_id="ord_10002", reason="Ordered twice by mistake.")
+    plain = world.submit("cancel_order", order_id="ord_10003", reason="Ordered twice by mistake.")
     revised = courses.revise(world, asked, amount_minor=900).request
     assert world.reload_as("web", revised).salt == before
     assert len({before, moved.salt, plain.salt}) == 3
