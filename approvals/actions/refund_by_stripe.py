@@ -79,7 +79,7 @@ class RefundByStripe(RefundPayment):
         return _receipt(arguments, made)
 
     def reconcile(self, arguments: RefundArguments, reader: Backing, *, reference: str) -> Receipt | None:
-        found = _stripe(reader).refund_of(arguments.payment_id, reference=reference)
+        found = _stripe(reader).refund_of(arguments.payment_id, arguments.amount_minor, reference=reference)
         return _receipt(arguments, found, ", found by our reference") if found else None
 
 

@@ -79,8 +79,9 @@ class Stripe(Backing):
                 raise NoAnswer(where=WHERE, status=self.last_status)  # it answered something else
             return _refund(made)
 
-    def refund_of(self, payment_id: str, *, reference: str) -> Refund | None:
-        """The refund that carries our reference, or None when the payment has none. Raises as `Backing.get` does.
+    def refund_of(self, payment_id: str, amount_minor: int, *, reference: str) -> Refund | None:
+        """The refund that carries our reference, or None when the payment has none. Raises as `Backing.get` does, and
+        NoAnswer where it is of another amount than was asked for: that is for people to look into.
 
         All of the payment's refunds are listed: Stripe's search is behind its own records by a minute or more.
         """
@@ -89,6 +90,8 @@ class Stripe(Backing):
         with self._speaking() as client:
             for found in client.v1.refunds.list(params).auto_paging_iter():
                 if _reference(found) == reference:
+                    if found.amount != amount_minor:
+                        raise NoAnswer(where=WHERE, status=self.last_status)
                     return _refund(found)
         return None
 

@@ -91,7 +91,7 @@ def test_a_charge_is_refunded_as_a_charge(fake: Fake, reader: Stripe, writer: St
     assert reader.payment(CHARGE) == reader.payment(PAYMENT)
     refund(writer, payment=CHARGE)
     assert fake.calls[-1].params["charge"] == CHARGE
-    found = reader.refund_of(CHARGE, reference="ref-1")
+    found = reader.refund_of(CHARGE, 12900, reference="ref-1")
     assert found is not None and found.id == "re_1"
 
 
@@ -183,10 +183,17 @@ def test_a_refund_is_found_on_whichever_page_it_stands(fake: Fake, reader: Strip
     for number in range(5):
         fake.refund("pi_large", 100, f"ref-{number}")
     fake.refund("pi_large", 100)  # somebody's in Stripe's dashboard, without our reference
-    found = reader.refund_of("pi_large", reference="ref-0")
+    found = reader.refund_of("pi_large", 100, reference="ref-0")
     assert found is not None and found.id == "re_1"
-    assert reader.refund_of("pi_large", reference="ref-9") is None
-    assert reader.refund_of(PAYMENT, reference="ref-0") is None
+    assert reader.refund_of("pi_large", 100, reference="ref-9") is None
+    assert reader.refund_of(PAYMENT, 100, reference="ref-0") is None
+
+
+def test_a_refund_of_another_amount_under_our_reference_proves_nothing(fake: Fake, reader: Stripe) -> None:
+    """Of an earlier revision, that arrived when nobody thought it could: people look into it."""
+    fake.refund(PAYMENT, 100, "ref-1")
+    with pytest.raises(NoAnswer):
+        reader.refund_of(PAYMENT, 90, reference="ref-1")
 
 
 # --- keys -------------------------------------------------------------------------------------------------
@@ -405,7 +412,7 @@ def test_a_key_that_is_not_taken_says_nothing_about_the_payment(at_stripe: World
 def test_a_library_that_reads_is_not_one_that_repeats(fake: Fake, reader: Stripe) -> None:
     fake.faults += [error(503), error(503)]
     with pytest.raises(NoAnswer):
-        reader.refund_of(PAYMENT, reference="ref-1")
+        reader.refund_of(PAYMENT, 100, reference="ref-1")
     assert len(fake.calls) == 1
 
 
