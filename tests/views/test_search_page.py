@@ -247,7 +247,8 @@ def test_what_the_words_are_is_not_what_an_agent_claimed_or_what_was_looked_up(
         reason="They have moved.",
     )  # fmt: skip
     assert "Quasimodo" in request.arguments and "quasimodo" not in request.headline.lower()
-    assert told(asked(sign_in("ada"), {"words": "quasimodo"})) == []
+    for words in ("quasimodo", "minor"):  # a refund's payload has `amount_minor`, sensitive or not
+        assert told(asked(sign_in("ada"), {"words": words})) == []
 
 
 # --- pages ------------------------------------------------------------------------------------------------
