@@ -1,7 +1,8 @@
 """`make faults`: approvals while everything is killed in turn; prints a table, and as the last line the counts as JSON.
 
 Exit code 0 when nothing was lost, doubled, wrong or left in doubt and the trail is intact, 1 when something was,
-130 when it was interrupted. The logs of a run that failed stay in its data folder.
+130 (or the signal, which shells call 130, too) when it was interrupted. The logs of a run that failed stay in its
+data folder.
 """
 
 import argparse
