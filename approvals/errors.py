@@ -265,6 +265,14 @@ class StepUpNeeded(Refusal):
     """This decision needs you to prove once more who you are. Nothing was decided. Prove it, then decide again."""
 
 
+class ProofRefused(Refusal):
+    """You did not prove who you are, so nothing was decided. {why}"""
+
+
+class ReasonOfADenial(Refusal):
+    """You chose a reason to deny it, and pressed Approve. Nothing was decided: take the reason back, or deny it."""
+
+
 class CommentMissing(Refusal):
     """A denial needs a reason of at least 3 characters: whoever asked is told it."""
 

@@ -58,6 +58,11 @@ class CancelOrder(Action[CancelArguments, CancelFacts]):
         order: dict[str, Any] = reader.one("/v1/orders", arguments.order_id)
         return CancelFacts.model_validate({**order, "order_status": order["status"]})
 
+    def afterwards(self, arguments: CancelArguments, facts: CancelFacts) -> CancelFacts | None:
+        if facts.shipped or facts.order_status == "cancelled":
+            return None  # it would be refused
+        return facts.model_copy(update={"order_status": "cancelled"})
+
     def execute(
         self, arguments: CancelArguments, facts: CancelFacts, writer: Backing, *, key: str, reference: str
     ) -> Receipt:

@@ -87,6 +87,7 @@ class ChangeShippingAddress(Action[AddressArguments, AddressFacts]):
         "The customer changes the address meanwhile: the call carries the version that was looked at.",
     )
     inverse = "change_shipping_address"
+    echoes = frozenset({"before", "address_version"})
     thing = "order"
     subjects = {"customer": "facts.customer_id", "order": "args.order_id"}
     arguments = AddressArguments
@@ -100,14 +101,18 @@ class ChangeShippingAddress(Action[AddressArguments, AddressFacts]):
 
     def look_up(self, arguments: AddressArguments, reader: Backing) -> AddressFacts:
         order: dict[str, Any] = reader.one("/v1/orders", arguments.order_id)
-        address = order["shipping_address"]
+        return AddressFacts.model_validate(
+            {**order, "order_status": order["status"], **_of_address(order["shipping_address"])}
+        )
+
+    def afterwards(self, arguments: AddressArguments, facts: AddressFacts) -> AddressFacts | None:
+        if facts.shipped or facts.order_status == "cancelled":
+            return None  # it would be refused
         computed = {
-            "order_status": order["status"],
-            "before": {**address, "other_parts": ", ".join(_other_parts(address))},
-            "current_country": address["country"],
-            "current_address": ", ".join(address[name] for name in Address.model_fields if address.get(name)),
+            "address_version": facts.address_version + 1,
+            **_of_address(arguments.address.model_dump()),
         }
-        return AddressFacts.model_validate({**order, **computed})
+        return AddressFacts.model_validate({**facts.model_dump(), **computed})
 
     def undo(
         self, arguments: AddressArguments, facts: AddressFacts, receipt: Receipt
@@ -136,6 +141,15 @@ class ChangeShippingAddress(Action[AddressArguments, AddressFacts]):
     def reconcile(self, arguments: AddressArguments, reader: Backing, *, reference: str) -> Receipt | None:
         done = f"order {arguments.order_id} goes to the new address"
         return find_operation(reader, "address_change", reference, done)
+
+
+def _of_address(address: Mapping[str, Any]) -> dict[str, object]:
+    """The facts that tell of the address an order goes to."""
+    return {
+        "before": {**address, "other_parts": ", ".join(_other_parts(address))},
+        "current_country": address["country"],
+        "current_address": ", ".join(address[name] for name in Address.model_fields if address.get(name)),
+    }
 
 
 def _other_parts(address: Mapping[str, object]) -> list[str]:

@@ -137,6 +137,8 @@ class Action(ABC, Generic[A, F]):
     subjects: ClassVar[Mapping[str, str]] = {}
     """Whom it is about, for budgets: where the id of the `customer` and of the `order` stands, such as
     `facts.customer_id`. Always a text that is there; what is not named, no budget can tell apart."""
+    echoes: ClassVar[frozenset[str]] = frozenset()
+    """Facts that only repeat what others tell, or that nobody decides by: the preview leaves them out."""
     where: ClassVar[str] = "The company's system"
     """What is asked and written, as pages tell of it where it gave no answer."""
     at_once: ClassVar[int | None] = None
@@ -209,6 +211,20 @@ class Action(ABC, Generic[A, F]):
     def writer(self, tenant_slug: str) -> Backing:
         """Where it is done: the company's API, with a credential that can write."""
         return backing.writer(tenant_slug)
+
+    def goes_to(self, arguments: A, facts: F) -> str:
+        """Where the money goes, after its amount: "back to the card ending in 4242". "" where none moves.
+
+        It may tell what is `sensitive`: only who sees the whole payload sees it.
+        """
+        return ""
+
+    def afterwards(self, arguments: A, facts: F) -> F | None:
+        """What `look_up` would find once this was carried out and nothing else had changed: the preview on its page.
+
+        None where these facts do not tell, such as for what would be refused.
+        """
+        return None
 
     @abstractmethod
     def look_up(self, arguments: A, reader: Backing) -> F:

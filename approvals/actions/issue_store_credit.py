@@ -70,6 +70,14 @@ class IssueStoreCredit(Action[CreditArguments, CreditFacts]):
             orders_count=customer["orders_count"],
         )
 
+    def goes_to(self, arguments: CreditArguments, facts: CreditFacts) -> str:
+        return "to the customer's store credit"
+
+    def afterwards(self, arguments: CreditArguments, facts: CreditFacts) -> CreditFacts | None:
+        if arguments.currency != facts.balance_currency:
+            return None  # it would be refused
+        return facts.model_copy(update={"balance_minor": facts.balance_minor + arguments.amount_minor})
+
     def execute(
         self, arguments: CreditArguments, facts: CreditFacts, writer: Backing, *, key: str, reference: str
     ) -> Receipt:

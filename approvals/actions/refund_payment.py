@@ -120,6 +120,24 @@ class RefundPayment(Action[RefundArguments, RefundFacts]):
         }
         return RefundFacts.model_validate({**payment, **computed})
 
+    def goes_to(self, arguments: RefundArguments, facts: RefundFacts) -> str:
+        return (
+            f"back to the card ending in {facts.card_last4}"
+            if facts.card_last4
+            else "back to where it came from"
+        )
+
+    def afterwards(self, arguments: RefundArguments, facts: RefundFacts) -> RefundFacts | None:
+        left = facts.remaining_minor - arguments.amount_minor
+        if left < 0 or arguments.currency != facts.currency:
+            return None  # it would be refused
+        # An order is called by its refunds, whether it was shipped or not; but not once it is cancelled.
+        is_called_so = facts.order_status not in (None, "cancelled")
+        status = ("partially_refunded" if left else "refunded") if is_called_so else facts.order_status
+        refunded = facts.refunded_minor + arguments.amount_minor
+        changed = {"order_status": status, "refunded_minor": refunded, "remaining_minor": left}
+        return facts.model_copy(update=changed)
+
     def execute(
         self, arguments: RefundArguments, facts: RefundFacts, writer: Backing, *, key: str, reference: str
     ) -> Receipt:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import ClassVar, Self
 
 from django.db import models
+from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -248,6 +249,13 @@ class ApprovalRequest(models.Model):
                 fields=["tenant", "currency", "amount_minor"],
                 condition=models.Q(amount_minor__isnull=False),
                 name="request_amount",
+            ),
+            # What there was before with a customer.
+            models.Index(
+                "tenant",
+                KeyTextTransform("customer", "subjects"),
+                models.F("created_at").desc(),
+                name="request_of_customer",
             ),
             # The few that limits leave out.
             models.Index(

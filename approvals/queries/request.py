@@ -9,6 +9,7 @@ from django.utils import timezone
 from approvals import actions, hours, inverse, judge, material, quorum, step_up, switches
 from approvals.audit import queries as audit
 from approvals.database import tenant_scope
+from approvals.effect import Effect, effect
 from approvals.errors import NotFound, PayloadUnreadable, Refusal
 from approvals.fields import Amount, Field, amount
 from approvals.glass import never_because
@@ -17,6 +18,7 @@ from approvals.kept import Kept, as_shown, kept
 from approvals.material import REASON
 from approvals.models import ApprovalRequest, Execution, UndoOrder
 from approvals.queries import exercises
+from approvals.queries.background import Background, background
 from approvals.queries.break_glass import GlassUse, glass_of, may_break
 from approvals.queries.budgets import Budgets, budgets_for
 from approvals.queries.doubt import Doubt, doubt_of
@@ -124,6 +126,7 @@ class RequestView:
     arguments_sha256: str
     facts: tuple[Field, ...]
     facts_read_at: datetime
+    effect: Effect | None  # None where the facts do not tell it, or are not shown
     rule: Rule
     risks: Risks
     votes: tuple[Cast, ...]
@@ -164,6 +167,7 @@ class RequestView:
     kept: Kept  # what is shown of its payload, and for how long
     may_open_payload: bool  # by break-glass reading
     readings: tuple[Reading, ...]  # who has opened it
+    background: Background
 
     @property
     def cools(self) -> bool:
@@ -221,6 +225,7 @@ def _view(request: ApprovalRequest, by: Reviewer) -> RequestView:
         arguments_sha256=request.arguments_sha256,
         facts=material.looked_up(shown),
         facts_read_at=request.facts_read_at,
+        effect=effect(request) if still.shown == "whole" else None,
         rule=_rule(request, standing.places),
         risks=_risks(request),
         votes=tuple(votes),
@@ -261,6 +266,7 @@ def _view(request: ApprovalRequest, by: Reviewer) -> RequestView:
         kept=still,
         may_open_payload=still.hides and may_open(by, request),
         readings=readings_of(request),
+        background=background(request),
     )
 
 

@@ -1,5 +1,7 @@
 """What a reviewer sees and does: the queue, a request, the decision on it, and their own decisions."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from uuid import UUID, uuid4
 
 from django import forms
@@ -34,6 +36,8 @@ from approvals.errors import (
     PayloadUnreadable,
     PlacesTaken,
     PolicyForbids,
+    ProofRefused,
+    ReasonOfADenial,
     Refusal,
     RequestAltered,
     SelfApproval,
@@ -44,7 +48,7 @@ from approvals.identity.requester import Reviewer
 from approvals.models import ApprovalRequest, Vote
 from approvals.queries import RequestView, decided, queue, request_view
 from approvals.states import Status
-from approvals.views import looking
+from approvals.views import looking, proof
 from approvals.views.access import member, show
 from approvals.views.factors import prove
 
@@ -72,7 +76,29 @@ STATUS_OF: dict[type[Refusal], int] = {
     OnlyAgentsRevise: 409,
     UndoingIsExact: 409,
     StepUpNeeded: 403,
+    ProofRefused: 422,
+    ReasonOfADenial: 422,
 }
+# WCAG 2.2, 3.3.1: what is wrong with a field is said at that field too.
+FIELD_OF: Mapping[type[Refusal], str] = MappingProxyType(
+    {
+        CommentMissing: "comment",
+        CommentTooLong: "comment",
+        ProofRefused: "proof",
+        ReasonOfADenial: "because",
+    }
+)
+# What is said most often to deny a request; whoever asked is told it, so it stands as it is in every language.
+DENIALS: Mapping[str, str] = MappingProxyType(
+    {
+        "other": "It is not what was asked of us.",
+        "amount": "The amount is not right.",
+        "duplicate": "It was asked for before.",
+        "evidence": "There is not enough evidence for it.",
+        "policy": "Our rules do not allow it.",
+        "suspect": "It looks like an attempt at fraud.",
+    }
+)
 # In the session: what somebody had typed when they were asked to prove who they are, and for which request.
 KEPT = "kept_comment"
 
@@ -87,11 +113,20 @@ class Lines(forms.CharField):
 class DecisionForm(forms.Form):
     decision = forms.ChoiceField(choices=[(Vote.APPROVE, Vote.APPROVE), (Vote.DENY, Vote.DENY)])
     seen = forms.CharField(required=False, max_length=1000)
+    because = forms.ChoiceField(required=False, choices=[("", ""), *DENIALS.items()])
     comment = Lines(
         required=False,
         max_length=decide.COMMENT[1],
         error_messages={"max_length": gettext_lazy("A comment has at most 1,000 characters.")},
     )
+
+    @property
+    def said(self) -> str:
+        """The comment, after the reason that was chosen. Raises ReasonOfADenial where that one is not for a denial."""
+        chosen = self.cleaned_data
+        if chosen["because"] and chosen["decision"] != Vote.DENY:
+            raise ReasonOfADenial
+        return " ".join(filter(None, (DENIALS.get(chosen["because"], ""), chosen["comment"].strip())))
 
 
 @require_safe
@@ -123,24 +158,24 @@ def decide_page(request: HttpRequest, by: Reviewer, request_id: UUID) -> HttpRes
     if not form.is_valid():
         return _unreadable(request, by, request_id, form)
     choice = form.cleaned_data
+    typed = {"comment": choice["comment"], "because": choice["because"]}
     try:
+        by = proof.proved(request, by)
         decided_one = decide.vote(
             request_id,
             choice["decision"],
             by=by,
             seen=choice["seen"],
-            comment=choice["comment"],
+            comment=form.said,
             looked_for_seconds=looked_for(request, by, request_id, choice["seen"]),
         )
     except NotFound:
         raise
     except StepUpNeeded:
-        return prove_first(request, request_id, comment=choice["comment"])
+        return prove_first(request, request_id, **typed)
     except Refusal as refusal:
-        status = STATUS_OF[type(refusal)]
-        return page_of(
-            request, by, request_id, comment=choice["comment"], problem=str(refusal), status=status
-        )
+        status, wrong = STATUS_OF[type(refusal)], FIELD_OF.get(type(refusal), "")
+        return page_of(request, by, request_id, problem=str(refusal), wrong=wrong, status=status, **typed)
     request.session.pop(KEPT, None)
     missed = decided_one.is_canary and choice["decision"] == Vote.APPROVE
     tell = messages.info if missed else messages.success
@@ -160,7 +195,7 @@ def _unreadable(request: HttpRequest, by: Reviewer, request_id: UUID, form: Deci
         raise BadRequest
     typed = request.POST.get("comment", "").replace("\0", "")
     problem = " ".join(map(str, form.errors["comment"]))
-    return page_of(request, by, request_id, comment=typed, problem=problem, status=422)
+    return page_of(request, by, request_id, comment=typed, problem=problem, wrong="comment", status=422)
 
 
 def page_of(
@@ -171,20 +206,21 @@ def page_of(
     comment: str = "",
     problem: str = "",
     status: int = 200,
+    wrong: str = "",
     **more: object,
 ) -> HttpResponse:
-    """A request's page, with what was typed on it and what was wrong with that. Raises NotFound."""
-    # WCAG 2.2, 3.3.1: what is wrong with the comment is said at its field too.
-    wrong_comment = problem if status == STATUS_OF[CommentMissing] else ""
+    """A request's page, with what was typed on it, what was wrong with that, and in which field. Raises NotFound."""
     it = request_view(request_id, by)
     context = {
         "it": it,
         "looking": _looking(request, by, it),
         "comment": comment,
         "problem": problem,
-        "wrong_comment": wrong_comment,
+        "wrong": wrong,
+        "denials": DENIALS,
         "settle_key": uuid4(),  # a form that is sent twice asks once
         **proving(by),
+        "way": proof.way(request) if it.rule.asks_for_proof and it.decidable else "",
         **more,
     }
     return show(request, "reviewer/request.html", context, status=status)

@@ -11,6 +11,7 @@ from approvals import actions, backing, execute, judge
 from approvals.actions.change_shipping_address import Address
 from approvals.actions.contract import NotReversible
 from approvals.actions.money import DECIMALS, Currency, display
+from approvals.effect import effect
 from approvals.errors import BackingRefused
 from tests.world import World
 
@@ -42,6 +43,26 @@ CASES = (
         kind="store_credit",
     ),
 )
+CHANGES = {
+    "refund_payment": {
+        "order_status": (("paid",), ("refunded",)),
+        "refunded_minor": (("0.00 USD", "0"), ("129.00 USD", "12900")),
+        "remaining_minor": (("129.00 USD", "12900"), ("0.00 USD", "0")),
+    },
+    "cancel_order": {"order_status": (("paid",), ("cancelled",))},
+    "change_shipping_address": {
+        "current_address": (
+            ("Ada Example, 12 Harbour Street, Springfield, IL, 62701, US",),
+            ("Ada Example, 99 New Street, Springfield, 62702, US",),
+        )
+    },
+    "issue_store_credit": {"balance_minor": (("0.00 USD", "0"), ("10.00 USD", "1000"))},
+}
+GOES_TO = {
+    "refund_payment": "back to the card ending in 4242",
+    "issue_store_credit": "to the customer's store credit",
+}
+REFUND = {**CASES[0].arguments, "reason": "The customer asked for it on the phone."}
 each = pytest.mark.parametrize("case", CASES, ids=lambda case: case.action)
 
 
@@ -75,6 +96,40 @@ def test_it_is_done_once_under_one_key_and_found_by_our_reference(world: World, 
     assert found is not None
     assert found.reference == first.reference
     assert [entry["kind"] for entry in world.shop.ledger(reference=reference)] == [case.kind]
+
+
+@each
+def test_what_it_says_it_would_change_is_what_is_found_afterwards(world: World, case: Case) -> None:
+    action, arguments = actions.get(case.action), parsed(case)
+    reader = backing.reader(world.tenant.slug)
+    with world.processes.acting_as("worker"):
+        facts = action.look_up(arguments, reader)
+        action.execute(arguments, facts, backing.writer(world.tenant.slug), key="one-write", reference="one")
+    found = action.look_up(arguments, reader)
+    assert found != facts
+    assert action.afterwards(arguments, facts) == found
+
+
+@each
+def test_the_page_is_told_each_fact_that_would_change(world: World, case: Case) -> None:
+    request = world.submit(
+        case.action, **{**case.arguments, "reason": "The customer asked for it on the phone."}
+    )
+    told = effect(request)
+    assert told
+    assert {one.name: (one.now.shown, one.then.shown) for one in told.changes} == CHANGES[case.action]
+    assert told.goes_to == GOES_TO.get(case.action, "")
+
+
+def test_what_would_be_refused_changes_nothing_that_could_be_told(world: World) -> None:
+    request = world.submit("refund_payment", **REFUND | {"amount_minor": 12901})
+    assert effect(request) is None
+
+
+def test_a_request_of_an_older_form_has_no_preview(world: World) -> None:
+    request = world.submit("refund_payment", **REFUND)
+    request.action_version += 1
+    assert effect(request) is None
 
 
 @each
