@@ -273,6 +273,18 @@ class ReasonOfADenial(Refusal):
     """You chose a reason to deny it, and pressed Approve. Nothing was decided: take the reason back, or deny it."""
 
 
+class RemarkNotTaken(Refusal):
+    """Your words were not taken. {why}"""
+
+
+class LookedUpJustNow(Refusal):
+    """It was looked up a moment ago. Look at what was found first; you can ask again in ten seconds."""
+
+
+class ViewNotKept(Refusal):
+    """This view of the queue was not kept. {why}"""
+
+
 class CommentMissing(Refusal):
     """A denial needs a reason of at least 3 characters: whoever asked is told it."""
 

@@ -37,13 +37,13 @@ class Row:
 
 def claimed(of: Content) -> tuple[Field, ...]:
     """What the agent says, its reason among it."""
-    return fields(of.arguments, _declared(of)[0])
+    return fields(of.arguments, declared(of)[0])
 
 
 def looked_up(of: Content) -> tuple[Field, ...]:
     """The facts, each with the claim of the same name."""
     claims = tuple(claim for claim in claimed(of) if claim.name != REASON)
-    return compared(fields(of.facts, _declared(of)[1]), claims)
+    return compared(fields(of.facts, declared(of)[1]), claims)
 
 
 def rule(of: Content) -> tuple[Field, ...]:
@@ -124,7 +124,7 @@ def how_exactly(request: ApprovalRequest) -> str:
         return NOT_COMPARED
 
 
-def _declared(of: Content) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def declared(of: Content) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The order in which the action declares its arguments and its facts; none where it is no longer offered."""
     name = of.action if isinstance(of, ApprovalRequest) else of.request.action
     try:

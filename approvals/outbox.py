@@ -35,6 +35,7 @@ REOPEN = "reopen"
 ANNOUNCE = "announce"  # find out who is to be told of an event
 DELIVER = "deliver"  # tell one receiver
 MAIL = "mail"  # tell people by mail
+LOOK = "look"  # a person wants the facts looked up once more
 UNDO = "undo"  # a person asks for it to be undone: file the request, in a worker
 
 LAST_DELIVERY = 20  # attempts; with the backoff below, about nine hours

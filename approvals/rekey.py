@@ -19,7 +19,11 @@ from approvals.payload_keys import key_of, seal, unseal
 KIND = "payload.rekeyed"
 BATCH = 500
 # Their sealed columns.
-TABLES = {"approval_request": ("arguments", "facts", "salt"), "revision": ("arguments", "facts")}
+TABLES = {
+    "approval_request": ("arguments", "facts", "salt"),
+    "revision": ("arguments", "facts"),
+    "fresh_look": ("facts",),
+}
 LOOKS_AGAIN_EVERY = 0.2  # seconds, while transactions of before are still under way
 NOBODY = UUID(int=0)
 Row: TypeAlias = tuple[Any, ...]  # its id, then what is sealed
@@ -38,8 +42,8 @@ def total() -> int:
     """How many rows have a payload."""
     with connection.cursor() as cursor:
         found = 0
-        for table in TABLES:
-            cursor.execute(f"SELECT count(*) FROM {table} WHERE arguments IS NOT NULL")  # noqa: S608
+        for table, (first, *_) in TABLES.items():
+            cursor.execute(f"SELECT count(*) FROM {table} WHERE {first} IS NOT NULL")  # noqa: S608
             (rows,) = cursor.fetchone() or (0,)
             found += int(rows)
     return found

@@ -279,6 +279,7 @@ INSTALLED_APPS = [
     "allauth.socialaccount",
     "allauth.socialaccount.providers.openid_connect",
     "csp",
+    "django_htmx",
     "oauth2_provider",
 ]
 MIDDLEWARE = [

@@ -5,7 +5,7 @@ from uuid import UUID
 from celery import shared_task
 from celery.signals import worker_process_init, worker_process_shutdown
 
-from approvals import bells, execute, notifications, rejudge, tracing, undo_order
+from approvals import bells, execute, fresh_look, notifications, rejudge, tracing, undo_order
 from approvals import reconcile as reconciling
 from approvals.bells import Bell
 from approvals.notifications import mail as letters
@@ -76,6 +76,13 @@ def mail(row_id: str, tenant_id: str) -> None:
     with claimed(UUID(row_id), UUID(tenant_id)) as row:
         if row:
             letters.send(row)
+
+
+@shared_task(name="approvals.tasks.look")
+def look(row_id: str, tenant_id: str) -> None:
+    with claimed(UUID(row_id), UUID(tenant_id)) as row:
+        if row:
+            fresh_look.look(row.request_id, row.tenant_id)
 
 
 @shared_task(name="approvals.tasks.undo")

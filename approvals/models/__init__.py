@@ -10,12 +10,15 @@ from approvals.models.canaries import CanarySetting
 from approvals.models.claims import Claim
 from approvals.models.delegations import Delegation
 from approvals.models.executions import Execution
+from approvals.models.fresh_looks import FreshLook
 from approvals.models.messages import Outbox, Receiver
 from approvals.models.payload_readings import PayloadReading
 from approvals.models.policies import PolicyVersion
+from approvals.models.remarks import Remark
 from approvals.models.requests import ApprovalRequest
 from approvals.models.reservations import Reservation
 from approvals.models.revisions import Revision
+from approvals.models.saved_views import SavedView
 from approvals.models.settlements import Settlement
 from approvals.models.switches import Switch
 from approvals.models.troubles import PolicyTrouble
@@ -30,14 +33,17 @@ __all__ = [
     "Claim",
     "Delegation",
     "Execution",
+    "FreshLook",
     "Outbox",
     "PayloadReading",
     "PolicyActivation",
     "PolicyTrouble",
     "PolicyVersion",
     "Receiver",
+    "Remark",
     "Reservation",
     "Revision",
+    "SavedView",
     "Settlement",
     "Switch",
     "UndoOrder",

@@ -79,6 +79,7 @@ class Outbox(models.Model):
                         "deliver",
                         "mail",
                         "undo",
+                        "look",
                     ]
                 ),
                 name="outbox_topic_known",

@@ -190,6 +190,21 @@ class ApprovalRequest(models.Model):
                 condition=models.Q(status=Status.PENDING),
                 name="request_queue",
             ),
+            # The same by deadline alone, and of one action.
+            models.Index(
+                fields=["tenant", "expires_at", "id"],
+                condition=models.Q(status=Status.PENDING),
+                name="request_queue_by_deadline",
+            ),
+            models.Index(
+                "tenant",
+                "action",
+                BY_RISK,
+                "expires_at",
+                "id",
+                condition=models.Q(status=Status.PENDING),
+                name="request_queue_of_action",
+            ),
             models.Index(fields=["tenant", "agent", "-created_at", "id"], name="request_by_agent"),
             models.Index(
                 fields=["expires_at"],

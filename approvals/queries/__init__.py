@@ -42,7 +42,7 @@ from approvals.queries.policies import (
     policy_view,
 )
 from approvals.queries.question import Wanted
-from approvals.queries.queue import QueueRow, queue
+from approvals.queries.queue import Filters, QueueRow, Tally, queue, tallies
 from approvals.queries.request import RequestView, request_view
 from approvals.queries.searching import Found, search
 from approvals.queries.spent import Spent, capped, spent
@@ -59,6 +59,7 @@ __all__ = [
     "Connected",
     "Decided",
     "Doubt",
+    "Filters",
     "Found",
     "GlassUse",
     "How",
@@ -71,6 +72,7 @@ __all__ = [
     "RequestView",
     "Spent",
     "Stop",
+    "Tally",
     "TenantChoice",
     "TrailLine",
     "Wanted",
@@ -107,6 +109,7 @@ __all__ = [
     "standings",
     "staying",
     "stopped",
+    "tallies",
     "tenant_trail",
     "tenants_of",
     "unreviewed",

@@ -1,10 +1,12 @@
 """What waits for a decision, the riskiest and most urgent first."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from approvals import switches
@@ -51,42 +53,127 @@ class QueueRow:
         return tuple(replace(place, turn=turns.index(place.turn) + 1) for place in still)
 
     @property
+    def can_be_approved(self) -> bool:
+        """Whether this reviewer's approval would count now."""
+        return self.refusal is None and self.no_approval is None
+
+    @property
     def can_go_together(self) -> bool:
         """Whether this reviewer may decide it on one page with others: of low risk, and theirs to decide."""
         return self.risk == "low" and self.refusal is None and not self.is_forbidden
 
 
-def queue(by: Reviewer, *, after: str = "", rows: int = ROWS) -> Page[QueueRow]:
-    """The pending requests of the reviewer's tenant, by risk, then by deadline; `after` is a page's mark."""
+@dataclass(frozen=True)
+class Filters:
+    """What a reviewer wants to see of the queue; what is empty asks for nothing. `by_deadline` is the order."""
+
+    risk: str = ""
+    action: str = ""
+    agent_id: UUID | None = None
+    thing: str = ""  # the exact id of what it is about
+    mine: bool = False  # only what this reviewer can approve
+    by_deadline: bool = False
+
+
+EVERYTHING = Filters()
+MOST_LOOKED_AT = 500  # for one page of what is mine: who may decide is not a question for an index
+COUNTED = 1000
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How many requests wait, by risk, the highest first; COUNTED stands for that many and more."""
+
+    risk: str
+    count: int
+
+    @property
+    def is_more(self) -> bool:
+        return self.count >= COUNTED
+
+
+def queue(by: Reviewer, *, wanted: Filters = EVERYTHING, after: str = "", rows: int = ROWS) -> Page[QueueRow]:
+    """The pending requests of the reviewer's tenant, by risk, then by deadline; `after` is a page's mark.
+
+    Of what is `mine` a page may have fewer rows than asked for, or none, and still be followed by another.
+    """
     with tenant_scope(by.tenant_id):
-        in_time = Q(expires_at__gt=timezone.now()) | Q(frozen_at__isnull=False)
-        waiting = ApprovalRequest.objects.filter(in_time, tenant_id=by.tenant_id, status=Status.PENDING)
-        found = _from(
-            waiting.annotate(rank=BY_RISK).order_by("rank", "expires_at", "id"), parsed(after), rows + 1
+        found: list[tuple[QueueRow, str]] = []
+        looked_at_rows, at_once = 0, 4 * rows if wanted.mine else rows + 1
+        while True:
+            rest = [*_rows(by, wanted, parsed(after), at_once)]
+            looked_at_rows += len(rest)
+            found += [(row, place) for row, place in rest if row.can_be_approved or not wanted.mine]
+            after = rest[-1][1] if rest else ""
+            is_last = len(rest) < at_once
+            if is_last or len(found) > rows or looked_at_rows >= MOST_LOOKED_AT:
+                break
+    shown = page([row for row, _ in found], [place for _, place in found], rows)
+    return shown if is_last or len(found) > rows else replace(shown, next=after)
+
+
+def tallies(by: Reviewer) -> tuple[Tally, ...]:
+    """Of all that waits in the tenant, whatever is wanted."""
+    with tenant_scope(by.tenant_id):
+        waiting = _waiting(by).annotate(rank=BY_RISK)
+        return tuple(
+            Tally(risk, len(waiting.filter(rank=rank).values_list("pk")[:COUNTED]))
+            for risk, rank in RANK.items()
         )
-        standing, looking, others = standings(by, found, votes_on(found)), looked_at(found), others_of(found)
-        shown = [
-            _row(request, standing[request.pk], looking.get(request.pk), others[request.pk])
-            for request in found
-        ]
-        marks = [mark(request.expires_at, request.pk, RANK.get(request.risk, UNKNOWN)) for request in found]
-    return page(shown, marks, rows)
+
+
+def _waiting(by: Reviewer) -> QuerySet[ApprovalRequest]:
+    in_time = Q(expires_at__gt=timezone.now()) | Q(frozen_at__isnull=False)
+    return ApprovalRequest.objects.filter(in_time, tenant_id=by.tenant_id, status=Status.PENDING)
+
+
+def _wanted(by: Reviewer, wanted: Filters) -> QuerySet[ApprovalRequest]:
+    found = _waiting(by).annotate(rank=BY_RISK)
+    if wanted.risk:
+        found = found.filter(rank=RANK.get(wanted.risk, UNKNOWN))
+    if wanted.action:
+        found = found.filter(action=wanted.action)
+    if wanted.agent_id:
+        # As the index `request_pending_of` has it.
+        found = found.alias(who=Coalesce("agent", "person")).filter(who=wanted.agent_id)
+    if wanted.thing:
+        found = found.filter(resource_id=wanted.thing)
+    return found
+
+
+def _rows(
+    by: Reviewer, wanted: Filters, place: tuple[int, datetime, UUID] | None, most: int
+) -> Iterator[tuple[QueueRow, str]]:
+    """Each with its mark."""
+    found = _from(_wanted(by, wanted), place, most, by_deadline=wanted.by_deadline)
+    standing, looking, others = standings(by, found, votes_on(found)), looked_at(found), others_of(found)
+    for request in found:
+        row = _row(request, standing[request.pk], looking.get(request.pk), others[request.pk])
+        yield row, mark(request.expires_at, request.pk, RANK.get(request.risk, UNKNOWN))
 
 
 def _from(
-    waiting: QuerySet[ApprovalRequest], place: tuple[int, datetime, UUID] | None, most: int
+    waiting: QuerySet[ApprovalRequest],
+    place: tuple[int, datetime, UUID] | None,
+    most: int,
+    *,
+    by_deadline: bool,
 ) -> list[ApprovalRequest]:
     """The first of them, or the first behind a place: the rest of its rank, then the ranks below.
 
     In two questions, for the index `request_queue` answers each from where it begins; one with an "or" it answers
     from the top.
     """
+    in_order = waiting.order_by(*(("expires_at", "id") if by_deadline else ("rank", "expires_at", "id")))
     if place is None:
-        return list(waiting[:most])
+        return list(in_order[:most])
     rank, at, last = place
-    found = list(waiting.filter(Q(rank=rank), expires_at__gte=at).exclude(expires_at=at, pk__lte=last)[:most])
+    behind = in_order.filter(expires_at__gte=at).exclude(expires_at=at, pk__lte=last)
+    if by_deadline:
+        return list(behind[:most])
+    found = list(behind.filter(rank=rank)[:most])
     if len(found) < most:
-        found += waiting.filter(Q(rank__gt=rank))[: most - len(found)]
+        found += in_order.filter(rank__gt=rank)[: most - len(found)]
     return found
 
 

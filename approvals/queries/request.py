@@ -22,9 +22,11 @@ from approvals.queries.background import Background, background
 from approvals.queries.break_glass import GlassUse, glass_of, may_break
 from approvals.queries.budgets import Budgets, budgets_for
 from approvals.queries.doubt import Doubt, doubt_of
+from approvals.queries.fresh_look import Look, fresh_look_of
 from approvals.queries.others import Others, others_of
 from approvals.queries.payloads import Reading, may_open, readings_of
 from approvals.queries.policies import PolicyChange, change_asked
+from approvals.queries.remarks import Said, remarks_on
 from approvals.queries.revisions import Asked, Step, asked, history
 from approvals.queries.standing import Cast, Looking, Places, looked_at, standings, votes_on
 from approvals.queries.trail import denied
@@ -168,6 +170,13 @@ class RequestView:
     may_open_payload: bool  # by break-glass reading
     readings: tuple[Reading, ...]  # who has opened it
     background: Background
+    fresh: Look | None
+    remarks: tuple[Said, ...]
+
+    @property
+    def mark(self) -> str:
+        """Another one whenever a page that shows it should be read anew."""
+        return f"{self.status}.{self.revision}.{len(self.votes)}.{len(self.remarks)}"
 
     @property
     def cools(self) -> bool:
@@ -267,6 +276,8 @@ def _view(request: ApprovalRequest, by: Reviewer) -> RequestView:
         may_open_payload=still.hides and may_open(by, request),
         readings=readings_of(request),
         background=background(request),
+        fresh=fresh_look_of(request, shows=still.shown == "whole"),
+        remarks=remarks_on(request),
     )
 
 

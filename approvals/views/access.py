@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec
+from urllib.parse import urlencode, urlsplit
 from uuid import UUID
 
+from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -27,7 +29,7 @@ def member(
     """Hands the view the signed-in person; NotFound becomes the page that a missing id gets, too."""
 
     @never_cache
-    @login_required
+    @_for_a_person
     @wraps(view)
     def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         by = reviewer_of(request)
@@ -39,6 +41,22 @@ def member(
             return view(request, by, *args, **kwargs)
         except NotFound as refusal:
             return not_found(request, refusal)
+
+    return guarded
+
+
+def _for_a_person(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """As Django's `login_required`; a page that asks what is new goes to sign in whole, and not a part of it."""
+    page = login_required(view)
+
+    @wraps(view)
+    def guarded(request: HttpRequest, /, *args: Any, **kwargs: Any) -> HttpResponse:
+        if request.headers.get("HX-Request") != "true" or request.user.is_authenticated:
+            return page(request, *args, **kwargs)
+        shown = urlsplit(request.headers.get("HX-Current-URL", "")).path or request.path
+        return HttpResponse(
+            status=401, headers={"HX-Redirect": f"{settings.LOGIN_URL}?{urlencode({'next': shown})}"}
+        )
 
     return guarded
 

@@ -20,8 +20,8 @@ from approvals.errors import (
 )
 from approvals.identity.requester import Reviewer
 from approvals.models import Vote
-from approvals.queries import queue
 from approvals.views.access import member, show
+from approvals.views.queue import queue_of
 from approvals.views.reviewer import Lines, proving
 
 STATUS_OF: dict[type[Refusal], int] = {NothingChosen: 422, TooManyAtOnce: 422, NotLowRisk: 422, NotShown: 409}
@@ -92,8 +92,7 @@ def _to_read(
 
 
 def _queue(request: HttpRequest, by: Reviewer, refusal: Refusal) -> HttpResponse:
-    context = {"page": queue(by), "problem": str(refusal)}
-    return show(request, "reviewer/queue.html", context, status=STATUS_OF[type(refusal)])
+    return queue_of(request, by, problem=str(refusal), status=STATUS_OF[type(refusal)])
 
 
 def _ids(named: list[str]) -> list[UUID]:

@@ -1,4 +1,4 @@
-"""What a reviewer sees and does: the queue, a request, the decision on it, and their own decisions."""
+"""What a reviewer sees and does: a request, the decision on it, and their own decisions."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -46,7 +46,7 @@ from approvals.errors import (
 )
 from approvals.identity.requester import Reviewer
 from approvals.models import ApprovalRequest, Vote
-from approvals.queries import RequestView, decided, queue, request_view
+from approvals.queries import RequestView, decided, request_view
 from approvals.states import Status
 from approvals.views import looking, proof
 from approvals.views.access import member, show
@@ -127,12 +127,6 @@ class DecisionForm(forms.Form):
         if chosen["because"] and chosen["decision"] != Vote.DENY:
             raise ReasonOfADenial
         return " ".join(filter(None, (DENIALS.get(chosen["because"], ""), chosen["comment"].strip())))
-
-
-@require_safe
-@member
-def queue_page(request: HttpRequest, by: Reviewer) -> HttpResponse:
-    return show(request, "reviewer/queue.html", {"page": queue(by, after=request.GET.get("after", ""))})
 
 
 @require_safe

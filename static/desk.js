@@ -1,0 +1,67 @@
+// The desk by keyboard: j and k go through the queue, o opens, x ticks; a and d go to the decision, which Enter takes.
+// One key decides nothing by itself. All of it can be switched off in the help (WCAG 2.2, 2.1.4).
+'use strict'
+
+const help = document.getElementById('keys')
+const off = 'countersign-keys-off'
+
+const rows = () => [...document.querySelectorAll('a[data-row]')]
+const here = () => document.activeElement?.closest('li[id^="row-"]')
+
+function move (step) {
+  const all = rows()
+  const at = all.indexOf(here()?.querySelector('a[data-row]'))
+  const next = all[at < 0 ? (step > 0 ? 0 : all.length - 1) : at + step]
+  next?.focus()
+  next?.closest('li').scrollIntoView({ block: 'nearest' })
+}
+
+function decide (name) {
+  const target = document.getElementById(name)
+  if (target) {
+    target.focus()
+    target.scrollIntoView({ block: 'center' })
+    return
+  }
+  const row = here()?.querySelector('a[data-row]')
+  if (row) location.assign(`${row.href}#${name}`)
+}
+
+const DOES = {
+  j: () => move(1),
+  k: () => move(-1),
+  o: () => here()?.querySelector('a[data-row]').click(),
+  x: () => here()?.querySelector('input[type=checkbox]')?.click(),
+  a: () => decide('approve'),
+  d: () => decide('reasons'),
+  c: () => document.getElementById('comment')?.focus(),
+  q: () => location.assign('/'),
+  '?': () => help?.showModal()
+}
+
+document.addEventListener('keydown', (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return
+  if (help?.open || event.target.closest('input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]')) return
+  if (localStorage.getItem(off) && event.key !== '?') return
+  const act = DOES[event.key]
+  if (!act) return
+  event.preventDefault()
+  act()
+})
+
+for (const button of document.querySelectorAll('[data-keys]')) {
+  button.hidden = false
+  button.addEventListener('click', () => help.showModal())
+}
+
+const choice = document.getElementById('keys-on')
+if (choice) {
+  choice.checked = !localStorage.getItem(off)
+  choice.addEventListener('change', () => {
+    if (choice.checked) localStorage.removeItem(off)
+    else localStorage.setItem(off, '1')
+  })
+}
+
+// Somebody came from the queue to decide.
+if (['#approve', '#reasons'].includes(location.hash)) document.querySelector(location.hash)?.focus()
