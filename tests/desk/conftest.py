@@ -1,0 +1,3 @@
+from tests.views.conftest import sign_in, web
+
+__all__ = ["sign_in", "web"]
