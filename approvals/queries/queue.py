@@ -171,9 +171,9 @@ def _from(
     behind = in_order.filter(expires_at__gte=at).exclude(expires_at=at, pk__lte=last)
     if by_deadline:
         return list(behind[:most])
-    found = list(behind.filter(rank=rank)[:most])
+    found = list(behind.filter(Q(rank=rank))[:most])
     if len(found) < most:
-        found += in_order.filter(rank__gt=rank)[: most - len(found)]
+        found += in_order.filter(Q(rank__gt=rank))[: most - len(found)]
     return found
 
 

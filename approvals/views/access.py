@@ -9,7 +9,7 @@ from uuid import UUID
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import render, resolve_url
 from django.views.decorators.cache import never_cache
 
 from approvals import policy_versions, switches
@@ -55,7 +55,8 @@ def _for_a_person(view: Callable[..., HttpResponse]) -> Callable[..., HttpRespon
             return page(request, *args, **kwargs)
         shown = urlsplit(request.headers.get("HX-Current-URL", "")).path or request.path
         return HttpResponse(
-            status=401, headers={"HX-Redirect": f"{settings.LOGIN_URL}?{urlencode({'next': shown})}"}
+            status=401,
+            headers={"HX-Redirect": f"{resolve_url(settings.LOGIN_URL)}?{urlencode({'next': shown})}"},
         )
 
     return guarded

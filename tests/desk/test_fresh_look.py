@@ -138,11 +138,10 @@ def test_the_part_says_when_the_request_has_moved_on(web: World, sign_in: SignIn
 
 def test_another_companys_request_reads_like_a_missing_one(web: World, sign_in: SignIn) -> None:
     request, missing, gus = web.submit(), uuid4(), sign_in("gus")
-    for ask_for in (
-        lambda one: gus.post(f"/requests/{one}/look/"),
-        lambda one: gus.get(f"/requests/{one}/look/", headers={"HX-Request": "true"}),
-    ):
-        foreign, nobodys = ask_for(request.pk), ask_for(missing)
+    for verb, headers in (("POST", {}), ("GET", {"HX-Request": "true"})):
+        foreign, nobodys = (
+            gus.generic(verb, f"/requests/{one}/look/", headers=headers) for one in (request.pk, missing)
+        )
         assert foreign.status_code == nobodys.status_code == 404
         assert without_tokens(foreign).replace(str(request.pk), "ID") == without_tokens(nobodys).replace(
             str(missing), "ID"
