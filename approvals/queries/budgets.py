@@ -24,6 +24,8 @@ class Budget:
     takes: str
     left: str
     over_by: str  # "" where it fits
+    used_share: int  # of the cap, in hundredths: what is used, and what the request takes of the rest
+    takes_share: int
 
 
 @dataclass(frozen=True)
@@ -75,4 +77,10 @@ def _budget(room: Room) -> Budget:
         takes=written(room.takes),
         left=written(max(after, 0)),
         over_by=written(-after) if after < 0 else "",
+        used_share=(used := _share(room.used, room.cap)),
+        takes_share=_share(room.used + room.takes, room.cap) - used,
     )
+
+
+def _share(part: int, whole: int) -> int:
+    return 100 if part >= whole else 100 * part // whole

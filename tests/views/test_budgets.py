@@ -6,6 +6,7 @@ from approvals.audit.models import Event
 from approvals.database import tenant_scope
 from approvals.models import PolicyVersion
 from approvals.queries import spent
+from approvals.queries.budgets import _share
 from tests.budgets.conftest import SetPolicy, file_as, set_policy, usage
 from tests.views.conftest import SignIn, add_role
 from tests.views.test_request_page import section, shown, text
@@ -167,3 +168,19 @@ def test_the_caps_are_listed_before_anything_is_used(
 def test_a_policy_without_caps_is_said_to_have_none(web: World, sign_in: SignIn) -> None:
     page = text(sign_in("opal").get("/budgets/").content.decode())
     assert "The policy in force has no caps" in page
+
+
+def test_the_gauge_is_as_long_as_the_words_say(web: World, sign_in: SignIn, set_policy: SetPolicy) -> None:
+    set_policy(usage("refunds", per="customer, agent", cap="{ USD: 20000 }"))
+    web.vote(web.submit(amount_minor=6000), "approve", "lena")
+    gauge = section(shown(sign_in, web.submit(amount_minor=5000)), "computed").split('class="gauge"')[1]
+    assert '<rect class="used" width="30"' in gauge
+    assert '<rect class="takes" x="30" width="25"' in gauge
+
+
+@pytest.mark.parametrize(
+    ("part", "whole", "share"),
+    [(0, 300, 0), (1, 300, 0), (299, 300, 99), (300, 300, 100), (301, 300, 100), (0, 0, 100)],
+)
+def test_only_what_is_full_looks_full(part: int, whole: int, share: int) -> None:
+    assert _share(part, whole) == share
