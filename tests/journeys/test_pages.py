@@ -112,8 +112,11 @@ def problems(page: Page, path: str) -> list[str]:
 # What can be pressed and is less than 44 px high. A queue's row is one target as a whole, by its ::after; a radio
 # button's is its label.
 SMALL_TARGETS = """
-[...document.querySelectorAll("a, button, input:not([type=hidden], [hidden]), select, textarea, summary, .choice")]
-    .filter(each => !each.matches(".skip, .ticket a, .choice input"))
+[...document.querySelectorAll(
+    "a, button, input:not([type=hidden], [hidden]), select, textarea, summary, .choice, .pick"
+)]
+    .filter(each => !each.matches(".skip, .ticket a, .choice input, .pick input"))
+    .filter(each => each.checkVisibility())
     .filter(each => each.getBoundingClientRect().height < 43.5)
     .map(each => each.textContent.trim() + " " + each.getBoundingClientRect().height)
 """

@@ -24,7 +24,10 @@ def cancel(world: World) -> ApprovalRequest:
 
 
 def headlines(client: Client, path: str = "/") -> list[str]:
-    return re.findall(r'<h2><a href="/requests/[^"]+">([^<]+)</a></h2>', client.get(path).content.decode())
+    found = re.findall(
+        r'<h2><a [^>]*href="/requests/[^"]+">([^<]+)</a></h2>', client.get(path).content.decode()
+    )
+    return [one for one in found if one]
 
 
 def test_the_riskiest_come_first_then_the_most_urgent(web: World, sign_in: SignIn) -> None:

@@ -93,7 +93,7 @@ def test_a_line_break_inside_a_value_is_seen(web: World, sign_in: SignIn) -> Non
 
 def test_an_agents_text_is_text(web: World, sign_in: SignIn) -> None:
     page = shown(sign_in, web.submit(reason=HOSTILE))
-    assert "<script" not in page
+    assert "<script>" not in page
     assert "&lt;script&gt;alert(&#x27;approve&#x27;)&lt;/script&gt;" in page
 
 

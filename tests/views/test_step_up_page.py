@@ -15,7 +15,7 @@ from tests.world import World
 
 PASSWORD = "demo-orchard-tandem"
 COMMENT = "The parcel is back; I checked with the warehouse."
-BEFOREHAND = "This rule asks you to prove once more who you are."
+BEFOREHAND = "This rule asks you to prove once more who you are"
 
 
 @pytest.fixture
