@@ -1,4 +1,4 @@
-"""Several requests of low risk, decided from one page that showed each of them whole.
+"""Several requests of low risk, or whose rule allows it, decided from one page that showed each of them whole.
 
 Each vote is a vote like any other: its own verb call, its own transaction, bound to what was on the screen. What ties
 them to that page is a ticket, signed by us: who was shown which requests, as which digest, and when.
@@ -12,14 +12,13 @@ from uuid import UUID
 from django.core import signing
 
 from approvals import decide
-from approvals.errors import NothingChosen, NotLowRisk, NotShown, Refusal, TooManyAtOnce
+from approvals.errors import DecidedAlone, NothingChosen, NotShown, Refusal, TooManyAtOnce
 from approvals.identity.requester import Reviewer
 from approvals.models import ApprovalRequest
 from approvals.queries.request import RequestView, request_view
 
 MOST = 20  # as many as somebody reads at once
 GOOD_FOR = timedelta(hours=1)
-LOW = "low"
 _SALT = "approvals.bulk"
 
 
@@ -34,15 +33,15 @@ class Done:
 
 
 def chosen(request_ids: Iterable[UUID], *, by: Reviewer) -> list[RequestView]:
-    """These requests, whole. Raises NothingChosen, TooManyAtOnce, NotFound, or NotLowRisk, naming which are not."""
+    """These requests, whole. Raises NothingChosen, TooManyAtOnce, NotFound, or DecidedAlone, naming which are not."""
     wanted = list(dict.fromkeys(request_ids))
     if not wanted:
         raise NothingChosen
     if len(wanted) > MOST:
         raise TooManyAtOnce(most=MOST)
     views = [request_view(each, by) for each in wanted]
-    if risky := [view.headline for view in views if view.risks.level != LOW]:
-        raise NotLowRisk(which="; ".join(risky))
+    if alone := [view.headline for view in views if not view.rule.together]:
+        raise DecidedAlone(which="; ".join(alone))
     return views
 
 

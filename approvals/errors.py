@@ -404,8 +404,8 @@ class TooManyAtOnce(Refusal):
     """At most {most} requests are decided together: as many as can be read. Choose fewer."""
 
 
-class NotLowRisk(Refusal):
-    """Only requests of low risk are decided together. Decide these by themselves: {which}."""
+class DecidedAlone(Refusal):
+    """Only requests of low risk, or whose rule allows it, are decided together. Decide these by themselves: {which}."""
 
 
 class NotShown(Refusal):

@@ -21,7 +21,7 @@ __all__ = ["Document", "PolicyError", "load", "shipped"]
 _WORDS = (
     *("policy", "name", "actions", "rules", "when", "because", "then"),
     *("deny", "require", "role", "count", "one_from_each", "in_order", "expires_in", "valid_for"),
-    *("step_up", "cooling_off", "escalate_after", "escalate_to", "channels", "auto_approve"),
+    *("step_up", "together", "cooling_off", "escalate_after", "escalate_to", "channels", "auto_approve"),
     *("days", "from", "to", "zone"),
     *("usage", "sums", "of", "per", "window", "cap"),
 )

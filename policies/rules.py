@@ -240,6 +240,7 @@ class Requirement(_Part):
     expires_in: WrittenDuration = EXPIRES_IN
     valid_for: WrittenDuration = VALID_FOR
     step_up: Truth = False
+    together: Truth = False
     cooling_off: WrittenDuration | None = None
     window: Hours | None = None
     escalate_after: WrittenDuration | None = None
@@ -288,6 +289,7 @@ class Requirement(_Part):
             expires_in=self.expires_in,
             valid_for=self.valid_for,
             step_up=self.step_up,
+            together=self.together,
             cooling_off=self.cooling_off,
             windows=(self.window.window(),) if self.window else (),
             escalation=Escalation(after, to) if after and to else None,

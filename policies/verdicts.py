@@ -89,7 +89,7 @@ class Require:
 
     They have `expires_in` to do so; an approval then waits at most `valid_for` for its execution, and at least
     `cooling_off`, in which it can be taken back, and until all `windows` are open. With `step_up` each of them proves
-    once more who they are.
+    once more who they are; with `together` they may decide it on one page with others.
     `channels` names the receivers that are told; () tells every one. `error` says what went wrong when a human
     decides because a rule could not be evaluated: for operators, never for an agent.
     """
@@ -100,6 +100,7 @@ class Require:
     expires_in: Duration = EXPIRES_IN
     valid_for: Duration = VALID_FOR
     step_up: bool = False
+    together: bool = False
     cooling_off: Duration | None = None
     windows: tuple[Window, ...] = ()
     escalation: Escalation | None = None
@@ -153,6 +154,7 @@ def demands(strict: Require, other: Require) -> bool:
         and strict.expires_in <= other.expires_in
         and strict.valid_for <= other.valid_for
         and strict.step_up >= other.step_up
+        and strict.together <= other.together
         and (strict.cooling_off or NO_TIME) >= (other.cooling_off or NO_TIME)
         and set(strict.windows) >= set(other.windows)
         and _escalation(strict.escalation, other.escalation) == strict.escalation
@@ -178,6 +180,7 @@ def _both(then: Require, now: Require) -> Require:
         expires_in=min(then.expires_in, now.expires_in),
         valid_for=min(then.valid_for, now.valid_for),
         step_up=then.step_up or now.step_up,
+        together=then.together and now.together,
         cooling_off=max(then.cooling_off or NO_TIME, now.cooling_off or NO_TIME) or None,
         windows=_windows(then.windows, now.windows),
         escalation=_escalation(then.escalation, now.escalation),

@@ -33,6 +33,8 @@ def terms(asked: Verdict) -> dict[str, str]:
     found = {"order": f"first {', then '.join(by_step)}"} if len(steps) > 1 else {}
     if asked.step_up:
         found["proof"] = "each decision asks for a fresh proof of who decides"
+    if asked.together:
+        found["together"] = "it may be decided on one page with others"
     if asked.cooling_off:
         found["cooling-off"] = (
             f"it may be taken back for {in_words(asked.cooling_off)} before it is carried out"
@@ -53,6 +55,7 @@ def role(name: str) -> str:
 _ABSENT = {
     "order": "side by side",
     "proof": "without a fresh proof of who decides",
+    "together": "decided on a page of its own",
     "cooling-off": "carried out at once",
     "window": "carried out at any time",
     "escalation": "nobody else may decide later",

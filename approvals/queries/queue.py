@@ -18,6 +18,7 @@ from approvals.models import ApprovalRequest
 from approvals.models.requests import BY_RISK, RANK, UNKNOWN
 from approvals.queries.others import Others, others_of
 from approvals.queries.paging import ROWS, Page, mark, page, parsed
+from approvals.queries.request import goes_together
 from approvals.queries.standing import Looking, Places, Standing, looked_at, standings, votes_on
 from approvals.states import Status
 
@@ -36,6 +37,7 @@ class QueueRow:
     expires_at: datetime  # if it is held: were it to go on now
     is_held: bool  # by a switch
     places: tuple[Places, ...]
+    goes_together: bool  # with others on one page, whoever decides
     is_forbidden: bool  # by the policy as it now is: it can only be denied
     refusal: Refusal | None
     no_approval: Refusal | None  # why this reviewer can only deny it so far
@@ -59,8 +61,8 @@ class QueueRow:
 
     @property
     def can_go_together(self) -> bool:
-        """Whether this reviewer may decide it on one page with others: of low risk, and theirs to decide."""
-        return self.risk == "low" and self.refusal is None and not self.is_forbidden
+        """Whether this reviewer may decide it on one page with others."""
+        return self.goes_together and self.refusal is None and not self.is_forbidden
 
 
 @dataclass(frozen=True)
@@ -189,6 +191,7 @@ def _row(request: ApprovalRequest, standing: Standing, looking: Looking | None, 
         expires_at=switches.deadline(request),
         is_held=switches.is_held(request),
         places=standing.places,
+        goes_together=goes_together(request),
         is_forbidden=request.verdict.get("kind") == "deny",
         refusal=standing.refusal,
         no_approval=standing.no_approval,

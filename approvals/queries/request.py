@@ -46,6 +46,7 @@ class Rule:
     policy_version: int | None
     places: tuple[Places, ...]
     terms: tuple[Field, ...]  # what comes with asking people, in words
+    together: bool  # it may be decided on one page with others
     asks_for_proof: bool  # each decision comes with a fresh proof of who decides
 
 
@@ -193,6 +194,13 @@ class RequestView:
         return self.rule.kind != "deny" and self.no_approval is None
 
 
+def goes_together(request: ApprovalRequest) -> bool:
+    """Whether it may be decided on one page with others: of low risk, or of medium risk where its rule allows it."""
+    verdict = from_json(request.verdict)
+    allowed = isinstance(verdict, Require) and verdict.together
+    return request.risk == "low" or (request.risk == "medium" and allowed)
+
+
 def request_view(request_id: UUID, by: Reviewer) -> RequestView:
     """One request of the reviewer's tenant. Raises NotFound, leaving an event, for any other id."""
     with tenant_scope(by.tenant_id):
@@ -321,6 +329,7 @@ def _rule(request: ApprovalRequest, places: tuple[Places, ...]) -> Rule:
         policy_version=request.policy_version.number if request.policy_version else None,
         places=places,
         terms=material.terms(verdict),
+        together=goes_together(request),
         asks_for_proof=step_up.asks(verdict),
     )
 

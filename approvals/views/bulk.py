@@ -12,8 +12,8 @@ from approvals import bulk, decide
 from approvals.errors import (
     CommentMissing,
     CommentTooLong,
+    DecidedAlone,
     NothingChosen,
-    NotLowRisk,
     NotShown,
     Refusal,
     TooManyAtOnce,
@@ -24,7 +24,12 @@ from approvals.views.access import member, show
 from approvals.views.queue import queue_of
 from approvals.views.reviewer import Lines, proving
 
-STATUS_OF: dict[type[Refusal], int] = {NothingChosen: 422, TooManyAtOnce: 422, NotLowRisk: 422, NotShown: 409}
+STATUS_OF: dict[type[Refusal], int] = {
+    NothingChosen: 422,
+    TooManyAtOnce: 422,
+    DecidedAlone: 422,
+    NotShown: 409,
+}
 
 
 class BulkForm(forms.Form):

@@ -57,6 +57,7 @@ actions:
         ),
         ("require: [{ role: finance, count: 1 }]\nstep_up: true", {"step_up": True}),
         ("require: [{ role: finance, count: 1 }]\nstep_up: false", {"step_up": False}),
+        ("require: [{ role: finance, count: 1 }]\ntogether: true", {"together": True}),
         (
             "require: [{ role: finance, count: 1 }]\ncooling_off: 30m\nvalid_for: 1h",
             {"cooling_off": timedelta(minutes=30), "valid_for": timedelta(hours=1)},

@@ -45,6 +45,7 @@ requirements = st.builds(
     expires_in=durations,
     valid_for=durations,
     step_up=st.booleans(),
+    together=st.booleans(),
     cooling_off=st.none() | durations,
     windows=windows,
     escalation=st.none() | st.builds(Escalation, after=durations, to=roles),
@@ -96,6 +97,7 @@ def test_a_duration_is_whole_seconds_in_json() -> None:
         "expires_in": 72 * 3600,
         "valid_for": 7200,
         "step_up": False,
+        "together": False,
         "cooling_off": None,
         "windows": [],
         "escalation": None,
@@ -196,6 +198,7 @@ def test_each_part_of_the_stricter_verdict_is_as_strict_as_both_have_it(then: Ve
         counts = {stage.role: stage.count for stage in verdict.stages}
         assert all(counts[stage.role] >= stage.count for stage in asked.stages)
         assert verdict.step_up or not asked.step_up
+        assert asked.together or not verdict.together
         assert (verdict.cooling_off or timedelta(0)) >= (asked.cooling_off or timedelta(0))
         assert verdict.escalation is None or (
             asked.escalation is not None

@@ -32,6 +32,11 @@ def test_a_verdict_is_told_in_one_line() -> None:
             "each decision asks for a fresh proof of who decides",
         ),
         (
+            {"together": True},
+            "decided on a page of its own",
+            "it may be decided on one page with others",
+        ),
+        (
             {"cooling_off": timedelta(minutes=30)},
             "carried out at once",
             "it may be taken back for 30 minutes before it is carried out",

@@ -20,7 +20,7 @@ from approvals.models import ApprovalRequest, Vote
 from approvals.payloads import digest
 from approvals.queries import request_view
 from policies.verdicts import Require, Stage, to_json
-from tests.people.asking import away, hire, shift
+from tests.people.asking import LEAD, asking, away, hire, shift
 from tests.proving import session_proves
 from tests.views.conftest import SignIn
 from tests.views.test_what_is_shown import squeezed, text_of
@@ -85,6 +85,33 @@ def test_the_queue_offers_those_of_low_risk_and_no_others(web: World, sign_in: S
     assert f'name="id" value="{dear.pk}"' not in page
     assert "Read those that are ticked" in page
     assert "Read those that are ticked" not in sign_in("ada").get("/").content.decode()
+
+
+def credit(world: World, minor: int) -> ApprovalRequest:
+    """The shipped policy allows this for up to 25.00."""
+    reason = "The parcel came two days late."
+    return world.submit(
+        "issue_store_credit", customer_id="cus_1001", amount_minor=minor, currency="USD", reason=reason
+    )
+
+
+def test_those_of_medium_risk_whose_rule_allows_it_are_offered_too(web: World, sign_in: SignIn) -> None:
+    modest, more, lena = credit(web, 2500), credit(web, 2501), sign_in("lena")
+    page = lena.get("/").content.decode()
+    assert f'name="id" value="{modest.pk}"' in page
+    assert f'name="id" value="{more.pk}"' not in page
+    refused = read(lena, modest, more)
+    assert refused.status_code == 422
+    assert f"Decide these by themselves: {more.headline}" in unescape(refused.content.decode())
+    post(lena, ticket(read(lena, modest)), modest)
+    assert decided(web, modest, more) == ["approved", "pending"]
+
+
+def test_those_of_high_risk_never_are_whatever_a_rule_says(web: World, sign_in: SignIn) -> None:
+    request = asking(web, LEAD, together=True)
+    lena = sign_in("lena")
+    assert read(lena, request).status_code == 422
+    assert f'name="id" value="{request.pk}"' not in lena.get("/").content.decode()
 
 
 def test_each_is_shown_whole_and_each_gets_a_vote_of_its_own(web: World, sign_in: SignIn) -> None:
