@@ -128,7 +128,7 @@ def test_the_demos_cases_need_no_service_and_no_setting() -> None:
         text=True,
         check=False,
     )
-    assert (done.returncode, done.stdout) == (0, "16 of 16 cases are answered as they should be.\n"), (
+    assert (done.returncode, done.stdout) == (0, "17 of 17 cases are answered as they should be.\n"), (
         done.stderr
     )
 
@@ -140,7 +140,7 @@ def test_a_case_that_is_answered_otherwise_is_named_with_its_line(world: World, 
     assert code == 1
     line = next(n for n, text in enumerate(cases.read_text().splitlines(), 1) if "one cent more is" in text)
     assert f"{cases}:{line}: one cent more is: 'usual' decides, not 'large'\n" in told
-    assert "15 of 16 cases" in told
+    assert "16 of 17 cases" in told
     assert "No case is decided by: refund_payment/large\n" in told
 
 
