@@ -1,6 +1,7 @@
 """The buttons beside a decision: look at it, give it back, take it over; take back an approval, or one's asking."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from uuid import UUID
 
 from django.contrib import messages
@@ -8,8 +9,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 
-from approvals import claims, policy_versions, revoke
-from approvals.errors import NotFound, Refusal, StepUpNeeded
+from approvals import claims, fresh_look, policy_versions, revoke
+from approvals.errors import LookedUpJustNow, NotFound, Refusal, StepUpNeeded
 from approvals.identity.requester import Reviewer
 from approvals.models import ApprovalRequest
 from approvals.queries import denied
@@ -21,8 +22,15 @@ QUEUE = "queue"
 
 @member
 def claim_page(request: HttpRequest, by: Reviewer, request_id: UUID) -> HttpResponse:
+    """Whoever begins to look is shown what is true now, too."""
     done = _("Others see that you are looking at this, for half an hour. They may decide all the same.")
-    return _done(request, by, request_id, lambda: claims.claim(request_id, by=by), "claim", done)
+
+    def verb() -> None:
+        claims.claim(request_id, by=by)
+        with suppress(LookedUpJustNow):
+            fresh_look.ask(request_id, by=by)
+
+    return _done(request, by, request_id, verb, "claim", done)
 
 
 @member

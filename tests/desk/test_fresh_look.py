@@ -175,3 +175,11 @@ def test_pages_can_write_down_no_finding_and_order_no_look_unasked(world: World)
                 " '', 0, '')",
                 (world.tenant.pk, request.pk),
             )
+
+
+def test_whoever_begins_to_look_at_a_request_has_it_looked_up(web: World, sign_in: SignIn) -> None:
+    request = web.submit()
+    sign_in("lena").post(f"/requests/{request.pk}/claim/", {"from": "queue"})
+    assert web.events(request) == ["request.created", "claim.taken", "request.look_asked"]
+    sign_in("lena").post(f"/requests/{request.pk}/claim/", {"from": "queue"})
+    assert web.events(request).count("request.look_asked") == 1

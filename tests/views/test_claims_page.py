@@ -99,7 +99,8 @@ def test_the_order_is_said_in_words_and_whose_turn_it_is_not(web: World, sign_in
     for address in ("/", f"/requests/{request.pk}/"):
         shown = text(felix, address)
         assert "It is not your turn yet: first support lead must agree." in shown
-        assert shown.index("first") < shown.index("then")
+        rule = shown.split('aria-labelledby="rule"')[-1].split('class="needs"')[-1]
+        assert rule.index("first") < rule.index("then")
     page = text(felix, f"/requests/{request.pk}/")
     assert 'value="deny"' in page
     assert 'value="approve"' not in page
