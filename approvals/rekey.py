@@ -97,11 +97,11 @@ def _seal(table: str, row: Row, done: Done) -> None:
 
 
 def _batches(table: str) -> Iterator[list[Row]]:
-    last = NOBODY
+    last, columns = NOBODY, TABLES[table]
     while True:
         with connection.cursor() as cursor:
             cursor.execute(
-                f"SELECT id, {', '.join(TABLES[table])} FROM {table} WHERE id > %s AND arguments IS NOT NULL "  # noqa: S608
+                f"SELECT id, {', '.join(columns)} FROM {table} WHERE id > %s AND {columns[0]} IS NOT NULL "  # noqa: S608
                 f"ORDER BY id LIMIT {BATCH}",
                 [last],
             )

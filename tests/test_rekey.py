@@ -11,7 +11,7 @@ import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
 
-from approvals import erase, rekey
+from approvals import erase, fresh_look, rekey
 from approvals.database import tenant_scope
 from approvals.models import ApprovalRequest, Revision
 from approvals.payload_keys import key_of, seal
@@ -75,6 +75,20 @@ def test_everything_is_sealed_with_the_newest_key_and_opens_without_the_old_one(
     with world.processes.acting_as("web"), tenant_scope(world.tenant.pk):
         assert json.loads(Revision.objects.get(request=revised).arguments)["amount_minor"] == 5000
     courses.withdraw(world, revised)
+
+
+def test_facts_that_were_looked_up_again_are_sealed_anew_too(world: World, keys: Path) -> None:
+    request = world.submit()
+    with world.processes.acting_as("web"):
+        fresh_look.ask(request.pk, by=world.reviewer("lena"))
+    with world.processes.acting_as("worker"):
+        fresh_look.look(request.pk, request.tenant_id)
+    rotate(world)
+    with world.processes.cursor("admin") as shell:
+        shell.execute("SELECT facts FROM fresh_look WHERE request_id = %s", (request.pk,))
+        (token,) = shell.fetchone() or ("",)
+    assert key_of(token) == 0
+    world.vote(request, "deny", "lena")
 
 
 def test_a_second_walk_finds_nothing_to_do(world: World, keys: Path) -> None:
