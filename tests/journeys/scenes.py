@@ -1,15 +1,19 @@
 """A tenant in the middle of its work: requests in every state that a reviewer meets, and the pages that show them."""
 
+import json
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from django.test import Client
+from django.utils import timezone
 
-from approvals import execute
+from approvals import discuss, execute, fresh_look, saved_views
+from approvals.database import tenant_scope
 from approvals.identity.connect import disconnect
 from approvals.identity.models import Agent, Membership
-from approvals.models import ApprovalRequest, PolicyVersion
+from approvals.models import ApprovalRequest, FreshLook, PolicyVersion
+from approvals.payloads import canonical
 from tests import courses, undoing, versions
 from tests.breaking import give, push, review
 from tests.exercising import exercise
@@ -102,6 +106,8 @@ class Scene:
         return {
             "queue": ("lena", "/"),
             "queue-owner": ("otto", "/"),
+            "queue-filtered": ("lena", "/?risk=high&action=refund_payment"),
+            "queue-nothing-fits": ("lena", "/?thing=nothing"),
             "queue-empty": ("gus", "/"),
             "queue-two-companies": ("mara", "/"),
             **requests,
@@ -170,8 +176,10 @@ def at_work(world: World) -> Scene:
     away(world, "lena", "felix", hours=48)
     stays = doubts.in_doubt(world, payment_id="pay_10009", amount_minor=1200)
     doubts.earlier(world, stays, timedelta(days=2))
+    usual = world.submit()
+    _at_the_desk(world, usual, half)
     return Scene(
-        usual=world.submit(),
+        usual=usual,
         half=half,
         twice=world.submit(payment_id="pay_10008", amount_minor=1000),
         hostile=world.submit(payment_id="pay_10011", amount_minor=525000, reason=HOSTILE),
@@ -205,6 +213,18 @@ def at_work(world: World) -> Scene:
             redirects="https://desk.example/oauth/callback",
         ).asks(resource=None, scope="mcp:read mcp:request:refund_payment mcp:request:cancel_order"),
     )
+
+
+def _at_the_desk(world: World, talked: ApprovalRequest, moved: ApprovalRequest) -> None:
+    """Lena keeps a view; on one request people talk, of another the facts have changed."""
+    with world.processes.acting_as("web"):
+        saved_views.keep("Dear refunds", "risk=high&action=refund_payment", by=world.reviewer("lena"))
+        said = "The warehouse confirms: the parcel came back on Monday."
+        discuss.remark(talked.pk, said, by=world.reviewer("mara"))
+        fresh_look.ask(moved.pk, by=world.reviewer("felix"))
+    facts = {**json.loads(moved.facts), "order_status": "shipped", "remaining_minor": 100}
+    with world.processes.acting_as("worker"), tenant_scope(world.tenant.pk):
+        FreshLook.objects.filter(request=moved).update(looked_at=timezone.now(), facts=canonical(facts))
 
 
 def _sent_back(world: World, **arguments: Any) -> ApprovalRequest:
