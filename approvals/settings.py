@@ -284,6 +284,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "approvals.views.headers.HeadersMiddleware",
     "approvals.views.static.StaticFiles",
     "approvals.turns.TurnMiddleware",
     "approvals.tracing.TraceMiddleware",

@@ -97,6 +97,8 @@ def problems(page: Page, path: str) -> list[str]:
     complaints = [
         text for text in complaints if "status of 4" not in text
     ]  # an error page is one of the pages
+    if (shift := page.evaluate(LAYOUT_SHIFT)) > MOST_SHIFT:
+        complaints.append(f"moves while it loads: {shift}")
     page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
     if page.evaluate("document.documentElement.scrollWidth > window.innerWidth"):
         complaints.append("scrolls sideways")
@@ -109,6 +111,16 @@ def problems(page: Page, path: str) -> list[str]:
     return complaints
 
 
+# Web Vitals call a cumulative layout shift of 0.1 good.
+MOST_SHIFT = 0.01
+LAYOUT_SHIFT = """
+new Promise(done => {
+    let sum = 0
+    new PerformanceObserver(list => list.getEntries().forEach(each => { sum += each.value }))
+        .observe({ type: "layout-shift", buffered: true })
+    setTimeout(() => done(sum), 50)
+})
+"""
 # What can be pressed and is less than 44 px high. A queue's row is one target as a whole, by its ::after; a radio
 # button's is its label.
 SMALL_TARGETS = """

@@ -27,6 +27,26 @@ def test_the_browser_is_told_to_load_nothing_from_elsewhere(web: World, sign_in:
         assert rule in policy
 
 
+@pytest.mark.parametrize("path", ["/", "/accounts/login/", "/static/countersign.css", "/no/such/page/"])
+def test_every_answer_says_what_a_browser_may_not_do_with_it(web: World, path: str) -> None:
+    told = Client().get(path).headers
+    assert "camera=()" in told["Permissions-Policy"]
+    assert "publickey-credentials-get=(self)" in told["Permissions-Policy"]
+    assert told["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert told["X-Content-Type-Options"] == "nosniff"
+    assert told["Referrer-Policy"] == "same-origin"
+    assert told["Cross-Origin-Opener-Policy"] == "same-origin"
+
+
+def test_no_page_weighs_more_than_200_kilobytes_with_all_that_it_loads(web: World, sign_in: SignIn) -> None:
+    """Before compression, which a proxy may do."""
+    for who, path in at_work(web).pages.values():
+        page = sign_in(who).get(path).content
+        loaded = set(re.findall(r'(?:src|href)="(/static/[^"]+)"', page.decode()))
+        weight = len(page) + sum(len(Client().get(each).content) for each in loaded)
+        assert weight <= 200_000, f"{path} weighs {weight:,} bytes"
+
+
 def test_no_cache_keeps_a_page_of_a_request(web: World, sign_in: SignIn) -> None:
     answer = sign_in("lena").get(f"/requests/{web.submit().pk}/")
     assert {"no-store", "private"} <= set(answer["Cache-Control"].split(", "))
