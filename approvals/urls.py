@@ -76,6 +76,7 @@ urlpatterns = [
     path("requests/<uuid:request_id>/undo/", undoing.undo_page, name="undo"),
     path("requests/<uuid:request_id>/changes/", changes.ask_for_changes_page, name="ask_for_changes"),
     path("requests/<uuid:request_id>/trail/", auditor.request_trail_page, name="request_trail"),
+    path("requests/<uuid:request_id>/compare/", auditor.compare_page, name="compare"),
     path("together/", bulk.bulk_page, name="bulk"),
     path("together/decide/", bulk.bulk_decide_page, name="bulk_decide"),
     path("requests/<uuid:request_id>/break-glass/", break_glass.push_page, name="break_glass"),

@@ -20,6 +20,7 @@ from approvals.models.settlements import Settlement
 from approvals.models.switches import Switch
 from approvals.models.troubles import PolicyTrouble
 from approvals.models.undoing import UndoOrder
+from approvals.models.verifications import Verification
 from approvals.models.votes import Vote
 
 __all__ = [
@@ -41,5 +42,6 @@ __all__ = [
     "Settlement",
     "Switch",
     "UndoOrder",
+    "Verification",
     "Vote",
 ]

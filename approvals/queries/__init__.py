@@ -22,6 +22,7 @@ from approvals.queries.break_glass import (
     unreviewed,
 )
 from approvals.queries.called import agent_called, person_called
+from approvals.queries.compared import Compared, compared
 from approvals.queries.connected import (
     AgentRow,
     AnsweredFor,
@@ -48,7 +49,8 @@ from approvals.queries.searching import Found, search
 from approvals.queries.spent import Spent, capped, spent
 from approvals.queries.switches import AgentChoice, Stop, agents_of, stopped, went_on
 from approvals.queries.tenants import TenantChoice, tenants_of
-from approvals.queries.trail import TrailLine, allowed, denied, kept_outside, request_trail, tenant_trail
+from approvals.queries.timeline import Timeline, timeline
+from approvals.queries.trail import TrailLine, allowed, denied, kept_outside, tenant_trail
 
 __all__ = [
     "SENTENCES",
@@ -56,6 +58,7 @@ __all__ = [
     "AgentRow",
     "AgentView",
     "AnsweredFor",
+    "Compared",
     "Connected",
     "Decided",
     "Doubt",
@@ -72,6 +75,7 @@ __all__ = [
     "Spent",
     "Stop",
     "TenantChoice",
+    "Timeline",
     "TrailLine",
     "Wanted",
     "agent_called",
@@ -81,6 +85,7 @@ __all__ = [
     "allowed",
     "answered_for_by",
     "capped",
+    "compared",
     "connected_by",
     "decided",
     "denied",
@@ -97,7 +102,6 @@ __all__ = [
     "policy_view",
     "queue",
     "request_of_agent",
-    "request_trail",
     "request_view",
     "requests_of_agent",
     "review_url",
@@ -109,6 +113,7 @@ __all__ = [
     "stopped",
     "tenant_trail",
     "tenants_of",
+    "timeline",
     "unreviewed",
     "went_on",
 ]

@@ -24,8 +24,10 @@ FEW = 1000  # that are found first, to be read for the rest
 ASKED = all_words("%(words)s")
 # What a request is found by. Arguments and facts are not: they may be sealed, and hold what nobody should search for.
 REQUEST_SAYS = words_of("r.headline || ' ' || r.resource_id || ' ' || r.outcome") + f" @@ {ASKED}"
+# What auditors searched for before is not told: a search would find itself, and words that were erased.
 EVENT_SAYS = f"""EXISTS (SELECT FROM audit_personal p
-    WHERE p.tenant_id = e.tenant_id AND p.event_id = e.id AND {words_of("p.value")} @@ {ASKED})"""
+    WHERE p.tenant_id = e.tenant_id AND p.event_id = e.id AND p.field <> 'searched'
+        AND {words_of("p.value")} @@ {ASKED})"""
 SAYS = f"((r.id IS NOT NULL AND {REQUEST_SAYS}) OR {EVENT_SAYS})"
 # The ids of those that say it, of %(most)s at most, or of all.
 EVENTS_SAYING = f"SELECT id FROM audit_events_saying({ASKED}, %(most)s)"  # noqa: S608
