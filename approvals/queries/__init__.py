@@ -45,12 +45,15 @@ from approvals.queries.policies import (
 from approvals.queries.question import Wanted
 from approvals.queries.queue import QueueRow, queue
 from approvals.queries.request import RequestView, request_view
-from approvals.queries.searching import Found, search
+from approvals.queries.searching import Found, every, search
 from approvals.queries.spent import Spent, capped, spent
 from approvals.queries.switches import AgentChoice, Stop, agents_of, stopped, went_on
+from approvals.queries.table import table
+from approvals.queries.taken import Taken, taken
 from approvals.queries.tenants import TenantChoice, tenants_of
-from approvals.queries.timeline import Timeline, timeline
+from approvals.queries.timeline import Timeline, Told, in_short, timeline
 from approvals.queries.trail import TrailLine, allowed, denied, kept_outside, tenant_trail
+from approvals.queries.verified import Verified, verified
 
 __all__ = [
     "SENTENCES",
@@ -74,9 +77,12 @@ __all__ = [
     "RequestView",
     "Spent",
     "Stop",
+    "Taken",
     "TenantChoice",
     "Timeline",
+    "Told",
     "TrailLine",
+    "Verified",
     "Wanted",
     "agent_called",
     "agent_view",
@@ -89,9 +95,11 @@ __all__ = [
     "connected_by",
     "decided",
     "denied",
+    "every",
     "glass_uses",
     "how_we_decide",
     "in_doubt",
+    "in_short",
     "kept_outside",
     "may_review",
     "may_see_doubt",
@@ -111,9 +119,12 @@ __all__ = [
     "standings",
     "staying",
     "stopped",
+    "table",
+    "taken",
     "tenant_trail",
     "tenants_of",
     "timeline",
     "unreviewed",
+    "verified",
     "went_on",
 ]

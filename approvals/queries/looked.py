@@ -52,8 +52,24 @@ def read(by: Reviewer, *, where: str, request_id: UUID | None = None) -> None:
 def searched(by: Reviewer, *, fields: Mapping[str, str]) -> None:
     """Log and record a search: which fields were filled in, and, where it can be erased, with what."""
     allowed(by, wanted="trail")
-    words = "; ".join(f"{name}: {value}" for name, value in fields.items())
-    _record(by, SEARCHED, {"fields": sorted(fields)}, {"searched": words} if words else NOTHING)
+    _record(by, SEARCHED, {"fields": sorted(fields)}, {"searched": in_words(fields)})
+
+
+def exported(by: Reviewer, *, data: Mapping[str, object], fields: Mapping[str, str] = NOTHING) -> None:
+    """Log and record, each time, that events are taken away as a file; `data` says which and how many.
+
+    `fields` is the search that they are of, kept where it can be erased.
+    """
+    allowed(by, wanted="export")
+    personal = {"name": by.name, **({"searched": in_words(fields)} if fields else {})}
+    with tenant_scope(by.tenant_id):
+        who = Actor("person", str(by.person_id))
+        record(EXPORTED, tenant_id=by.tenant_id, actor=who, data=data, personal=personal)
+
+
+def in_words(fields: Mapping[str, str]) -> str:
+    """A search as it was typed: `words: carrier; kind: vote.cast`."""
+    return "; ".join(f"{name}: {value}" for name, value in fields.items())
 
 
 def who_looked(

@@ -38,12 +38,13 @@ REQUESTS_SAYING = f"SELECT id FROM approval_requests_saying({ASKED}, %(most)s)" 
 class Wanted:
     """What is looked for; all of it holds for an event that is found.
 
-    `person_id` did it. `agent_id` did it, or filed the request that it is about. `action` to `status` are about that
-    request: `least` and `most` in minor units of `currency`, both inclusive. `since` is inclusive, `until` is not.
-    `words` all stand in one text: something that a person or an agent said, or the request's headline, resource and
-    outcome together.
+    `request_id` is the request that it is about. `person_id` did it. `agent_id` did it, or filed the request that it is
+    about. `action` to `status` are about that request: `least` and `most` in minor units of `currency`, both inclusive.
+    `since` is inclusive, `until` is not. `words` all stand in one text: something that a person or an agent said, or the
+    request's headline, resource and outcome together.
     """
 
+    request_id: UUID | None = None
     person_id: UUID | None = None
     agent_id: UUID | None = None
     action: str = ""
@@ -74,6 +75,7 @@ class Question:
         self._words = wanted.words
         self._asked: dict[str, Any] = {
             "tenant": tenant_id,
+            "request": wanted.request_id,
             "person": str(wanted.person_id),
             "agent": str(wanted.agent_id),
             "action": wanted.action,
@@ -97,7 +99,11 @@ class Question:
             }
         )
         self._of_event = _those(
-            {"e.actor_id = %(person)s": wanted.person_id, "e.kind = %(kind)s": wanted.kind}
+            {
+                "e.request_id = %(request)s": wanted.request_id,
+                "e.actor_id = %(person)s": wanted.person_id,
+                "e.kind = %(kind)s": wanted.kind,
+            }
         )
         self._of_request = _those(
             {

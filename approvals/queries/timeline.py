@@ -90,6 +90,16 @@ class Short:
 
 
 @dataclass(frozen=True)
+class Told:
+    """One request in short, for a list: who let it happen, and where it stands."""
+
+    request_id: UUID
+    headline: str
+    status: Status
+    short: Short
+
+
+@dataclass(frozen=True)
 class Timeline:
     """A request's course. `reads` are who read its trail, the newest first, and stand apart from it."""
 
@@ -118,6 +128,23 @@ def timeline(request_id: UUID, by: Reviewer) -> Timeline:
             return _timeline(request, by)
         denied(by, wanted="trail", code="not_found", what=str(request_id))
     raise NotFound(thing="request", id=request_id)
+
+
+def in_short(request_ids: Sequence[UUID], by: Reviewer) -> tuple[Told, ...]:
+    """Who let these happen, in this order. For auditors: the caller checks."""
+    with tenant_scope(by.tenant_id):
+        mine = ApprovalRequest.objects.filter(tenant_id=by.tenant_id, pk__in=request_ids)
+        found = {one.pk: one for one in mine.only("id", "headline", "status")}
+        return tuple(
+            Told(
+                one.pk,
+                one.headline,
+                Status(one.status),
+                _short(lines(by.tenant_id, audit.trail(by.tenant_id, key))),
+            )
+            for key in request_ids
+            if (one := found.get(key))
+        )
 
 
 def _timeline(request: ApprovalRequest, by: Reviewer) -> Timeline:

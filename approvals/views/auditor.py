@@ -10,8 +10,18 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
+from approvals.errors import NobodyCalled, SeveralCalled
 from approvals.identity.requester import Reviewer
-from approvals.queries import compared, denied, kept_outside, looked, tenant_trail, timeline
+from approvals.queries import (
+    compared,
+    denied,
+    kept_outside,
+    looked,
+    person_called,
+    tenant_trail,
+    timeline,
+    verified,
+)
 from approvals.queries.trail import AUDITOR
 from approvals.views.access import member, show
 
@@ -59,4 +69,20 @@ def trail_page(request: HttpRequest, by: Reviewer) -> HttpResponse:
     """All events of the tenant."""
     page = tenant_trail(by, after=request.GET.get("after", ""))
     looked.read(by, where="trail")
-    return show(request, "auditor/trail.html", {"page": page, "outside": kept_outside(by)})
+    context = {"page": page, "outside": kept_outside(by), "last": next(iter(verified(by, rows=1)), None)}
+    return show(request, "auditor/trail.html", context)
+
+
+@require_safe
+@auditor
+def who_looked_page(request: HttpRequest, by: Reviewer) -> HttpResponse:
+    """Who read, searched, took away and opened what; of everybody, or of one person."""
+    typed = request.GET.get("person", "").strip()
+    try:
+        person_id = person_called(typed, by) if typed else None
+    except (NobodyCalled, SeveralCalled) as refusal:
+        context = {"typed": typed, "problem": str(refusal)}
+        return show(request, "auditor/who_looked.html", context, status=422)
+    page = looked.who_looked(by, person_id=person_id, after=request.GET.get("after", ""))
+    looked.read(by, where="who looked")
+    return show(request, "auditor/who_looked.html", {"page": page, "typed": typed})
