@@ -6,6 +6,7 @@ events, does not fill the trail with itself. The log has a line each time.
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db import connection
@@ -83,7 +84,7 @@ def who_looked(
     narrowed = ("AND e.actor_id = %(person)s " if person_id else "") + (
         "AND (e.at, e.id) < (%(at)s, %(id)s)" if place else ""
     )
-    asked: dict[str, object] = {
+    asked: dict[str, Any] = {
         "tenant": by.tenant_id,
         "kinds": list(KINDS),
         "person": str(person_id),

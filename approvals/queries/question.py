@@ -38,10 +38,10 @@ REQUESTS_SAYING = f"SELECT id FROM approval_requests_saying({ASKED}, %(most)s)" 
 class Wanted:
     """What is looked for; all of it holds for an event that is found.
 
-    `request_id` is the request that it is about. `person_id` did it. `agent_id` did it, or filed the request that it is
-    about. `action` to `status` are about that request: `least` and `most` in minor units of `currency`, both inclusive.
-    `since` is inclusive, `until` is not. `words` all stand in one text: something that a person or an agent said, or the
-    request's headline, resource and outcome together.
+    `request_id` is the request that it is about. `person_id` did it. `agent_id` did it, or filed that request. `action`
+    to `status` are about the request: `least` and `most` in minor units of `currency`, both inclusive. `since` is
+    inclusive, `until` is not. `words` all stand in one text: something that a person or an agent said, or the request's
+    headline, resource and outcome together.
     """
 
     request_id: UUID | None = None

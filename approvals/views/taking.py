@@ -5,8 +5,9 @@ file that was cut off ends before its last line, and is proved by nothing.
 """
 
 import logging
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from datetime import datetime
+from functools import partial
 from threading import BoundedSemaphore
 from time import monotonic
 from typing import cast
@@ -25,7 +26,7 @@ from approvals.queries import every, looked, table
 from approvals.views.access import show
 from approvals.views.auditor import auditor
 from approvals.views.search import Moment, SearchForm, typed_in
-from approvals.views.streaming import streamed
+from approvals.views.streaming import Stream
 
 logger = logging.getLogger(__name__)
 
@@ -76,10 +77,9 @@ def export_page(request: HttpRequest, by: Reviewer) -> HttpResponse:
         return _page(request, form, problem=_("Nothing was sealed in that time."), status=422)
     lines = (f"{line}\n" for line in export(by.tenant_id, personal=asked["personal"], wanted=wanted))
     try:
-        pieces = _begun(lines)
+        pieces = _begun(lines, partial(looked.exported, by, data=_about(asked, wanted, checkpoints, events)))
     except TakingAlready as refusal:
         return _page(request, form, problem=str(refusal), status=409)
-    looked.exported(by, data=_about(asked, wanted, checkpoints, events))
     return _file(pieces, "trail", "jsonl", "application/jsonl")
 
 
@@ -91,12 +91,12 @@ def csv_page(request: HttpRequest, by: Reviewer) -> HttpResponse:
     if not form.is_valid():
         return _page(request, PartForm(), problem=_("This search cannot be made. Go back to it."), status=422)
     event_ids, is_cut = every(by, form.wanted, most=MOST_ROWS)
+    about = {"format": "csv", "events": len(event_ids), "is_cut": is_cut}
+    record = partial(looked.exported, by, data=about, fields=typed_in(request.POST))
     try:
-        pieces = _begun(table(by, event_ids, is_cut=is_cut))
+        pieces = _begun(table(by, event_ids, is_cut=is_cut), record)
     except TakingAlready as refusal:
         return _page(request, PartForm(), problem=str(refusal), status=409)
-    about = {"format": "csv", "events": len(event_ids), "is_cut": is_cut}
-    looked.exported(by, data=about, fields=typed_in(request.POST))
     return _file(pieces, "events", "csv", "text/csv; charset=utf-8")
 
 
@@ -113,10 +113,18 @@ def _about(asked: dict[str, datetime], wanted: Part, checkpoints: int, events: i
     }
 
 
-def _begun(lines: Iterable[str]) -> Generator[str, None, None]:
-    """Pieces of some length, from here on the only ones that this process sends. Raises TakingAlready."""
+def _begun(lines: Iterable[str], record: Callable[[], None]) -> Generator[str, None, None]:
+    """Pieces of some length, from here on the only ones that this process sends, and on the trail.
+
+    Raises TakingAlready; then nothing was recorded.
+    """
     pieces = _pieces(lines)
     next(pieces)
+    try:
+        record()
+    except BaseException:
+        pieces.close()
+        raise
     return pieces
 
 
@@ -141,7 +149,7 @@ def _pieces(lines: Iterable[str]) -> Generator[str, None, None]:
 
 
 def _file(pieces: Generator[str, None, None], name: str, ending: str, kind: str) -> HttpResponse:
-    answer = StreamingHttpResponse(streamed(pieces), content_type=kind)
+    answer = StreamingHttpResponse(Stream(pieces), content_type=kind)
     day = timezone.now().strftime("%Y-%m-%d")
     answer["Content-Disposition"] = f'attachment; filename="countersign-{name}-{day}.{ending}"'
     return cast("HttpResponse", answer)
