@@ -20,6 +20,7 @@ from django.utils import timezone
 from approvals import verifications
 from approvals.audit.models import Checkpoint
 from approvals.database import tenant_scope
+from approvals.management import roles
 from approvals.models import ApprovalRequest, Verification
 from approvals.queries import verified
 from approvals.queries.verified import Verified
@@ -208,6 +209,9 @@ def test_a_verification_whose_sweeper_is_killed_is_interrupted_by_the_next_one(
 ) -> None:
     world.submit()
     asked(world)
+    sweeper = f'"{world.processes.prefix}_sweeper"'
+    with world.processes.cursor("admin") as shell:
+        shell.execute(f"ALTER ROLE {sweeper} SET lock_timeout = 0")  # however long this machine takes
     with world.processes.cursor("admin") as shell:
         # Its walk waits for this, and its rounds do not: they seal, and say that it is alive.
         shell.execute("LOCK TABLE audit_personal IN ACCESS EXCLUSIVE MODE")
@@ -218,6 +222,7 @@ def test_a_verification_whose_sweeper_is_killed_is_interrupted_by_the_next_one(
         walking.kill()
         walking.wait(timeout=20)
     with world.processes.cursor("admin") as shell:
+        shell.execute(f"ALTER ROLE {sweeper} SET lock_timeout = {roles.LIMITS['sweeper']['lock_timeout']}")
         late = "UPDATE verification SET beat_at = now() - interval '1 minute' WHERE tenant_id = %s"
         shell.execute(late, (world.tenant.pk,))
     assert found(world).state == "running" and found(world).is_quiet

@@ -81,7 +81,7 @@ KINDS: dict[str, str] = {
     "policy.error": "A rule could not be worked out, so people decide; operators were told, once an hour at most.",
     "audit.push_lags": "Checkpoints have been on their way to a place outside for too long; the log told operators.",
     "audit.push_conflict": "A place outside holds something else than this trail's checkpoint; it was not overwritten.",
-    "trail.read": "Somebody who audits or operates read the trail; the same within ten minutes is told once.",
+    "trail.read": "An auditor or an operator read the trail.",
     "trail.searched": "An auditor searched the trail.",
     "trail.exported": "An auditor took events of the trail away as a file.",
     "trail.verification_asked": "An auditor asked for the trail to be verified.",

@@ -18,9 +18,10 @@ from approvals.audit.events import NOTHING, Actor, record
 from approvals.database import tenant_scope
 from approvals.identity.requester import Reviewer
 from approvals.queries.paging import ROWS, Page, mark, page, parsed
+from approvals.queries.question import READ
 from approvals.queries.trail import AUDITOR, TrailLine, allowed, lines
 
-READ, SEARCHED, EXPORTED = "trail.read", "trail.searched", "trail.exported"
+SEARCHED, EXPORTED = "trail.searched", "trail.exported"
 # What the page lists.
 KINDS = (READ, SEARCHED, EXPORTED, "trail.verification_asked", "payload.opened")
 AGAIN = timedelta(minutes=10)
@@ -43,7 +44,7 @@ def is_watched(by: Reviewer) -> bool:
 def read(by: Reviewer, *, where: str, request_id: UUID | None = None) -> None:
     """Log that this person was shown a page of the trail, and record it where they audit or operate.
 
-    `where` is the page in a word or two, such as `request`.
+    `where` is the page in a word or two, such as `course`.
     """
     allowed(by, wanted="trail", what=str(request_id or ""))
     if is_watched(by):
@@ -70,7 +71,7 @@ def exported(by: Reviewer, *, data: Mapping[str, object], fields: Mapping[str, s
 
 def in_words(fields: Mapping[str, str]) -> str:
     """A search as it was typed: `words: carrier; kind: vote.cast`."""
-    return "; ".join(f"{name}: {value}" for name, value in fields.items())
+    return "; ".join(f"{'anything' if name == 'q' else name}: {value}" for name, value in fields.items())
 
 
 def who_looked(

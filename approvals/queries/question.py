@@ -16,6 +16,7 @@ from django.db import connection
 
 from approvals.database import all_words, words_of
 
+READ = "trail.read"
 NEAR = 1000  # events that are read before the indexes are asked
 NEAR_FOR_WORDS = 250  # as many of their texts are taken apart in the same time
 CAP = 1000  # nobody counts further
@@ -91,8 +92,12 @@ class Question:
             "at": before and before[0],
             "id": before and before[1],
         }
+        about_requests = (wanted.request_id, wanted.agent_id, wanted.action, wanted.resource, wanted.status)
+        is_about = any((*about_requests, wanted.currency, wanted.words))
         self._when = _those(
             {
+                # Who read of a request is no answer to who let it happen; it is found by its kind.
+                f"e.kind <> '{READ}'": is_about and not wanted.kind,
                 "e.at >= %(since)s": wanted.since,
                 "e.at < %(until)s": wanted.until,
                 "(e.at, e.id) < (%(at)s, %(id)s)": before,

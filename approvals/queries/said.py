@@ -29,15 +29,6 @@ VERDICTS: Mapping[str, Words] = MappingProxyType(
         "deny": gettext_lazy("refused"),
     }
 )
-DECISIONS: Mapping[str, Words] = MappingProxyType(
-    {
-        "approve": gettext_lazy("approve"),
-        "deny": gettext_lazy("deny"),
-        "changes": gettext_lazy("ask for changes"),
-    }
-)
-
-
 DIGEST = 64  # hex digits
 
 
@@ -130,7 +121,6 @@ def _again(entry: TrailEntry, by: Known) -> Iterator[Fact]:
 
 def _voted(entry: TrailEntry, by: Known) -> Iterator[Fact]:
     data = entry.data
-    yield Fact(_("vote"), DECISIONS.get(str(data.get("decision")), _text(data.get("decision"))))
     yield _revision(entry)
     if data.get("instead_of"):
         yield Fact(_("in the place of"), by.name(data["instead_of"]))
@@ -182,6 +172,11 @@ def _reconciled(entry: TrailEntry, by: Known) -> Iterator[Fact]:
     yield from _ended(entry, by)
 
 
+def _settled(entry: TrailEntry, by: Known) -> Iterator[Fact]:
+    yield from _reconciled(entry, by)
+    yield Fact(_("agreed to in the request"), _text(entry.data.get("settlement")), is_code=True)
+
+
 def _told(entry: TrailEntry, by: Known) -> Iterator[Fact]:
     data = entry.data
     receiver = _text(data.get("receiver_id"))
@@ -218,6 +213,7 @@ _SAYS: Mapping[str, Callable[[TrailEntry, Known], Iterator[Fact]]] = MappingProx
         "execution.succeeded": _ended,
         "execution.failed": _ended,
         "execution.reconciled": _reconciled,
+        "execution.settled": _settled,
         "notification.delivered": _told,
         "notification.failed": _told,
         "payload.opened": _opened,

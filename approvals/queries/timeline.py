@@ -20,7 +20,7 @@ from approvals.errors import NotFound
 from approvals.identity.requester import Reviewer
 from approvals.models import ApprovalRequest, Execution, Vote
 from approvals.queries import exercises
-from approvals.queries.looked import READ
+from approvals.queries.question import READ
 from approvals.queries.said import Fact, Known, Words, known, said
 from approvals.queries.trail import TrailLine, denied, lines
 from approvals.states import Status

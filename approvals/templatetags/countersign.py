@@ -94,6 +94,12 @@ def elapsed(time: timedelta) -> str:
 
 
 @register.filter
+def grouped(number: int) -> str:
+    """`1,031,822`"""
+    return f"{number:,}"
+
+
+@register.filter
 def words(name: object) -> str:
     """`support_lead` is "support lead", `address.line1` is "address line 1", and `orders_count` "number of orders"."""
     if str(name) in LABELS:

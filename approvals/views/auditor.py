@@ -50,7 +50,7 @@ def auditor(
 @member
 def request_trail_page(request: HttpRequest, by: Reviewer, request_id: UUID) -> HttpResponse:
     course = timeline(request_id, by)
-    looked.read(by, where="request", request_id=request_id)
+    looked.read(by, where="course", request_id=request_id)
     return show(request, "auditor/request_trail.html", {"course": course})
 
 

@@ -437,3 +437,13 @@ def test_too_much_says_how_to_find_less(
     monkeypatch.setattr("approvals.queries.question.NEAR", 3)
     monkeypatch.setattr("approvals.views.search.search", lambda *a, **k: search_of_queries(*a, **k, rows=1))
     assert "There are more than anybody reads." in asked(sign_in("ada"), {})
+
+
+def test_who_read_of_a_request_is_no_answer_and_is_found_by_its_kind(busy: World, sign_in: SignIn) -> None:
+    ada = sign_in("ada")
+    with tenant_scope(busy.tenant.pk):
+        request = Event.objects.filter(kind="request.denied", tenant_id=busy.tenant.pk).get().request_id
+    ada.get(f"/requests/{request}/trail/")
+    for typed in ({"q": "pay_10001"}, {"words": "refund", "outcome": "denied"}, {"q": str(request)}):
+        assert sorted(told(asked(ada, typed))) == sorted(FIRST)
+    assert told(asked(ada, {"kind": "trail.read", "resource": "pay_10001"})) == ["trail.read"]

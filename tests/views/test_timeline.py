@@ -65,7 +65,7 @@ def test_it_tells_the_call_the_verdict_the_votes_the_attempt_and_the_answer(
     assert "action refund_payment, version 1 about pay_10001" in asked
     assert "verdict people decide rule usual policy version 1" in asked
     voted = step(shown, "A reviewer voted.")
-    assert "Lena · person" in voted and "vote approve revision 1" in voted
+    assert "Lena · person · approve" in voted and "revision 1" in voted
     assert "proof of presence none was given" in voted and "Checked." in voted
     sent = step(shown, "The action is about to be sent")
     assert f"attempt 1 idempotency key {request.pk}" in sent

@@ -58,7 +58,7 @@ def test_while_it_runs_the_page_says_how_far_it_has_come(web: World, sign_in: Si
         verifications._claimed()
         Verification.objects.filter(pk=filed.pk).update(walked=40_000, expected=100_000)
     shown = ada.get(PAGE).content.decode()
-    assert "40000 of about 100000 events walked, none of them broken." in text(shown)
+    assert "40,000 of about 100,000 events walked, none of them broken." in text(shown)
     assert '<progress max="100000" value="40000"' in shown
     with web.processes.acting_as("sweeper"):
         Verification.objects.filter(pk=filed.pk).update(beat_at=timezone.now() - timedelta(seconds=15))

@@ -41,7 +41,7 @@ def test_each_page_that_is_read_is_recorded_once(web: World, sign_in: SignIn) ->
     request, ada = web.submit(), sign_in("ada")
     pages = {
         "/trail/": "trail",
-        f"/requests/{request.pk}/trail/": "request",
+        f"/requests/{request.pk}/trail/": "course",
         f"/requests/{request.pk}/compare/": "comparison",
         "/trail/search/": "search",
         "/trail/verification/": "verification",
@@ -98,7 +98,7 @@ def test_it_lists_who_did_what_and_when_newest_first(company: World, sign_in: Si
         rows = listed(ada)
     assert [re.sub(r"^.*? (Ada|Opal) ", r"\1 ", row) for row in rows][:4] == [
         "Ada Asked for a verification",
-        f"Ada Read request {request.headline}",
+        f"Ada Read course {request.headline}",
         "Ada Searched words: parcel",
         rows[3].partition(") ")[2],
     ]
@@ -193,7 +193,7 @@ def test_who_neither_audits_nor_operates_leaves_no_event_by_reading_a_requests_t
     sign_in("lena").get(f"/requests/{request.pk}/trail/")
     assert told(web) == []
     sign_in("opal").get(f"/requests/{request.pk}/trail/")
-    assert told(web) == [("trail.read", "request")]
+    assert told(web) == [("trail.read", "course")]
 
 
 def test_what_cannot_be_recorded_is_not_shown(
