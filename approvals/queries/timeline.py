@@ -135,16 +135,16 @@ def in_short(request_ids: Sequence[UUID], by: Reviewer) -> tuple[Told, ...]:
     with tenant_scope(by.tenant_id):
         mine = ApprovalRequest.objects.filter(tenant_id=by.tenant_id, pk__in=request_ids)
         found = {one.pk: one for one in mine.only("id", "headline", "status")}
-        return tuple(
-            Told(
-                one.pk,
-                one.headline,
-                Status(one.status),
-                _short(lines(by.tenant_id, audit.trail(by.tenant_id, key))),
-            )
-            for key in request_ids
-            if (one := found.get(key))
-        )
+        every = [entry for key in found for entry in audit.trail(by.tenant_id, key)]
+        told: dict[UUID, list[TrailLine]] = {key: [] for key in found}
+        for entry, line in zip(every, lines(by.tenant_id, every), strict=True):
+            if entry.request_id in told:
+                told[entry.request_id].append(line)
+    return tuple(
+        Told(key, found[key].headline, Status(found[key].status), _short(told[key]))
+        for key in request_ids
+        if key in found
+    )
 
 
 def _timeline(request: ApprovalRequest, by: Reviewer) -> Timeline:
