@@ -253,4 +253,4 @@ def _let_through(let: TrailLine, told: Sequence[TrailLine]) -> tuple[tuple[str, 
         and line.entry.at <= let.entry.at
         and (line.entry.data.get("decision"), line.entry.data.get("revision")) == (Vote.APPROVE, revision)
     ]
-    return tuple(dict.fromkeys(voters)) or (let.actor,), _("by their votes")
+    return tuple(dict.fromkeys(voters)) or (let.actor,), _("by vote")

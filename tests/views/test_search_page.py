@@ -396,7 +396,7 @@ def test_an_id_is_that_of_a_request_a_person_an_agent_or_an_event(busy: World, s
 def test_above_the_events_it_says_who_let_it_happen(busy: World, sign_in: SignIn) -> None:
     busy.vote(busy.submit(payment_id="pay_10002", amount_minor=100), "approve", "mara")
     shown = text(asked(sign_in("ada"), {"q": "pay_10002"}).split("Who let it happen")[1])
-    assert "asked by Support bot" in shown and "let through by Mara (by their votes)" in shown
+    assert "asked by Support bot" in shown and "let through by Mara (by vote)" in shown
     denied = text(asked(sign_in("ada"), {"q": "pay_10001"}).split("Who let it happen")[1])
     assert "let through by nobody, as far as its trail says" in denied and "how it ended Denied" in denied
     assert "Who let it happen" not in asked(sign_in("ada"), {})
