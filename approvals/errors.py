@@ -577,6 +577,25 @@ class TooManyPrograms(Refusal):
     """You came with too many programs that nobody here had seen before. Come back in {minutes} minutes."""
 
 
+# --- the auditor's room -----------------------------------------------------------------------------------
+
+
+class AuditorsOnly(Refusal):
+    """Only auditors have the trail verified or take it away. Your roles here do not include auditor."""
+
+
+class VerifyingAlready(Refusal):
+    """The trail is being verified just now, or waits for that. See how far it has come; another one begins after it."""
+
+
+class VerifiedJustNow(Refusal):
+    """The trail was verified less than {seconds} seconds ago. See what was found, and ask again a little later."""
+
+
+class TakingAlready(Refusal):
+    """Somebody is taking a trail away just now, and one at a time is enough work. Try again in a minute."""
+
+
 # --- set-up -----------------------------------------------------------------------------------------------
 
 

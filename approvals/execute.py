@@ -43,9 +43,9 @@ from approvals.errors import (
 )
 from approvals.models import ApprovalRequest, Execution, Switch
 from approvals.outcomes import LeaseLost
+from approvals.payloads import canonical, salted
 from approvals.states import Status
 from approvals.tracing import span
-from policies.windows import Window
 
 logger = logging.getLogger(__name__)
 
@@ -135,7 +135,7 @@ def _carry_out(claim: Claim) -> None:
     if look.no_longer:
         _give_back(claim, action, arguments, look.no_longer)
         return
-    _call(claim, action, arguments, approved, look.windows)
+    _call(claim, action, arguments, approved, look)
 
 
 def _claim(request_id: UUID, tenant_id: UUID) -> Claim | None:
@@ -208,19 +208,17 @@ def _call(
     action: actions.AnyAction,
     arguments: Arguments,
     facts: Facts,
-    windows: tuple[Window, ...],
+    look: lastlook.Look,
 ) -> None:
     """Commit that it is about to be sent, send it with nothing open, record what came back."""
     request = claim.request
     with tenant_scope(request.tenant_id):
         _check_not_stopped(claim)
-        if opens := lastlook.closed(request, windows):
+        if opens := lastlook.closed(request, look.windows):
             raise Closed(opens)
         _check_key(claim, action)
         _fence(claim, sent_at=timezone.now())
-        outcomes.event(
-            "execution.sent", request, {"attempt": claim.execution.number, "key": claim.execution.key}
-        )
+        outcomes.event("execution.sent", request, _about_to_send(claim, arguments, look))
     try:
         writer = action.writer(claim.tenant_slug)
         receipt = action.execute(arguments, facts, writer, key=claim.execution.key, reference=str(request.pk))
@@ -239,6 +237,18 @@ def _call(
         _uncertain(claim, error)
     else:
         _succeeded(claim, receipt, writer.last_status)
+
+
+def _about_to_send(claim: Claim, arguments: Arguments, look: lastlook.Look) -> dict[str, object]:
+    """What an auditor compares with what people saw: digests of what is sent, and of the facts as just read again."""
+    request = claim.request
+    return {
+        "attempt": claim.execution.number,
+        "key": claim.execution.key,
+        "revision": request.revision,
+        "arguments_sha256": salted(request.salt, canonical(arguments)),
+        "facts_sha256": look.facts_sha256,
+    }
 
 
 def _check_not_stopped(claim: Claim) -> None:

@@ -15,7 +15,7 @@ from django.db import IntegrityError
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from approvals import actions, budgets, content, judge, outbox, switches
+from approvals import actions, budgets, content, judge, outbox, submit, switches
 from approvals.actions.contract import Canary
 from approvals.actions.practice import Known
 from approvals.audit.events import Actor, record
@@ -130,6 +130,7 @@ def _requester(tenant: Tenant, agent: Agent) -> Requester:
         name=agent.name,
         owner_id=agent.owner_id,
         agent_id=agent.pk,
+        client_id=agent.application.client_id,
     )
 
 
@@ -196,6 +197,7 @@ def _write(exercise: _Exercise, by: Requester, now: datetime) -> ApprovalRequest
         request_id=request.pk,
         trace_id=request.trace_id,
         data={
+            **submit.called(action, by),
             "action": action.name,
             "action_version": action.version,
             "arguments": canonical(kept),

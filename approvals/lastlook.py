@@ -30,10 +30,11 @@ WORKER = Actor("system", "worker")
 @dataclass(frozen=True)
 class Look:
     """Why what was approved must not be done any more, "" where it still holds; and the windows in which it may be:
-    those of the policy then, and of the one now."""
+    those of the policy then, and of the one now. `facts_sha256` is of what was just read."""
 
     no_longer: str
     windows: tuple[Window, ...] = ()
+    facts_sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def look(request: ApprovalRequest, action: actions.AnyAction, arguments: Argumen
         policy_version=version.pk if version else None,
         because=code or None,
     )
-    return Look(reason, hours.windows_of(wanted))
+    return Look(reason, hours.windows_of(wanted), salted(request.salt, canonical(facts)))
 
 
 def _no_room(request: ApprovalRequest, version: PolicyVersion | None, at: datetime) -> tuple[str, str] | None:

@@ -296,7 +296,7 @@ def _write(
             actor=actor(by),
             request_id=request.pk,
             trace_id=trace_id,
-            data=_created(request, action, arguments, version),
+            data=_created(request, action, arguments, version, by),
             personal={"reason": arguments.reason},
         )
         outbox.announce(request, "request.created")
@@ -306,10 +306,15 @@ def _write(
 
 
 def _created(
-    request: ApprovalRequest, action: actions.AnyAction, arguments: Arguments, version: PolicyVersion | None
+    request: ApprovalRequest,
+    action: actions.AnyAction,
+    arguments: Arguments,
+    version: PolicyVersion | None,
+    by: Requester,
 ) -> dict[str, object]:
     """What the trail keeps of a request for ever: digests and identifiers, no sensitive field."""
     return {
+        **called(action, by),
         "action": action.name,
         "action_version": action.version,
         **judged(request, action, arguments, version),
@@ -318,6 +323,11 @@ def _created(
         "owner_id": str(request.owner_id),
         "on_behalf_of_id": str(request.on_behalf_of_id or ""),
     }
+
+
+def called(action: actions.AnyAction, by: Requester) -> dict[str, object]:
+    """The tool that an agent called, and the OAuth client that it called as; "" where a person asked on our pages."""
+    return {"tool": action.tool if by.kind == "agent" else "", "client_id": by.client_id}
 
 
 def judged(

@@ -29,7 +29,9 @@ from approvals.views import (
     second_factor,
     simulation,
     sso,
+    taking,
     undoing,
+    verification,
 )
 from approvals.views.oauth.authorize import AuthorizationView
 from approvals.views.oauth.device import BeginView, device_answer_page, device_page
@@ -83,6 +85,7 @@ urlpatterns = [
     path("requests/<uuid:request_id>/undo/", undoing.undo_page, name="undo"),
     path("requests/<uuid:request_id>/changes/", changes.ask_for_changes_page, name="ask_for_changes"),
     path("requests/<uuid:request_id>/trail/", auditor.request_trail_page, name="request_trail"),
+    path("requests/<uuid:request_id>/compare/", auditor.compare_page, name="compare"),
     path("together/", bulk.bulk_page, name="bulk"),
     path("together/decide/", bulk.bulk_decide_page, name="bulk_decide"),
     path("requests/<uuid:request_id>/break-glass/", break_glass.push_page, name="break_glass"),
@@ -95,6 +98,12 @@ urlpatterns = [
     path("how-we-decide/", attention.attention_page, name="attention"),
     path("trail/", auditor.trail_page, name="trail"),
     path("trail/search/", search.search_page, name="search"),
+    path("trail/search/csv/", taking.csv_page, name="search_csv"),
+    path("trail/verification/", verification.verification_page, name="verification"),
+    path("trail/verify/", verification.verify_page, name="verify"),
+    path("trail/take-away/", taking.take_away_page, name="take_away"),
+    path("trail/export/", taking.export_page, name="export"),
+    path("trail/who-looked/", auditor.who_looked_page, name="who_looked"),
     path("budgets/", budgets.budgets_page, name="budgets"),
     path("policy/", policy.versions_page, name="policy"),
     path("policy/propose/", policy.propose_page, name="policy_propose"),

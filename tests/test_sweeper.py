@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,18 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.conf import settings
 from django.utils import timezone
 
+from approvals import verifications
 from approvals.audit.models import Checkpoint
 from approvals.database import tenant_scope
-from approvals.models import ApprovalRequest
+from approvals.management import roles
+from approvals.models import ApprovalRequest, Verification
+from approvals.queries import verified
+from approvals.queries.verified import Verified
 from tests import courses
 from tests.scan import known, output
 from tests.sealing import days_pass, raw
+from tests.tampering import edited
+from tests.views.test_trail_outside import SIGNS
 from tests.world import World
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -159,3 +165,75 @@ def test_it_stops_when_told(start: Start) -> None:
     process = start()
     process.terminate()
     assert process.wait(timeout=20) == 0
+
+
+# --- verifying, because an auditor asks -------------------------------------------------------------------------
+
+
+def asked(world: World) -> None:
+    with world.processes.acting_as("web"):
+        verifications.ask(by=world.reviewer("ada"))
+
+
+def found(world: World) -> Verified:
+    with world.processes.acting_as("web"):
+        return verified(world.reviewer("ada"))[0]
+
+
+def keys(of: Ed25519PrivateKey) -> dict[str, str]:
+    """What a sweeper signs and verifies with; what other tests have sealed is signed with theirs."""
+    seed, public = of.private_bytes_raw(), of.public_key().public_bytes_raw()
+    return {
+        "AUDIT_SIGNING_KEY": base64.b64encode(seed).decode(),
+        "AUDIT_PUBLIC_KEYS": base64.b64encode(public).decode(),
+    }
+
+
+def test_what_an_auditor_asks_for_is_verified_and_found_broken_once_it_is(
+    world: World, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verifications, "AGAIN", timedelta(0))
+    request = world.submit()
+    start(**keys(SIGNS))
+    asked(world)
+    assert within(30, lambda: found(world).state == "intact")
+    assert found(world).checkpoints >= 1
+    with edited(world, request, "text = replace(text, 'pay_10001', 'pay_10002')"):
+        asked(world)
+        assert within(30, lambda: found(world).state == "broken")
+    assert "its text was edited: it is not the text that was sealed." in found(world).finding
+
+
+def test_a_verification_whose_sweeper_is_killed_is_interrupted_by_the_next_one(
+    world: World, start: Start
+) -> None:
+    world.submit()
+    asked(world)
+    sweeper = f'"{world.processes.prefix}_sweeper"'
+    with world.processes.cursor("admin") as shell:
+        shell.execute(f"ALTER ROLE {sweeper} SET lock_timeout = 0")  # however long this machine takes
+    with world.processes.cursor("admin") as shell:
+        # Its walk waits for this, and its rounds do not: they seal, and say that it is alive.
+        shell.execute("LOCK TABLE audit_personal IN ACCESS EXCLUSIVE MODE")
+        walking = start(**keys(SIGNS))
+        assert within(30, lambda: found(world).state == "running")
+        first = beat(world)
+        assert within(30, lambda: beat(world) > first)
+        walking.kill()
+        walking.wait(timeout=20)
+    with world.processes.cursor("admin") as shell:
+        shell.execute(f"ALTER ROLE {sweeper} SET lock_timeout = {roles.LIMITS['sweeper']['lock_timeout']}")
+        late = "UPDATE verification SET beat_at = now() - interval '1 minute' WHERE tenant_id = %s"
+        shell.execute(late, (world.tenant.pk,))
+    assert found(world).state == "running" and found(world).is_quiet
+    start(**keys(SIGNS))
+    assert within(30, lambda: found(world).state == "interrupted")
+    assert found(world).finding == "Whoever walked the trail was killed, or lost."
+    assert world.events()[-1] == "trail.verified"
+
+
+def beat(world: World) -> datetime:
+    with world.processes.acting_as("web"), tenant_scope(world.tenant.pk):
+        at = Verification.objects.get().beat_at
+    assert at is not None
+    return at

@@ -2,7 +2,7 @@
 """Prove that an exported trail is whole and unedited, without the service that wrote it.
 
     python verify_export.py trail.jsonl --key BASE64 [--key BASE64 ...] [--tenant ID]
-        [--outside PATH ...] [--checkpoint DIGEST]
+        [--outside PATH ...] [--checkpoint DIGEST] [--part]
 
 Needs Python 3.11 or later and the package `cryptography`. `--key` is a public key of the sealer (32 raw bytes in
 base64), which you were given apart from the file. `--tenant` is the id of the company whose trail it has to be: one
@@ -15,6 +15,8 @@ What it proves: every event that a checkpoint covers is there once, in the order
 sealed, and no other is among them. A personal value in the file is the one that its event commits to. With `--outside`:
 up to the last checkpoint there, nothing was rewritten or cut off since, not even by somebody with the signing key.
 With `--checkpoint`: up to that one, the same.
+An export of a part is taken with `--part` alone, so that no part passes for the whole: it proves the same for the
+checkpoints that it has, and says which these are.
 What it cannot prove: that nothing was cut off or rewritten by such a person behind the last checkpoint that you know of
 from elsewhere, and anything of the events that are not sealed yet.
 """
@@ -37,9 +39,12 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 GENESIS = "0" * 64
+UNKNOWN = ""  # the digest of the checkpoint before the first one of a part
+KINDS = ("export", "checkpoint", "event", "end")
 # All that a line of each kind says. What is not checked may not be there: whoever reads it would take it for proved.
 NAMES = {
     "export": {"line", "v", "tenant"},
+    "part": {"line", "v", "tenant", "first", "last"},  # the first line of an export of a part
     "checkpoint": {"line", "text", "signature"},
     "event": {"line", "text", "personal"},
     "end": {"line", "checkpoints", "sealed", "unsealed"},
@@ -66,9 +71,11 @@ def verify(
     kept: str = "",
     outside: Outside | None = None,
     tenant: str = "",
+    takes_part: bool = False,
 ) -> dict[str, Any]:
     """What was counted, and `tenant`: whose trail it is. Raises Wrong, also where it is another's than `tenant`."""
-    trail = _Trail({hashlib.sha256(key).hexdigest()[:16]: key for key in keys}, kept, outside, tenant)
+    by_id = {hashlib.sha256(key).hexdigest()[:16]: key for key in keys}
+    trail = _Trail(by_id, kept, outside, tenant, takes_part)
     number = 0
     for number, line in enumerate(lines, 1):
         try:
@@ -79,7 +86,7 @@ def verify(
             raise Wrong(f"line {number}: {NOT_READ}") from None
     if trail.counted_at_the_end is None:
         raise Wrong(f"line {number + 1}: the file ends before its last line, which counts all others")
-    return {"tenant": trail.tenant} | trail.counted_at_the_end | trail.also
+    return {"tenant": trail.tenant, "part": trail.is_part} | trail.counted_at_the_end | trail.also
 
 
 def read_outside(paths: Iterable[Path]) -> Outside:
@@ -106,13 +113,19 @@ def read_outside(paths: Iterable[Path]) -> Outside:
 
 
 class _Trail:
-    def __init__(self, keys: dict[str, bytes], kept: str, outside: Outside | None, wanted: str) -> None:
+    def __init__(
+        self, keys: dict[str, bytes], kept: str, outside: Outside | None, wanted: str, takes_part: bool
+    ) -> None:
         self.keys, self.kept, self.all_outside, self.wanted = keys, kept, outside, wanted
         self.outside: Mapping[int, str] = {}  # of this trail
         self.tenant: str | None = None
         self.previous = GENESIS
+        # Of an export of a part: its first checkpoint, and its last, None where it goes on to the end.
+        self.takes_part, self.is_part = takes_part, False
+        self.first: int = 1
+        self.last: int | None = None
         self.counts = {"checkpoints": 0, "sealed": 0, "unsealed": 0}
-        self.also = {"outside": 0, "personal": 0, "without": 0}
+        self.also: dict[str, int] = {"outside": 0, "personal": 0, "without": 0}
         self.open: dict[str, Any] | None = None  # the checkpoint whose events are coming
         self.leaves: list[bytes] = []
         self.seen: set[str] = set()
@@ -124,9 +137,10 @@ class _Trail:
         kind = line.get("line")
         if (kind == "export") != (self.tenant is None):
             raise Wrong("the first line, and no other, says whose trail this is")
-        if kind not in NAMES:
+        if kind not in KINDS:
             raise Wrong("it is no line of an export")
-        if line.keys() != NAMES[kind]:
+        is_part = kind == "export" and "first" in line
+        if line.keys() != NAMES["part" if is_part else kind]:
             raise Wrong("it says more or less than a line of its kind: it was edited")
         if kind == "export":
             if line.get("v") != 1:
@@ -135,12 +149,25 @@ class _Trail:
             if self.wanted not in ("", self.tenant):
                 raise Wrong(f"it is the trail of {self.tenant}, and you asked for that of {self.wanted}")
             self.outside = self._outside(self.tenant)
+            if is_part:
+                self._part(line["first"], line["last"])
         elif kind == "checkpoint":
             self._checkpoint(line)
         elif kind == "event":
             self._event(line)
         else:
             self._end(line)
+
+    def _part(self, first: object, last: object) -> None:
+        """Which checkpoints it says that it has: the places of those that come are counted from there."""
+        if not self.takes_part:
+            raise Wrong("it has a part of a trail: say --part if a part is what you asked for")
+        if type(first) is not int or first < 1:
+            raise Wrong("it does not say with which checkpoint it begins")
+        if last is not None and (type(last) is not int or last < first):
+            raise Wrong("it does not say with which checkpoint it ends")
+        self.first, self.last, self.is_part = first, last, True
+        self.previous = self.outside.get(first - 1, UNKNOWN if first > 1 else GENESIS)
 
     def _outside(self, tenant: str) -> Mapping[int, str]:
         if self.all_outside is None:
@@ -167,7 +194,7 @@ class _Trail:
             raise Wrong("its signature is wrong: text or signature was edited") from None
         if signed["tenant"] != self.tenant:
             raise Wrong("it is a checkpoint of another trail")
-        if signed["number"] != self.counts["checkpoints"] + 1 or signed["previous"] != self.previous:
+        if signed["number"] != self._next or self.previous not in (signed["previous"], UNKNOWN):
             raise Wrong("it does not follow the checkpoint before it: one is missing, or they changed places")
         self.previous = hashlib.sha256(text.encode()).hexdigest()
         if self.previous == self.kept:
@@ -179,6 +206,11 @@ class _Trail:
             )
         self.also["outside"] += signed["number"] in self.outside
         self.open, self.leaves = signed, []
+
+    @property
+    def _next(self) -> int:
+        """The number of the checkpoint that comes now."""
+        return self.first + self.counts["checkpoints"]
 
     def _event(self, line: dict[str, Any]) -> None:
         text = str(line["text"])
@@ -217,15 +249,19 @@ class _Trail:
             )
         if {name: line.get(name) for name in self.counts} != self.counts:
             raise Wrong("it counts other lines than there are")
-        if (last := max(self.outside, default=0)) > self.counts["checkpoints"]:
+        if self.last is not None and (self._next != self.last + 1 or self.counts["unsealed"]):
+            raise Wrong("it does not have the checkpoints that its first line says, and no others")
+        if self.last is None and (last := max(self.outside, default=0)) >= self._next:
             raise Wrong(
                 f"checkpoint {last} was pushed outside and is not in this file: its end was cut off, or it was "
                 "exported before that"
             )
         if self.kept:
             raise Wrong(
-                "the checkpoint that you kept is not in this file: its end was cut off, or it is another trail"
+                "the checkpoint that you kept is not in this file: its end was cut off, or it is another trail, or "
+                "another part of it"
             )
+        self.also["first"], self.also["last"] = self.first, self._next - 1
         self.counted_at_the_end = self.counts
 
 
@@ -305,7 +341,19 @@ def _said(counted: Mapping[str, Any], kept: str, with_outside: bool) -> Iterator
         f"OK: {counted['sealed']} events in {counted['checkpoints']} checkpoints, whole and unedited; "
         f"{counted['unsealed']} not sealed yet"
     )
-    yield f"this is the trail of {counted['tenant']}"
+    if counted["part"]:
+        yield (
+            f"this is a part of the trail of {counted['tenant']}: "
+            + (
+                f"checkpoints {counted['first']} to {counted['last']}"
+                if counted["checkpoints"]
+                else "no checkpoint"
+            )
+            + (", and what is not sealed yet" if counted["unsealed"] else "")
+            + "; the rest of it is not in this file"
+        )
+    else:
+        yield f"this is the trail of {counted['tenant']}"
     if counted["personal"] or counted["without"]:
         yield (
             f"{counted['personal']} personal values are those that were committed to; {counted['without']} are not in "
@@ -332,11 +380,12 @@ def main() -> int:
         metavar="PATH",
         help="of pushed checkpoints: a file, a folder",
     )
+    parser.add_argument("--part", action="store_true", help="it may be an export of a part")
     options = parser.parse_args()
     try:
         outside = read_outside(options.outside) if options.outside else None
         tenant, kept = str(options.tenant or ""), options.checkpoint or ""
-        counted = verify(_lines(options.file), options.key, kept, outside, tenant)
+        counted = verify(_lines(options.file), options.key, kept, outside, tenant, options.part)
     except OSError as error:
         parser.error(f"{error.filename} cannot be read: {error.strerror}")
     except (Wrong, *STRANGE) as why:

@@ -84,6 +84,11 @@ KINDS: dict[str, str] = {
     "policy.error": "A rule could not be worked out, so people decide; operators were told, once an hour at most.",
     "audit.push_lags": "Checkpoints have been on their way to a place outside for too long; the log told operators.",
     "audit.push_conflict": "A place outside holds something else than this trail's checkpoint; it was not overwritten.",
+    "trail.read": "An auditor or an operator read the trail.",
+    "trail.searched": "An auditor searched the trail.",
+    "trail.exported": "An auditor took events of the trail away as a file.",
+    "trail.verification_asked": "An auditor asked for the trail to be verified.",
+    "trail.verified": "The trail was verified; its event says what was found.",
     "personal.erased": "Personal values were erased from the trail; what was recorded can still be proved.",
     "payload.opened": "A person opened the full payload of a finished request; everybody who watches was told.",
     "payload.refused": "Opening a full payload was refused.",
@@ -150,6 +155,10 @@ KINDS_OF: dict[str, frozenset[str]] = {
             "token.replayed",
             "switch.turned_on",
             "switch.turned_off",
+            "trail.read",
+            "trail.searched",
+            "trail.exported",
+            "trail.verification_asked",
         }
     ),
     "worker": frozenset(
@@ -189,6 +198,7 @@ KINDS_OF: dict[str, frozenset[str]] = {
             "payload.erased",
             "audit.push_lags",
             "audit.push_conflict",
+            "trail.verified",
         }
     ),
     "migrator": frozenset(

@@ -10,11 +10,13 @@ from uuid import UUID
 from django.db import connection
 
 from approvals.audit.events import Actor
+from approvals.audit.format import digest, leaf
 from approvals.audit.kinds import KINDS
 from approvals.audit.models import Checkpoint, Event, Personal, Push
 
-# The database looks these up as the owner: see `migrations/0013_sealed.py`.
+# The database looks these up as the owner: see `migrations/0013_sealed.py` and `0014_room.py`.
 SEALED = "SELECT id FROM audit_sealed(%s)"
+SEALED_BY = "SELECT id, number, text FROM audit_sealed_by(%s)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,28 @@ class TrailEntry:
     data: Mapping[str, object]
     personal: Mapping[str, str | None]
     sealed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """The checkpoint that covers an event. `at` is when it was signed, None where its text does not say."""
+
+    number: int
+    at: datetime | None
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """An event to the letter. `leaf` is computed from the text now, `fits`: it is the one that was kept beside it.
+
+    `seal` is None while no checkpoint covers it.
+    """
+
+    text: str
+    leaf: str
+    fits: bool
+    seal: Seal | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +102,44 @@ def recent(tenant_id: UUID, *, limit: int, before: tuple[datetime, UUID] | None 
     return _entries(tenant_id, events.order_by("-at", "-id")[:limit])
 
 
+def lately(
+    tenant_id: UUID, *, kind: str, actor_id: str, since: datetime, limit: int = 20
+) -> list[TrailEntry]:
+    """The newest events of one kind by one actor since then, at most `limit`; in its `tenant_scope`."""
+    events = Event.objects.filter(tenant_id=tenant_id, kind=kind, actor_id=actor_id, at__gte=since)
+    return _entries(tenant_id, events.order_by("-at", "-id")[:limit])
+
+
 def chosen(tenant_id: UUID, event_ids: Sequence[UUID]) -> list[TrailEntry]:
     """These events of the tenant, in the order asked for; in its `tenant_scope`."""
     places = {event_id: place for place, event_id in enumerate(event_ids)}
     found = Event.objects.filter(tenant_id=tenant_id, pk__in=event_ids)
     return _entries(tenant_id, sorted(found, key=lambda event: places[event.id]))
+
+
+def written(tenant_id: UUID, event_ids: Sequence[UUID]) -> dict[UUID, Written]:
+    """These events of the tenant as they were written down; in its `tenant_scope`."""
+    rows = Event.objects.filter(tenant_id=tenant_id, pk__in=event_ids).values_list("id", "text", "leaf")
+    seals = _seals(list(event_ids))
+    found = {}
+    for event_id, text, kept in rows:
+        computed = leaf(text)
+        found[event_id] = Written(text, computed.hex(), computed == bytes(kept), seals.get(event_id))
+    return found
+
+
+def _seals(event_ids: list[UUID]) -> dict[UUID, Seal]:
+    with connection.cursor() as cursor:
+        cursor.execute(SEALED_BY, [event_ids])
+        return {event_id: Seal(number, sealed_at(text), digest(text)) for event_id, number, text in cursor}
+
+
+def sealed_at(text: str) -> datetime | None:
+    """When a checkpoint was signed, as its text says; None where somebody wrote into it."""
+    try:
+        return datetime.fromisoformat(json.loads(text)["at"])
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def _entries(tenant_id: UUID, found: Iterable[Event]) -> list[TrailEntry]:

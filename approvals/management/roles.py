@@ -27,10 +27,11 @@ _BACKGROUND = {
     "idle_in_transaction_session_timeout": 30_000,
 }
 LIMITS = {"door": _INTERACTIVE, "web": _INTERACTIVE, "worker": _BACKGROUND, "sweeper": _BACKGROUND}
-# How many connections each role may have open, so that none takes another's: together fewer than the 97 that an
-# ordinary server has beside those of its administrator. Two web processes (turns.py), three doors (threads.py of the
+# How many connections each role may have open, so that none takes another's: together no more than the 97 that an
+# ordinary server has beside those of its administrator. Two web processes (turns.py, and what each sends as it is made:
+# a simulation, a file that an auditor takes away), three doors (threads.py of the
 # bridge) and ten tasks fit; the migrator's are there for `manage.py switch`, whatever happens to the others.
-CONNECTIONS = {"migrator": 8, "door": 36, "web": 34, "worker": 12, "sweeper": 6}
+CONNECTIONS = {"migrator": 7, "door": 36, "web": 36, "worker": 12, "sweeper": 6}
 # rolinherit stays: there are no memberships to inherit from.
 _POWERS = SQL("NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS NOREPLICATION")
 

@@ -23,6 +23,7 @@ from approvals.models.settlements import Settlement
 from approvals.models.switches import Switch
 from approvals.models.troubles import PolicyTrouble
 from approvals.models.undoing import UndoOrder
+from approvals.models.verifications import Verification
 from approvals.models.votes import Vote
 
 __all__ = [
@@ -47,5 +48,6 @@ __all__ = [
     "Settlement",
     "Switch",
     "UndoOrder",
+    "Verification",
     "Vote",
 ]

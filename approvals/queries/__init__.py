@@ -22,6 +22,7 @@ from approvals.queries.break_glass import (
     unreviewed,
 )
 from approvals.queries.called import agent_called, person_called
+from approvals.queries.compared import Compared, compared
 from approvals.queries.connected import (
     AgentRow,
     AnsweredFor,
@@ -44,11 +45,15 @@ from approvals.queries.policies import (
 from approvals.queries.question import Wanted
 from approvals.queries.queue import Filters, QueueRow, Tally, queue, tallies
 from approvals.queries.request import RequestView, request_view
-from approvals.queries.searching import Found, search
+from approvals.queries.searching import Found, every, search
 from approvals.queries.spent import Spent, capped, spent
 from approvals.queries.switches import AgentChoice, Stop, agents_of, stopped, went_on
+from approvals.queries.table import table
+from approvals.queries.taken import Taken, taken
 from approvals.queries.tenants import TenantChoice, tenants_of
-from approvals.queries.trail import TrailLine, allowed, denied, kept_outside, request_trail, tenant_trail
+from approvals.queries.timeline import Timeline, Told, in_short, timeline
+from approvals.queries.trail import TrailLine, allowed, denied, kept_outside, tenant_trail
+from approvals.queries.verified import Verified, verified
 
 __all__ = [
     "SENTENCES",
@@ -56,6 +61,7 @@ __all__ = [
     "AgentRow",
     "AgentView",
     "AnsweredFor",
+    "Compared",
     "Connected",
     "Decided",
     "Doubt",
@@ -72,9 +78,13 @@ __all__ = [
     "RequestView",
     "Spent",
     "Stop",
+    "Taken",
     "Tally",
     "TenantChoice",
+    "Timeline",
+    "Told",
     "TrailLine",
+    "Verified",
     "Wanted",
     "agent_called",
     "agent_view",
@@ -83,12 +93,15 @@ __all__ = [
     "allowed",
     "answered_for_by",
     "capped",
+    "compared",
     "connected_by",
     "decided",
     "denied",
+    "every",
     "glass_uses",
     "how_we_decide",
     "in_doubt",
+    "in_short",
     "kept_outside",
     "may_review",
     "may_see_doubt",
@@ -99,7 +112,6 @@ __all__ = [
     "policy_view",
     "queue",
     "request_of_agent",
-    "request_trail",
     "request_view",
     "requests_of_agent",
     "review_url",
@@ -109,9 +121,13 @@ __all__ = [
     "standings",
     "staying",
     "stopped",
+    "table",
+    "taken",
     "tallies",
     "tenant_trail",
     "tenants_of",
+    "timeline",
     "unreviewed",
+    "verified",
     "went_on",
 ]

@@ -16,6 +16,7 @@ from django.db import connection
 
 from approvals.database import all_words, words_of
 
+READ = "trail.read"
 NEAR = 1000  # events that are read before the indexes are asked
 NEAR_FOR_WORDS = 250  # as many of their texts are taken apart in the same time
 CAP = 1000  # nobody counts further
@@ -24,8 +25,10 @@ FEW = 1000  # that are found first, to be read for the rest
 ASKED = all_words("%(words)s")
 # What a request is found by. Arguments and facts are not: they may be sealed, and hold what nobody should search for.
 REQUEST_SAYS = words_of("r.headline || ' ' || r.resource_id || ' ' || r.outcome") + f" @@ {ASKED}"
+# What auditors searched for before is not told: a search would find itself, and words that were erased.
 EVENT_SAYS = f"""EXISTS (SELECT FROM audit_personal p
-    WHERE p.tenant_id = e.tenant_id AND p.event_id = e.id AND {words_of("p.value")} @@ {ASKED})"""
+    WHERE p.tenant_id = e.tenant_id AND p.event_id = e.id AND p.field <> 'searched'
+        AND {words_of("p.value")} @@ {ASKED})"""
 SAYS = f"((r.id IS NOT NULL AND {REQUEST_SAYS}) OR {EVENT_SAYS})"
 # The ids of those that say it, of %(most)s at most, or of all.
 EVENTS_SAYING = f"SELECT id FROM audit_events_saying({ASKED}, %(most)s)"  # noqa: S608
@@ -36,12 +39,13 @@ REQUESTS_SAYING = f"SELECT id FROM approval_requests_saying({ASKED}, %(most)s)" 
 class Wanted:
     """What is looked for; all of it holds for an event that is found.
 
-    `person_id` did it. `agent_id` did it, or filed the request that it is about. `action` to `status` are about that
-    request: `least` and `most` in minor units of `currency`, both inclusive. `since` is inclusive, `until` is not.
-    `words` all stand in one text: something that a person or an agent said, or the request's headline, resource and
-    outcome together.
+    `request_id` is the request that it is about. `person_id` did it. `agent_id` did it, or filed that request. `action`
+    to `status` are about the request: `least` and `most` in minor units of `currency`, both inclusive. `since` is
+    inclusive, `until` is not. `words` all stand in one text: something that a person or an agent said, or the request's
+    headline, resource and outcome together.
     """
 
+    request_id: UUID | None = None
     person_id: UUID | None = None
     agent_id: UUID | None = None
     action: str = ""
@@ -72,6 +76,7 @@ class Question:
         self._words = wanted.words
         self._asked: dict[str, Any] = {
             "tenant": tenant_id,
+            "request": wanted.request_id,
             "person": str(wanted.person_id),
             "agent": str(wanted.agent_id),
             "action": wanted.action,
@@ -87,15 +92,23 @@ class Question:
             "at": before and before[0],
             "id": before and before[1],
         }
+        about_requests = (wanted.request_id, wanted.agent_id, wanted.action, wanted.resource, wanted.status)
+        is_about = any((*about_requests, wanted.currency, wanted.words))
         self._when = _those(
             {
+                # Who read of a request is no answer to who let it happen; it is found by its kind.
+                f"e.kind <> '{READ}'": is_about and not wanted.kind,
                 "e.at >= %(since)s": wanted.since,
                 "e.at < %(until)s": wanted.until,
                 "(e.at, e.id) < (%(at)s, %(id)s)": before,
             }
         )
         self._of_event = _those(
-            {"e.actor_id = %(person)s": wanted.person_id, "e.kind = %(kind)s": wanted.kind}
+            {
+                "e.request_id = %(request)s": wanted.request_id,
+                "e.actor_id = %(person)s": wanted.person_id,
+                "e.kind = %(kind)s": wanted.kind,
+            }
         )
         self._of_request = _those(
             {

@@ -11,7 +11,6 @@ from approvals.audit.decisions import decided
 from approvals.audit.events import Actor, record
 from approvals.audit.queries import KeptOutside, TrailEntry
 from approvals.database import tenant_scope
-from approvals.errors import NotFound
 from approvals.identity.models import Agent, Membership
 from approvals.identity.requester import Reviewer
 from approvals.models import ApprovalRequest, Switch
@@ -53,27 +52,6 @@ class TrailLine:
     about: tuple[str, ...]  # of what was refused: what was wanted, on what, and by which rule or scope
 
 
-@dataclass(frozen=True)
-class RequestTrail:
-    request_id: UUID
-    headline: str
-    is_undoing: bool  # of what another request did
-    lines: tuple[TrailLine, ...]
-
-
-def request_trail(request_id: UUID, by: Reviewer) -> RequestTrail:
-    """One request's events in order of time. Raises NotFound, leaving an event, for what is not this tenant's."""
-    with tenant_scope(by.tenant_id):
-        fields = (*exercises.TOLD_BY, "headline", "undoes_id")
-        request = ApprovalRequest.objects.filter(pk=request_id).only(*fields).first()
-        if request is not None:
-            entries = exercises.trail_for(by, request, audit.trail(by.tenant_id, request_id))
-            told = lines(by.tenant_id, entries)
-            return RequestTrail(request.pk, request.headline, request.undoes_id is not None, told)
-        denied(by, wanted="trail", code="not_found", what=str(request_id))
-    raise NotFound(thing="request", id=request_id)
-
-
 def tenant_trail(by: Reviewer, *, after: str = "", rows: int = ROWS) -> Page[TrailLine]:
     """All events of the tenant, newest first; `after` is a page's mark. For auditors: the caller checks."""
     place = parsed(after)
@@ -110,7 +88,7 @@ def allowed(by: Reviewer, *, wanted: str, what: str = "") -> None:
 
 def lines(tenant_id: UUID, entries: Sequence[TrailEntry]) -> tuple[TrailLine, ...]:
     """These events as people read them, in the same order; in the tenant's scope."""
-    names, switches = _names(tenant_id), _switches(tenant_id, entries)
+    names, switches = names_in(tenant_id), _switches(tenant_id, entries)
     requests = _requests(tenant_id, entries)
     return tuple(
         TrailLine(
@@ -219,7 +197,8 @@ def _actor(entry: TrailEntry, names: dict[str, str]) -> str:
     return entry.personal.get("name") or names.get(entry.actor.id) or entry.actor.id
 
 
-def _names(tenant_id: UUID) -> dict[str, str]:
+def names_in(tenant_id: UUID) -> dict[str, str]:
+    """People and agents of the tenant, by id; in its scope."""
     people = Membership.objects.filter(tenant_id=tenant_id).values_list("person_id", "person__name")
     agents = Agent.objects.filter(tenant_id=tenant_id).values_list("id", "name")
     return {str(key): name for key, name in (*people, *agents)}

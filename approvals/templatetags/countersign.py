@@ -1,6 +1,7 @@
 """How values are put on a page: hidden characters made visible, statuses as badges, names as words."""
 
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any
 
 from django import template
@@ -78,6 +79,24 @@ def lasting(seconds: float) -> str:
     if minutes >= 60:
         return f"{minutes // 60} h {minutes % 60} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+@register.filter
+def elapsed(time: timedelta) -> str:
+    """`42 ms`, `3.2 s`, `3 min 5 s`, `2 h 10 min`, `3 d 4 h`."""
+    seconds = time.total_seconds()
+    if seconds < 1:
+        return f"{round(seconds * 1000)} ms"
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    days, rest = divmod(round(seconds), 86_400)
+    return f"{days} d {rest // 3600} h" if days else lasting(rest)
+
+
+@register.filter
+def grouped(number: int) -> str:
+    """`1,031,822`"""
+    return f"{number:,}"
 
 
 @register.filter

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from django import forms
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -17,14 +18,29 @@ from approvals import actions
 from approvals.audit.kinds import KINDS
 from approvals.errors import Refusal, SearchPageUnknown
 from approvals.identity.requester import Reviewer
-from approvals.queries import Wanted, agent_called, allowed, denied, person_called, search
-from approvals.queries.trail import AUDITOR
+from approvals.queries import (
+    Found,
+    Taken,
+    Wanted,
+    agent_called,
+    in_short,
+    looked,
+    person_called,
+    search,
+    taken,
+)
 from approvals.states import Status
-from approvals.views.access import member, show
+from approvals.views.access import show
+from approvals.views.auditor import auditor
 from policies.currencies import DECIMALS, minor_units
 
 # What a browser's field for a time takes; anything else it would empty.
 FOR_PICKER = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?)?")
+
+
+# Which field of the form says what the one box may be taken for.
+FIELD_OF = {"person_id": "person", "agent_id": "agent", "resource": "resource", "words": "words"}
+MOST_TOLD = 5  # requests of which a page says who let them happen
 
 
 class Moment(forms.CharField):
@@ -46,6 +62,7 @@ class Moment(forms.CharField):
 class SearchForm(forms.Form):
     """What is typed, as `queries.Wanted`. Each refusal stands beside its field."""
 
+    q = forms.CharField(required=False, max_length=200)
     words = forms.CharField(required=False, max_length=200)
     person = forms.CharField(required=False, max_length=254)
     agent = forms.CharField(required=False, max_length=100)
@@ -77,11 +94,19 @@ class SearchForm(forms.Form):
     def __init__(self, typed: Mapping[str, Any], *, by: Reviewer) -> None:
         super().__init__(typed)
         self._by = by
+        self.taken: Taken | None = None
+
+    def clean_q(self) -> str:
+        typed = str(self.cleaned_data["q"])
+        if typed:
+            self.taken = taken(typed, self._by)
+            if self.taken.what == "words":
+                _check_words(typed)
+        return typed
 
     def clean_words(self) -> str:
         words = str(self.cleaned_data["words"])
-        if words and not re.search(r"\w", words.replace("_", "")):
-            raise ValidationError(_("There is no word in this. Write letters or digits."))
+        _check_words(words)
         return words
 
     def clean_person(self) -> UUID | None:
@@ -103,9 +128,18 @@ class SearchForm(forms.Form):
         if "currency" in cleaned:
             for name in ("least", "most"):
                 cleaned[name] = self._minor(name, cleaned.get(name), cleaned["currency"])
+        self._once()
         self._in_order("least", "most", _("This is less than the amount from which you search."))
         self._in_order("since", "until", _("This is not after the time from which you search."))
         return cleaned
+
+    def _once(self) -> None:
+        """What the one box was taken for, no other field may say as well."""
+        for name, field in FIELD_OF.items():
+            if self.taken and name in self.taken.narrows and self.cleaned_data.get(field):
+                self.add_error(
+                    "q", _("You have filled in another field for this, too. Leave one of them empty.")
+                )
 
     def _minor(self, name: str, written: object, currency: str) -> int | None:
         if not written:
@@ -135,7 +169,7 @@ class SearchForm(forms.Form):
     @property
     def wanted(self) -> Wanted:
         got = self.cleaned_data
-        return Wanted(
+        wanted = Wanted(
             person_id=got["person"],
             agent_id=got["agent"],
             action=got["action"],
@@ -149,25 +183,40 @@ class SearchForm(forms.Form):
             until=got["until"],
             words=got["words"],
         )
+        return replace(wanted, **self.taken.narrows) if self.taken else wanted
 
 
 @require_safe
-@member
+@auditor
 def search_page(request: HttpRequest, by: Reviewer) -> HttpResponse:
-    """What fits, newest first. Raises PermissionDenied, leaving an event, for anybody but an auditor."""
-    if AUDITOR not in by.roles:
-        denied(by, wanted="trail", code="role_missing")
-        raise PermissionDenied(_("The whole trail is for auditors. Your roles here do not include auditor."))
-    allowed(by, wanted="trail")
+    """What fits, newest first. The search is recorded, once in ten minutes: who asked for what."""
     form = SearchForm(request.GET, by=by)
     context = _context(request, form)
     if not form.is_valid():
+        looked.read(by, where="search")
         return show(request, "auditor/search.html", context, status=422)
     try:
         context["found"] = search(by, form.wanted, after=request.GET.get("after", ""))
     except SearchPageUnknown as refusal:
+        looked.read(by, where="search")
         return show(request, "auditor/search.html", context | {"problem": str(refusal)}, status=422)
+    if fields := typed_in(request.GET):
+        looked.searched(by, fields=fields)
+        context["told"] = in_short(_requests(context["found"]), by)
+    else:
+        looked.read(by, where="search")
     return show(request, "auditor/search.html", context)
+
+
+def _requests(found: Found) -> list[UUID]:
+    """Those that the events of a page are about, in its order."""
+    about = dict.fromkeys(line.request_id for line in found.page.rows if line.request_id)
+    return list(about)[:MOST_TOLD]
+
+
+def typed_in(given: Mapping[str, str]) -> dict[str, str]:
+    """The fields of the form that say something, as they were typed."""
+    return {name: value for name in SearchForm.base_fields if (value := given.get(name, "").strip())}
 
 
 def _context(request: HttpRequest, form: SearchForm) -> dict[str, Any]:
@@ -178,6 +227,8 @@ def _context(request: HttpRequest, form: SearchForm) -> dict[str, Any]:
         "kinds": [(kind, f"{kind}: {meaning}") for kind, meaning in KINDS.items()],
         "statuses": [(one, one.replace("_", " ")) for one in Status],
         "kept": _kept(request),
+        "fields": typed_in(request.GET),
+        "narrowed": bool(typed_in(request.GET).keys() - {"q"}),
         "since_in": _field_for(request.GET.get("since", "")),
         "until_in": _field_for(request.GET.get("until", "")),
     }
@@ -185,6 +236,11 @@ def _context(request: HttpRequest, form: SearchForm) -> dict[str, Any]:
 
 def _field_for(typed: str) -> str:
     return "datetime-local" if FOR_PICKER.fullmatch(typed) else "text"
+
+
+def _check_words(typed: str) -> None:
+    if typed and not re.search(r"\w", typed.replace("_", "")):
+        raise ValidationError(_("There is no word in this. Write letters or digits."))
 
 
 def _said(find: Callable[[], UUID]) -> UUID:

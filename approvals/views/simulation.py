@@ -4,19 +4,15 @@ It takes seconds, so the answer is sent as it is found, and its end with it: not
 run when its reader goes away. One at a time in a process, for LONGEST_SECONDS at most.
 """
 
-import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
-from functools import partial
 from threading import BoundedSemaphore
 from time import monotonic
 from typing import cast
 
 from django import forms
-from django.db import connection
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.template.loader import render_to_string
 from django.utils.html import format_html
@@ -35,6 +31,7 @@ from approvals.views.access import member, show
 from approvals.views.excerpt import near
 from approvals.views.policy import reader, simulated_since
 from approvals.views.reviewer import Lines
+from approvals.views.streaming import streamed
 from policies.documents import Document
 from policies.errors import PolicyError
 from policies.simulation import (
@@ -107,7 +104,7 @@ def simulation_page(request: HttpRequest, by: Reviewer) -> HttpResponse:
     since = datetime.combine(form.cleaned_data["since"], time.min, UTC)
     head, _marker, tail = _page(request, *typed, runs=True).content.decode().partition(HERE)
     pieces = _pieces(Asked(by, draft, current, since), head, tail)
-    return cast("HttpResponse", StreamingHttpResponse(_streamed(pieces)))
+    return cast("HttpResponse", StreamingHttpResponse(streamed(pieces)))
 
 
 def _draft(text: str, by: Reviewer) -> Document:
@@ -135,26 +132,7 @@ def _page(
     return show(request, "policy/simulation.html", context, status=status)
 
 
-async def _streamed(pieces: Iterator[str]) -> AsyncIterator[str]:
-    """Each piece as it comes, made in a thread of its own, which is done with the database when this ends."""
-    pool = ThreadPoolExecutor(1, thread_name_prefix="simulation")
-    try:
-        while (
-            piece := await asyncio.get_running_loop().run_in_executor(pool, next, pieces, None)
-        ) is not None:
-            yield piece
-    finally:
-        # Also when the reader has gone away: the thread comes to it behind the piece that it is at.
-        pool.submit(partial(_end, pieces))
-        pool.shutdown(wait=False)
-
-
-def _end(pieces: Iterator[str]) -> None:
-    pieces.close()  # type: ignore[attr-defined] # it is a generator
-    connection.close()
-
-
-def _pieces(asked: Asked, head: str, tail: str) -> Iterator[str]:
+def _pieces(asked: Asked, head: str, tail: str) -> Generator[str, None, None]:
     yield head
     if not _one_at_a_time.acquire(blocking=False):
         yield _sentence(_("Somebody else is simulating just now. Try again in a minute."))

@@ -11,13 +11,14 @@ from typing import Any
 import psycopg
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from django.utils import timezone
 from psycopg.sql import SQL, Identifier
 
 from approvals import claims, switches
 from approvals.audit.models import Push
 from approvals.audit.seal import seal
 from approvals.database import tenant_scope
-from approvals.models import PolicyTrouble, Receiver
+from approvals.models import PolicyTrouble, Receiver, Verification
 from tests.attacks import privileges
 from tests.attacks.privileges import ALL, ROLES
 from tests.attacks.test_roles import scoped
@@ -124,6 +125,9 @@ def working(world: World) -> World:
     with world.processes.acting_as("migrator"):
         Receiver.objects.create(**row, kind="webhook", name="Desk", sealed_url=b"", sealed_secret=b"")
         switches.turn_on(tenant_id=world.tenant.pk, tool="", reason="For a test.", by=None)
+        Verification.objects.create(
+            **row, person=world.people["ada"], finished_at=timezone.now(), result="intact"
+        )
     with world.processes.acting_as("worker"), tenant_scope(world.tenant.pk):
         PolicyTrouble.objects.create(**row, action="refund_payment", rule="usual", request=scene.usual)
     opened(world, scene.moved)

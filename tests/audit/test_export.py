@@ -17,7 +17,7 @@ import rfc8785
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.core.management import CommandError, call_command
 
-from approvals.audit.export import export
+from approvals.audit.export import Part, counted_in, export, part
 from approvals.audit.format import GENESIS, checkpoint_text, digest, event_text, leaf
 from approvals.audit.keys import signer_id
 from approvals.audit.models import Checkpoint
@@ -457,3 +457,118 @@ def test_a_tenant_is_named_by_its_slug_too(world: World, tmp_path: Path) -> None
         for name, tenant in (("slug", world.tenant.slug), ("id", str(world.tenant.pk))):
             call_command("export_audit", str(tmp_path / name), tenant=tenant, stdout=StringIO())
     assert (tmp_path / "slug").read_text() == (tmp_path / "id").read_text()
+
+
+# --- a part ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def in_parts(trail: Trail) -> UUID:
+    """A tenant with four checkpoints of two events, and one event that is not sealed."""
+    tenant = uuid4()
+    for _ in range(4):
+        trail.record(tenant)
+        trail.record(tenant)
+        trail.seal()
+    trail.record(tenant)
+    return tenant
+
+
+def a_part(trail: Trail, tenant: UUID, first: int, last: int | None) -> Lines:
+    trail.act_as("sweeper")
+    return [json.loads(line) for line in export(tenant, wanted=Part(first, last))]
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "said"),
+    [
+        (1, 2, "checkpoints 1 to 2; the rest"),
+        (2, 3, "checkpoints 2 to 3; the rest"),
+        (4, 4, "checkpoints 4 to 4; the rest"),
+        (3, None, "checkpoints 3 to 4, and what is not sealed yet; the rest"),
+        (5, None, "no checkpoint, and what is not sealed yet; the rest"),
+    ],
+)
+def test_a_part_is_proved_as_one_and_says_what_it_has(
+    trail: Trail, in_parts: UUID, tmp_path: Path, first: int, last: int | None, said: str
+) -> None:
+    lines = a_part(trail, in_parts, first, last)
+    code, out = proved(trail, lines, tmp_path, "--part")
+    assert code == 0, out
+    assert f"this is a part of the trail of {in_parts}: {said}" in out
+    code, out = proved(trail, lines, tmp_path)
+    assert code == 1 and "line 1: it has a part of a trail" in out
+
+
+def claim_more(lines: Lines) -> None:
+    lines[0]["last"] = 4
+
+
+def claim_an_earlier_start(lines: Lines) -> None:
+    lines[0]["first"] = 1
+
+
+def claim_nothing(lines: Lines) -> None:
+    lines[0]["first"] = "2"
+
+
+def take_the_first_checkpoint_out(lines: Lines) -> None:
+    second = next(index for index, line in enumerate(lines) if index > 1 and line["line"] == "checkpoint")
+    del lines[1:second]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        claim_more,
+        claim_an_earlier_start,
+        claim_nothing,
+        take_the_first_checkpoint_out,
+        put_one_in,
+        swap_two,
+        edit_a_checkpoint,
+    ],
+)
+def test_a_part_that_was_edited_is_not_proved(
+    trail: Trail, in_parts: UUID, tmp_path: Path, change: Callable[[Lines], None]
+) -> None:
+    lines = a_part(trail, in_parts, 2, 3)
+    if change is edit_a_checkpoint:
+        lines[1]["text"] = str(lines[1]["text"]).replace('"count":2', '"count":1')
+    else:
+        change(lines)
+    if change is claim_more:  # and the count of what there is fits
+        assert lines[-1]["checkpoints"] == 2
+    assert proved(trail, lines, tmp_path, "--part")[0] == 1
+
+
+def test_a_part_has_to_follow_what_is_kept_outside(trail: Trail, in_parts: UUID, tmp_path: Path) -> None:
+    whole = [json.loads(line) for line in read(trail, in_parts)]
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    checkpoints = [line for line in whole if line["line"] == "checkpoint"]
+    (kept / "all.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in checkpoints))
+    lines = a_part(trail, in_parts, 2, 3)
+    code, out = proved(trail, lines, tmp_path, "--part", "--outside", str(kept))
+    assert code == 0 and "2 of the checkpoints are those that were pushed outside" in out
+    text = str(checkpoints[0]["text"]).replace('"count":2', '"count":3')
+    forged = [{**checkpoints[0], "text": text}, *checkpoints[1:]]
+    (kept / "all.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in forged))
+    code, out = proved(trail, lines, tmp_path, "--part", "--outside", str(kept))
+    assert code == 1 and "it does not follow the checkpoint before it" in out
+
+
+def test_which_checkpoints_were_sealed_in_a_time(trail: Trail, in_parts: UUID) -> None:
+    trail.act_as("sweeper")
+    texts = Checkpoint.objects.filter(tenant_id=in_parts).order_by("number").values_list("text", flat=True)
+    times = [datetime.fromisoformat(json.loads(text)["at"]) for text in texts]
+    assert part(in_parts, None, None) == Part() and Part().is_all
+    assert part(in_parts, times[1], times[3]) == Part(2, 3)
+    assert part(in_parts, times[1], None) == Part(2, None)
+    assert part(in_parts, None, times[0]) == Part(1, 0)
+    later = datetime(2999, 1, 1, tzinfo=UTC)
+    assert part(in_parts, later, None) == Part(5, None)
+    assert part(in_parts, None, later) == Part(1, 4)
+    assert part(uuid4(), times[1], later) == Part(1, 0)
+    assert counted_in(in_parts, Part(2, 3)) == (2, 4)
+    assert counted_in(in_parts, Part(2)) == (3, 6)

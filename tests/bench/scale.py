@@ -49,12 +49,12 @@ from approvals.queries import (
     decided,
     how_we_decide,
     queue,
-    request_trail,
     request_view,
     search,
     spent,
     stopped,
     tenant_trail,
+    timeline,
     went_on,
 )
 from tests.bench.backtest import company
@@ -187,7 +187,7 @@ def shown(world: World, times: int) -> Iterator[tuple[str, Timed]]:
         for page, one in pages_of(read):
             yield f"{name}, {page} page", measure(one, times)
     yield "a request", measure(lambda: request_view(waiting, lena), times)
-    yield "a request's trail", measure(lambda: request_trail(waiting, ada), times)
+    yield "a request's trail", measure(lambda: timeline(waiting, ada), times)
     for days in (7, 90):
         yield f"how we decide, {days} days", measure(lambda days=days: how_we_decide(ada, days=days), times)  # type: ignore[misc]
     yield "switches that are on", measure(lambda: stopped(opal), times)

@@ -16,6 +16,7 @@ from approvals.errors import NobodyCalled, SearchPageUnknown, SeveralCalled
 from approvals.queries import Wanted, agent_called, person_called, search
 from approvals.queries import search as search_of_queries
 from tests.views.conftest import SignIn
+from tests.views.test_timeline import text
 from tests.world import REFUND, TRACE, World
 
 NOBODY = "Nothing was searched."
@@ -213,11 +214,12 @@ def test_only_auditors_search_and_who_else_tries_leaves_an_event(
     assert web.events()[-1] == "access.denied"
 
 
-def test_a_search_records_nothing_and_only_reads(busy: World, sign_in: SignIn) -> None:
+def test_a_search_changes_nothing_but_that_it_is_recorded_once(busy: World, sign_in: SignIn) -> None:
     client = sign_in("ada")
     before = busy.events()
-    asked(client, {"words": "carrier"})
-    assert busy.events() == before
+    for _ in range(2):
+        asked(client, {"words": "carrier"})
+    assert busy.events() == [*before, "trail.searched"]
     assert client.post("/trail/search/", {"words": "carrier"}).status_code == 405
 
 
@@ -346,3 +348,102 @@ def test_of_the_trail_a_search_changes_nothing(busy: World) -> None:
     search(busy.reviewer("ada"), Wanted(words="refund"))
     with tenant_scope(busy.tenant.pk):
         assert list(Event.objects.order_by("id").values_list("id", "text")) == before
+
+
+# --- one box --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("q", "said", "found"),
+    [
+        ("pay_10001", "Taken as requests about the thing pay_10001.", FIRST),
+        ("Lena", "Taken as what Lena did.", ["vote.cast", "request.denied"]),
+        (
+            "support BOT",
+            "Taken as the agent Support bot, and what it asked for.",
+            [*FIRST, "request.created"],
+        ),
+        (
+            "carrier first",
+            "Taken as words: carrier first. No thing, person or agent is called just so.",
+            FIRST,
+        ),
+        ("pay_1000", "Taken as words: pay_1000.", []),
+    ],
+)
+def test_what_is_typed_into_the_one_box_is_taken_for_what_it_is_and_the_page_says_so(
+    busy: World, sign_in: SignIn, q: str, said: str, found: list[str]
+) -> None:
+    shown = asked(sign_in("ada"), {"q": q})
+    assert said in text(shown) and sorted(told(shown)) == sorted(found)
+
+
+def test_an_id_is_that_of_a_request_a_person_an_agent_or_an_event(busy: World, sign_in: SignIn) -> None:
+    client, denied = sign_in("ada"), busy.submit(payment_id="pay_10004", amount_minor=100, currency="EUR")
+    busy.vote(denied, "deny", "mara", comment="No.")
+    with tenant_scope(busy.tenant.pk):
+        event = Event.objects.get(request_id=denied.pk, kind="vote.cast")
+    three = ["request.denied", "vote.cast", "request.created"]
+    for q in (denied.pk, event.pk):
+        shown = asked(client, {"q": str(q)})
+        assert told(shown) == three and "Taken as the request" in shown
+    assert told(asked(client, {"q": str(busy.people["mara"].pk)})) == three[:2]
+    assert len(told(asked(client, {"q": str(busy.agent.agent_id)}))) == 7
+    theirs = asked(client, {"q": str(busy.people["gus"].pk)})
+    assert "Nothing fits" in theirs and "Taken as words" in theirs
+
+
+def test_above_the_events_it_says_who_let_it_happen(busy: World, sign_in: SignIn) -> None:
+    busy.vote(busy.submit(payment_id="pay_10002", amount_minor=100), "approve", "mara")
+    shown = text(asked(sign_in("ada"), {"q": "pay_10002"}).split("Who let it happen")[1])
+    assert "asked by Support bot" in shown and "let through by Mara (by vote)" in shown
+    denied = text(asked(sign_in("ada"), {"q": "pay_10001"}).split("Who let it happen")[1])
+    assert "let through by nobody, as far as its trail says" in denied and "how it ended Denied" in denied
+    assert "Who let it happen" not in asked(sign_in("ada"), {})
+
+
+def test_each_event_leads_to_the_course_of_its_request(busy: World, sign_in: SignIn) -> None:
+    shown = asked(sign_in("ada"), {"words": "carrier", "kind": "vote.cast"})
+    assert (
+        len(re.findall(r'href="/requests/[0-9a-f-]+/trail/"', shown)) == 2
+    )  # its answer above, and the event
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ({"q": "?!"}, "There is no word in this."),
+        ({"q": "pay_10001", "resource": "pay_10002"}, "You have filled in another field for this, too."),
+        ({"q": "Lena", "person": "mara"}, "You have filled in another field for this, too."),
+    ],
+)
+def test_what_cannot_be_taken_is_said_beside_the_box(
+    busy: World, sign_in: SignIn, typed: dict[str, str], words: str
+) -> None:
+    shown = asked(sign_in("ada"), typed, status=422)
+    assert words in shown and NOBODY in shown and told(shown) == []
+
+
+def test_a_name_that_several_share_is_words(busy: World, sign_in: SignIn) -> None:
+    with busy.processes.acting_as("migrator"):
+        busy.people["mara"].name = "Lena"
+        busy.people["mara"].save(update_fields=["name"])
+    assert "Taken as words: Lena" in asked(sign_in("ada"), {"q": "Lena"})
+
+
+def test_too_much_says_how_to_find_less(
+    busy: World, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("approvals.queries.question.NEAR", 3)
+    monkeypatch.setattr("approvals.views.search.search", lambda *a, **k: search_of_queries(*a, **k, rows=1))
+    assert "There are more than anybody reads." in asked(sign_in("ada"), {})
+
+
+def test_who_read_of_a_request_is_no_answer_and_is_found_by_its_kind(busy: World, sign_in: SignIn) -> None:
+    ada = sign_in("ada")
+    with tenant_scope(busy.tenant.pk):
+        request = Event.objects.filter(kind="request.denied", tenant_id=busy.tenant.pk).get().request_id
+    ada.get(f"/requests/{request}/trail/")
+    for typed in ({"q": "pay_10001"}, {"words": "refund", "outcome": "denied"}, {"q": str(request)}):
+        assert sorted(told(asked(ada, typed))) == sorted(FIRST)
+    assert told(asked(ada, {"kind": "trail.read", "resource": "pay_10001"})) == ["trail.read"]

@@ -1,6 +1,6 @@
 """The clock: holds what a switch stops, expires, escalates, reminds, rings for what is lost, seals, forgets, erases.
 
-What was sealed it pushes outside, on a thread beside the rounds."""
+What was sealed it pushes outside, and what auditors ask for it verifies, on threads beside the rounds."""
 
 import logging
 import signal
@@ -22,6 +22,7 @@ from approvals.audit.push import Pusher
 from approvals.audit.seal import seal
 from approvals.erase import Erasing
 from approvals.identity.forget import Forgetting
+from approvals.verifications import Verifying
 
 logger = logging.getLogger(__name__)
 # Any number: only sweepers know it. The one that holds it works, the others stand by.
@@ -102,6 +103,7 @@ class Sweep:
         self._forget = Forgetting()
         self._pusher = Pusher(settings.CHECKPOINT_TARGETS)
         self._erase = Erasing()
+        self._verify = Verifying()
 
     def __call__(self) -> None:
         """A step that fails is logged and does not keep the others from their turn."""
@@ -119,6 +121,7 @@ class Sweep:
         attempted("push", self._pusher.nudge)
         attempted("forget", self._forget)
         attempted("erase", self._erase)
+        attempted("verify", self._verify)
 
     def hold(self) -> None:
         """Before anything expires: the clocks of what a switch holds stand."""
@@ -130,6 +133,7 @@ class Sweep:
             pass
 
     def close(self) -> None:
+        self._verify.close(CLOSING_SECONDS / 3)  # it hears of it after a thousand events
         self._pusher.close(CLOSING_SECONDS)
 
     def ring(self) -> None:
