@@ -3,6 +3,7 @@
 import uuid
 from typing import ClassVar
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.utils import timezone
 
@@ -11,7 +12,10 @@ from approvals.models.requests import ApprovalRequest
 
 
 class Receiver(models.Model):
-    """Somebody who is told: a Slack incoming webhook or a signed webhook. URL and secret are sealed."""
+    """Somebody who is told: a Slack incoming webhook or a signed webhook. Its URL is sealed.
+
+    Of the URL a page knows the host alone. `mutes` are the kinds of events that it does not hear.
+    """
 
     SLACK = "slack"
     WEBHOOK = "webhook"
@@ -20,27 +24,72 @@ class Receiver(models.Model):
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE)
     kind = models.CharField(max_length=10, choices=[(SLACK, "Slack"), (WEBHOOK, "Webhook")])
     name = models.CharField(max_length=100)
+    host = models.CharField(max_length=260, blank=True)
     sealed_url = models.BinaryField()
-    sealed_secret = models.BinaryField(default=bytes)
+    mutes = ArrayField(models.CharField(max_length=40), default=list)
     is_active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         db_table = "receiver"
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=~models.Q(
+                    mutes__overlap=[
+                        "payload.opened",
+                        "policy.error",
+                        "request.break_glass",
+                        "request.stays_uncertain",
+                    ]
+                ),
+                name="receiver_hears_what_is_for_all",
+            )
+        ]
 
     def __str__(self) -> str:
         return self.name
+
+
+class ReceiverSecret(models.Model):
+    """What messages to a receiver are signed with, sealed. The current one has no end; until its end, an earlier one
+    signs as well.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE)
+    receiver = models.ForeignKey(Receiver, on_delete=models.CASCADE, related_name="secrets")
+    sealed = models.BinaryField()
+    created_at = models.DateTimeField(default=timezone.now)
+    ends_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "receiver_secret"
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["receiver"], condition=models.Q(ends_at=None), name="one_current_secret_a_receiver"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"a secret of {self.receiver_id}"
+
+
+TOLD, HEARD = models.Q(topic__in=["deliver", "mail"]), models.Q(receiver__isnull=False)
+DONE, FAILED = models.Q(done_at__isnull=False), models.Q(gave_up_at__isnull=False)
+WAITING = models.Q(done_at__isnull=True, gave_up_at__isnull=True)
 
 
 class Outbox(models.Model):
     """What must still leave the database. Carries ids only; written with the change that it tells of.
 
     `revision` is that of the request when the row was written. A message to a receiver names the `announcement`
-    that it passes on: an event may happen to a request twice (it is in doubt again), an announcement only once.
+    that it passes on: an event may happen to a request twice (it is in doubt again), an announcement only once. A
+    test of a receiver is about no request.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE)
-    request = models.ForeignKey(ApprovalRequest, on_delete=models.CASCADE)
+    request = models.ForeignKey(ApprovalRequest, on_delete=models.CASCADE, null=True)
     revision = models.PositiveIntegerField()
     topic = models.CharField(max_length=20)
     kind = models.CharField(max_length=40, blank=True)
@@ -64,8 +113,15 @@ class Outbox(models.Model):
                 fields=["announcement", "receiver"], name="one_message_a_receiver_and_announcement"
             ),
             models.CheckConstraint(
-                condition=models.Q(announcement__isnull=True, receiver__isnull=True)
-                | models.Q(announcement__isnull=False, receiver__isnull=False),
+                condition=models.Q(announcement__isnull=True, receiver__isnull=True, request__isnull=False)
+                | models.Q(announcement__isnull=False, receiver__isnull=False, request__isnull=False)
+                | models.Q(
+                    announcement__isnull=True,
+                    receiver__isnull=False,
+                    request__isnull=True,
+                    topic="deliver",
+                    kind="receiver.test",
+                ),
                 name="a_message_has_announcement_and_receiver",
             ),
             models.CheckConstraint(
@@ -89,8 +145,33 @@ class Outbox(models.Model):
                 fields=["not_before", "id"],
                 condition=models.Q(done_at__isnull=True, gave_up_at__isnull=True),
                 name="outbox_open",
-            )
+            ),
+            # For the page of deliveries, each by one of what it is filtered by.
+            models.Index(fields=["tenant", "-created_at", "-id"], condition=TOLD, name="outbox_told"),
+            models.Index(
+                fields=["tenant", "kind", "-created_at", "-id"], condition=TOLD, name="outbox_told_kind"
+            ),
+            models.Index(
+                fields=["tenant", "-created_at", "-id"], condition=TOLD & FAILED, name="outbox_failed"
+            ),
+            models.Index(
+                fields=["tenant", "-created_at", "-id"], condition=TOLD & WAITING, name="outbox_waiting"
+            ),
+            models.Index(fields=["receiver", "-created_at", "-id"], condition=HEARD, name="outbox_receiver"),
+            # And for what a page says of each receiver.
+            models.Index(fields=["receiver", "done_at"], condition=HEARD & DONE, name="outbox_receiver_done"),
+            models.Index(
+                fields=["receiver", "created_at"], condition=HEARD & FAILED, name="outbox_receiver_failed"
+            ),
+            models.Index(fields=["receiver"], condition=HEARD & WAITING, name="outbox_receiver_waiting"),
         ]
 
     def __str__(self) -> str:
         return f"{self.topic} {self.kind} of {self.request_id}"
+
+    @property
+    def about(self) -> uuid.UUID:
+        """The request's id. Raises ValueError of what is about none."""
+        if self.request_id is None:
+            raise ValueError(f"{self} is about no request")
+        return self.request_id

@@ -53,7 +53,7 @@ LETTERS: Mapping[str, Callable[[ApprovalRequest], Letter]] = MappingProxyType(
 def send(row: Outbox) -> None:
     """Send one letter. Raises outbox.Postponed for another attempt, or outbox.GaveUp after the last."""
     with tenant_scope(row.tenant_id):
-        request = ApprovalRequest.objects.get(pk=row.request_id)
+        request = ApprovalRequest.objects.get(pk=row.about)
         letter = LETTERS[row.kind](request)
     problem = _problem(letter)
     if not problem:

@@ -11,6 +11,8 @@ from typing import Any
 from approvals.actions.money import display
 from approvals.characters import cut
 from approvals.notifications.message import Message
+from approvals.notifications.text import visible
+from approvals.notifications.trial import NOTICE
 from approvals.states import Status
 
 LONGEST_HEADER, LONGEST_TEXT, LONGEST_FIELD, LONGEST_FALLBACK = 150, 3000, 2000, 4000  # characters
@@ -64,6 +66,16 @@ def card(message: Message) -> dict[str, Any]:
     parts.append({"type": "actions", "elements": [_button(message)]})
     fallback = escape(cut(f"{words}: {message.headline}", LONGEST_FALLBACK // len("&amp;")))
     return {"text": fallback, "blocks": parts, "unfurl_links": False, "unfurl_media": False}
+
+
+def card_of_test(name: str) -> dict[str, Any]:
+    """About no request, with nothing to press."""
+    words = f"🔔 A test of {visible(name, 100)}"
+    parts = [
+        {"type": "header", "text": _plain(words, LONGEST_HEADER)},
+        {"type": "section", "text": _plain(NOTICE, LONGEST_TEXT)},
+    ]
+    return {"text": escape(words), "blocks": parts, "unfurl_links": False, "unfurl_media": False}
 
 
 def escape(text: str) -> str:

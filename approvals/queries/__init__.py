@@ -31,6 +31,7 @@ from approvals.queries.connected import (
     connected_by,
 )
 from approvals.queries.decided import Decided, decided
+from approvals.queries.deliveries import STATES, Delivery, Sought, deliveries
 from approvals.queries.doubt import Doubt, InDoubt, in_doubt, may_see_doubt, staying
 from approvals.queries.paging import Page
 from approvals.queries.policies import (
@@ -43,6 +44,7 @@ from approvals.queries.policies import (
 )
 from approvals.queries.question import Wanted
 from approvals.queries.queue import QueueRow, queue
+from approvals.queries.receivers import ReceiverRow, ReceiverView, receiver_view, receivers
 from approvals.queries.request import RequestView, request_view
 from approvals.queries.searching import Found, search
 from approvals.queries.spent import Spent, capped, spent
@@ -52,12 +54,14 @@ from approvals.queries.trail import TrailLine, allowed, denied, kept_outside, re
 
 __all__ = [
     "SENTENCES",
+    "STATES",
     "AgentChoice",
     "AgentRow",
     "AgentView",
     "AnsweredFor",
     "Connected",
     "Decided",
+    "Delivery",
     "Doubt",
     "Found",
     "GlassUse",
@@ -68,7 +72,10 @@ __all__ = [
     "PolicyRow",
     "PolicyView",
     "QueueRow",
+    "ReceiverRow",
+    "ReceiverView",
     "RequestView",
+    "Sought",
     "Spent",
     "Stop",
     "TenantChoice",
@@ -83,6 +90,7 @@ __all__ = [
     "capped",
     "connected_by",
     "decided",
+    "deliveries",
     "denied",
     "glass_uses",
     "how_we_decide",
@@ -96,6 +104,8 @@ __all__ = [
     "policy_in_force",
     "policy_view",
     "queue",
+    "receiver_view",
+    "receivers",
     "request_of_agent",
     "request_trail",
     "request_view",

@@ -17,7 +17,7 @@ from approvals import claims, switches
 from approvals.audit.models import Push
 from approvals.audit.seal import seal
 from approvals.database import tenant_scope
-from approvals.models import PolicyTrouble, Receiver
+from approvals.models import PolicyTrouble, Receiver, ReceiverSecret
 from tests.attacks import privileges
 from tests.attacks.privileges import ALL, ROLES
 from tests.attacks.test_roles import scoped
@@ -122,7 +122,8 @@ def working(world: World) -> World:
     with world.processes.acting_as("web"):
         claims.claim(scene.usual.pk, by=world.reviewer("lena"))
     with world.processes.acting_as("migrator"):
-        Receiver.objects.create(**row, kind="webhook", name="Desk", sealed_url=b"", sealed_secret=b"")
+        desk = Receiver.objects.create(**row, kind="webhook", name="Desk", sealed_url=b"")
+        ReceiverSecret.objects.create(**row, receiver=desk, sealed=b"")
         switches.turn_on(tenant_id=world.tenant.pk, tool="", reason="For a test.", by=None)
     with world.processes.acting_as("worker"), tenant_scope(world.tenant.pk):
         PolicyTrouble.objects.create(**row, action="refund_payment", rule="usual", request=scene.usual)

@@ -18,7 +18,9 @@ def test_url_and_secret_are_sealed_where_they_lie(world: World) -> None:
         added = notifications.add_receiver(world.tenant, "webhook", "Tickets", URL, SECRET)
     with world.processes.cursor("admin") as cursor:
         cursor.execute(
-            "SELECT receiver::text, sealed_url, sealed_secret FROM receiver WHERE id = %s", [added.pk]
+            "SELECT r::text || s::text, sealed_url, sealed FROM receiver r "
+            "JOIN receiver_secret s ON s.receiver_id = r.id WHERE r.id = %s",
+            [added.pk],
         )
         (text, url, secret) = cursor.fetchone() or ("", b"", b"")
     assert "PLANTED" not in text
