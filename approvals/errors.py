@@ -581,6 +581,10 @@ class NoSecretToRenew(Refusal):
     in Slack, add it here, and switch this one off."""
 
 
+class NoTokenToReplace(Refusal):
+    """{name} is no Slack app, and has no token."""
+
+
 class SecretRenewedAlready(Refusal):
     """This secret was renewed already, and the new one was shown then. Nothing was changed. If you missed it, renew
     it again."""

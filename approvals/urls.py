@@ -107,6 +107,7 @@ urlpatterns = [
     path("receivers/<uuid:receiver_id>/test/", receivers.test_page, name="receiver_test"),
     path("receivers/<uuid:receiver_id>/secret/", receivers.renew_page, name="receiver_secret"),
     path("receivers/<uuid:receiver_id>/secret/end/", receivers.end_page, name="receiver_secret_end"),
+    path("receivers/<uuid:receiver_id>/token/", receivers.token_page, name="receiver_token"),
     path("deliveries/", deliveries.deliveries_page, name="deliveries"),
     path("deliveries/<uuid:message_id>/again/", deliveries.again_page, name="delivery_again"),
     path("policy/simulation/", simulation.simulation_page, name="simulation"),

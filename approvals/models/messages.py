@@ -12,19 +12,23 @@ from approvals.models.requests import ApprovalRequest
 
 
 class Receiver(models.Model):
-    """Somebody who is told: a Slack incoming webhook or a signed webhook. Its URL is sealed.
+    """Somebody who is told: a Slack incoming webhook, a Slack app in a channel, or a signed webhook. URLs are sealed.
 
-    Of the URL a page knows the host alone. `mutes` are the kinds of events that it does not hear.
+    Of the URL a page knows the host alone. `mutes` are the kinds of events that it does not hear. `channel` is the id
+    that Slack gives the channel, such as C0123456789; its app has no URL of its own.
     """
 
     SLACK = "slack"
+    SLACK_APP = "slack_app"
     WEBHOOK = "webhook"
+    KINDS = ((SLACK, "Slack"), (SLACK_APP, "Slack app"), (WEBHOOK, "Webhook"))
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE)
-    kind = models.CharField(max_length=10, choices=[(SLACK, "Slack"), (WEBHOOK, "Webhook")])
+    kind = models.CharField(max_length=10, choices=KINDS)
     name = models.CharField(max_length=100)
     host = models.CharField(max_length=260, blank=True)
+    channel = models.CharField(max_length=30, blank=True)
     sealed_url = models.BinaryField()
     mutes = ArrayField(models.CharField(max_length=40), default=list)
     is_active = models.BooleanField(default=True)
@@ -51,8 +55,9 @@ class Receiver(models.Model):
 
 
 class ReceiverSecret(models.Model):
-    """What messages to a receiver are signed with, sealed. The current one has no end; until its end, an earlier one
-    signs as well.
+    """What messages to a receiver are signed with, or a Slack app's token; sealed.
+
+    The current one has no end; until its end, an earlier one signs as well.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -72,6 +77,32 @@ class ReceiverSecret(models.Model):
 
     def __str__(self) -> str:
         return f"a secret of {self.receiver_id}"
+
+
+class SlackCard(models.Model):
+    """The card that stands in a channel for a request: `ts` is Slack's name for it, "" until there is one.
+
+    `shown_at` is when the event happened that it shows. One worker at a time writes to it: whoever claimed it.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE)
+    receiver = models.ForeignKey(Receiver, on_delete=models.CASCADE)
+    request = models.ForeignKey(ApprovalRequest, on_delete=models.CASCADE)
+    ts = models.CharField(max_length=40, blank=True)
+    shown_at = models.DateTimeField(null=True)
+    is_final = models.BooleanField(default=False)
+    token = models.UUIDField(null=True)
+    claimed_until = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "slack_card"
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["receiver", "request"], name="one_card_a_receiver_and_request")
+        ]
+
+    def __str__(self) -> str:
+        return f"the card of {self.request_id}"
 
 
 TOLD, HEARD = models.Q(topic__in=["deliver", "mail"]), models.Q(receiver__isnull=False)

@@ -9,7 +9,7 @@ from approvals.notifications.delivery import announce, deliver
 from approvals.notifications.hearing import hear_only, switch
 from approvals.notifications.operating import may_operate_receivers
 from approvals.notifications.receivers import ReceiverRefused, add_receiver, new_secret
-from approvals.notifications.rotation import end_overlap, renew_secret
+from approvals.notifications.rotation import end_overlap, renew_secret, replace_token
 from approvals.notifications.trial import send_test
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "may_operate_receivers",
     "new_secret",
     "renew_secret",
+    "replace_token",
     "send_again",
     "send_test",
     "switch",

@@ -16,7 +16,7 @@ from approvals import outbox
 from approvals.audit.events import Actor, record
 from approvals.database import tenant_scope
 from approvals.models import ApprovalRequest, Outbox, Receiver
-from approvals.notifications import slack, trouble, webhook
+from approvals.notifications import slack, slack_app, trouble, webhook
 from approvals.notifications.kinds import TO_ALL
 from approvals.notifications.message import message
 from approvals.notifications.post import Answer, post
@@ -78,7 +78,7 @@ def deliver(row: Outbox) -> None:
         raise _given_up(full, "the receiver was switched off")
     answer = _sent(receiver, full)
     if answer.is_taken:
-        _record("notification.delivered", full)
+        _record("notification.delivered", full, **({"because": answer.note} if answer.note else {}))
         return
     logger.warning("message not delivered", extra={**_about(full), "because": answer.words})
     if row.attempts >= patience(answer, row.kind):
@@ -99,12 +99,23 @@ def patience(answer: Answer, kind: str) -> int:
 def _sent(receiver: Receiver, row: Outbox) -> Answer:
     """One attempt. Whatever went wrong, only the error's class is told: its words may hold URL or secret."""
     try:
-        with tenant_scope(row.tenant_id):
-            letter = _letter(receiver, row)
-        return _post(receiver, letter)
+        with span(f"tell {receiver.kind}", kind=SpanKind.CLIENT) as telling:
+            answer = _told(receiver, row)
+            if answer.status is not None:
+                telling.set_attribute("http.response.status_code", answer.status)
+            return answer
     except Exception as error:
         words = f"it could not be told: {type(error).__name__}"
     return Answer(None, words)
+
+
+def _told(receiver: Receiver, row: Outbox) -> Answer:
+    """The span names the kind of receiver; whoever it is hears nothing of our traces."""
+    if receiver.kind == Receiver.SLACK_APP:
+        return slack_app.tell(receiver, row)
+    with tenant_scope(row.tenant_id):
+        letter = _letter(receiver, row)
+    return post(letter.url, letter.body, letter.headers)
 
 
 def _letter(receiver: Receiver, row: Outbox) -> Letter:
@@ -115,15 +126,6 @@ def _letter(receiver: Receiver, row: Outbox) -> Letter:
         return Letter(url, json.dumps(card), {})
     body = webhook.body_of_test(receiver.name, row.created_at) if is_test else webhook.body(message(row))
     return Letter(url, body, webhook.signature(row.pk, body, secrets_of(receiver)))
-
-
-def _post(receiver: Receiver, letter: Letter) -> Answer:
-    """The span names the kind of receiver; whoever it is hears nothing of our traces."""
-    with span(f"tell {receiver.kind}", kind=SpanKind.CLIENT) as telling:
-        answer = post(letter.url, letter.body, letter.headers)
-        if answer.status is not None:
-            telling.set_attribute("http.response.status_code", answer.status)
-        return answer
 
 
 def _given_up(row: Outbox, because: str) -> outbox.GaveUp:

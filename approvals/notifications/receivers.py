@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import re
 import secrets
 from uuid import UUID, uuid4, uuid5
 
@@ -32,11 +33,13 @@ def add_receiver(
     url: str,
     secret: str = "",
     *,
+    channel: str = "",
     by: Reviewer | None = None,
     key: UUID | None = None,
 ) -> Receiver:
-    """A receiver of all messages of a tenant: `Receiver.SLACK` or `Receiver.WEBHOOK`, which needs a secret.
+    """A receiver of all messages of a tenant: `Receiver.SLACK`, or `Receiver.WEBHOOK`, which needs a secret.
 
+    `Receiver.SLACK_APP` has no URL: it needs a channel's id, and the app's bot token as its secret.
     `by` is None for the command. Under one `key` one is added, however often a form is sent. Raises
     ReceiversByOperators, ReceiverAddedAlready, or ReceiverRefused; neither URL nor secret is in its words.
     """
@@ -45,7 +48,11 @@ def add_receiver(
         name = " ".join(name.split())
         if not NAME[0] <= len(name) <= NAME[1]:
             raise ReceiverRefused(why=f"its name has {NAME[0]} to {NAME[1]} characters.")
-        host = check_url(url).host
+        if kind == Receiver.SLACK_APP:
+            url, host = "", httpx.URL(settings.SLACK_API_URL).host
+            check_app(channel, secret)
+        else:
+            channel, host = "", check_url(url).host
         if kind == Receiver.WEBHOOK:
             _check_secret(secret)
         receiver = Receiver(
@@ -54,12 +61,13 @@ def add_receiver(
             kind=kind,
             name=name,
             host=host,
+            channel=channel,
             sealed_url=seal(url),
         )
         _keep(receiver)
-        if kind == Receiver.WEBHOOK:
+        if kind != Receiver.SLACK:
             keep_secret(receiver, secret)
-        noted("receiver.added", receiver, by=by, data={"kind": kind, "host": host})
+        noted("receiver.added", receiver, by=by, data={"kind": kind, "host": host, "channel": channel})
     return receiver
 
 
@@ -97,6 +105,14 @@ def _parsed(url: str) -> httpx.URL | None:
         return httpx.URL(url)
     except httpx.InvalidURL:
         return None
+
+
+def check_app(channel: str, token: str) -> None:
+    """Raises ReceiverRefused, without the token in its words."""
+    if not re.fullmatch(r"[CG][A-Z0-9]{7,29}", channel):
+        raise ReceiverRefused(why="its channel is named by Slack's id of it, such as C0123456789.")
+    if not re.fullmatch(r"xoxb-[A-Za-z0-9-]{10,250}", token):
+        raise ReceiverRefused(why="the token of a Slack app's bot begins with xoxb-.")
 
 
 def _check_secret(secret: str) -> None:

@@ -9,11 +9,17 @@ from uuid import UUID
 from django.db.models import Q
 from django.utils import timezone
 
-from approvals.errors import EarlierSecretCounts, NoSecretToRenew, SecretEnded, SecretRenewedAlready
+from approvals.errors import (
+    EarlierSecretCounts,
+    NoSecretToRenew,
+    NoTokenToReplace,
+    SecretEnded,
+    SecretRenewedAlready,
+)
 from approvals.identity.requester import Reviewer
 from approvals.models import Receiver, ReceiverSecret
 from approvals.notifications.operating import found, noted, operating
-from approvals.notifications.receivers import keep_secret, new_secret
+from approvals.notifications.receivers import check_app, keep_secret, new_secret
 from approvals.payloads import unseal
 
 OVERLAP = timedelta(hours=24)
@@ -44,6 +50,29 @@ def renew_secret(receiver_id: UUID, *, instead_of: UUID, by: Reviewer) -> str:
             data={"secret": str(kept.pk), "earlier_secret": str(instead_of), "earlier_until": until},
         )
     return secret
+
+
+def replace_token(receiver_id: UUID, token: str, *, instead_of: UUID, by: Reviewer) -> None:
+    """Another token for a Slack app, from now on.
+
+    Raises ReceiversByOperators, NotFound, ReceiverRefused, NoTokenToReplace, or SecretRenewedAlready where the current
+    one is another; then nothing changed.
+    """
+    with operating("replace_receiver_token", by=by, tenant_id=by.tenant_id, what=receiver_id):
+        receiver = found(receiver_id)
+        if receiver.kind != Receiver.SLACK_APP:
+            raise NoTokenToReplace(name=receiver.name)
+        check_app(receiver.channel, token)
+        current = ReceiverSecret.objects.filter(receiver=receiver, pk=instead_of, ends_at=None)
+        if current.update(ends_at=timezone.now()) != 1:
+            raise SecretRenewedAlready
+        kept = keep_secret(receiver, token)
+        noted(
+            "receiver.secret_renewed",
+            receiver,
+            by=by,
+            data={"secret": str(kept.pk), "earlier_secret": str(instead_of)},
+        )
 
 
 def end_overlap(receiver_id: UUID, secret_id: UUID, *, by: Reviewer) -> None:

@@ -36,6 +36,7 @@ class ReceiverRow:
     name: str
     kind: str
     host: str
+    channel: str  # of a Slack app
     is_active: bool
     mutes: tuple[str, ...]
     added_at: datetime
@@ -106,6 +107,7 @@ def _row(one: Receiver, numbers: dict[UUID, tuple[datetime | None, int, int]]) -
         name=one.name,
         kind=one.kind,
         host=one.host,
+        channel=one.channel,
         is_active=one.is_active,
         mutes=tuple(one.mutes),
         added_at=one.created_at,

@@ -21,6 +21,7 @@ from approvals.errors import (
     EarlierSecretCounts,
     NoSecretToRenew,
     NotFound,
+    NoTokenToReplace,
     ReceiverAddedAlready,
     ReceiverIsOff,
     ReceiverStands,
@@ -45,6 +46,7 @@ STATUS_OF: dict[type[Refusal], int] = {
     ReceiverIsOff: 409,
     ReceiverStands: 409,
     NoSecretToRenew: 409,
+    NoTokenToReplace: 409,
     SecretRenewedAlready: 409,
     EarlierSecretCounts: 409,
     SecretEnded: 409,
@@ -56,9 +58,11 @@ class AddForm(forms.Form):
     """`key` is the page's own: a form that is sent twice adds one receiver."""
 
     key = forms.UUIDField()
-    kind = forms.ChoiceField(choices=[(one, one) for one in (Receiver.SLACK, Receiver.WEBHOOK)])
+    kind = forms.ChoiceField(choices=Receiver.KINDS)
     name = forms.CharField(required=False, max_length=1000)
     url = forms.CharField(required=False, max_length=2000)
+    channel = forms.CharField(required=False, max_length=200)
+    token = forms.CharField(required=False, max_length=500)
 
 
 class HearForm(forms.Form):
@@ -66,7 +70,10 @@ class HearForm(forms.Form):
 
 
 class SecretForm(forms.Form):
+    """`secret` is the id of the one that is meant; a token comes with what is to be another one."""
+
     secret = forms.UUIDField()
+    token = forms.CharField(required=False, max_length=500)
 
 
 def for_operators(view: View[P]) -> View[P]:
@@ -94,7 +101,7 @@ def receivers_page(request: HttpRequest, by: Reviewer) -> HttpResponse:
 @member
 @for_operators
 def add_page(request: HttpRequest, by: Reviewer) -> HttpResponse:
-    """Add one; of a signed webhook, its secret is in the answer."""
+    """Add one; of a signed webhook, its new secret is in the answer."""
     if request.method != "POST":
         return redirect("receivers")  # somebody signed in again on the way here
     form = AddForm(request.POST)
@@ -104,7 +111,14 @@ def add_page(request: HttpRequest, by: Reviewer) -> HttpResponse:
     secret = notifications.new_secret() if chosen["kind"] == Receiver.WEBHOOK else ""
     try:
         added = notifications.add_receiver(
-            by.tenant_id, chosen["kind"], chosen["name"], chosen["url"], secret, by=by, key=chosen["key"]
+            by.tenant_id,
+            chosen["kind"],
+            chosen["name"],
+            chosen["url"],
+            secret or chosen["token"],
+            channel=chosen["channel"],
+            by=by,
+            key=chosen["key"],
         )
     except tuple(STATUS_OF) as refusal:
         return _list(request, by, problem=str(refusal), status=STATUS_OF[type(refusal)])
@@ -181,6 +195,23 @@ def renew_page(request: HttpRequest, by: Reviewer, receiver_id: UUID) -> HttpRes
     return _secret(request, receiver_view(receiver_id, by).row, secret)
 
 
+@member
+@for_operators
+def token_page(request: HttpRequest, by: Reviewer, receiver_id: UUID) -> HttpResponse:
+    """Another token, which Slack gave the operator."""
+    form = SecretForm(request.POST)
+    if request.method == "POST" and not form.is_valid():
+        raise BadRequest
+    chosen = form.cleaned_data if form.is_valid() else {}
+    return _do(
+        request,
+        by,
+        receiver_id,
+        lambda: notifications.replace_token(receiver_id, chosen["token"], instead_of=chosen["secret"], by=by),
+        _("Replaced. The new token is used from now on."),
+    )
+
+
 def _do(
     request: HttpRequest, by: Reviewer, receiver_id: UUID, verb: Callable[[], object], said: str
 ) -> HttpResponse:
@@ -196,11 +227,11 @@ def _do(
 
 
 def _list(request: HttpRequest, by: Reviewer, *, problem: str = "", status: int = 200) -> HttpResponse:
-    """What was typed is kept, but for the address: it may be a secret."""
+    """What was typed is kept, but for address and token: they are secrets."""
     context = {
         "receivers": receivers(by),
         "key": uuid4(),
-        "typed": {name: request.POST.get(name, "").replace("\0", "") for name in ("kind", "name")},
+        "typed": {name: request.POST.get(name, "").replace("\0", "") for name in ("kind", "name", "channel")},
         "problem": problem,
     }
     return show(request, "operator/receivers.html", context, status=status)
