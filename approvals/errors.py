@@ -598,6 +598,10 @@ class SecretEnded(Refusal):
     """This secret has ended already."""
 
 
+class MailNotChosen(Refusal):
+    """This was not written down: {why}"""
+
+
 class MessageMovedOn(Refusal):
     """This message is on its way again already, or ended anew. Nothing was sent twice for it. Look at it again."""
 

@@ -35,6 +35,7 @@ REOPEN = "reopen"
 ANNOUNCE = "announce"  # find out who is to be told of an event
 DELIVER = "deliver"  # tell one receiver
 MAIL = "mail"  # tell people by mail
+DIGEST = "mail.digest"  # the kind of a letter with all that waits for somebody
 TEST = "receiver.test"  # the kind of a message that only tests its receiver
 UNDO = "undo"  # a person asks for it to be undone: file the request, in a worker
 
@@ -54,6 +55,10 @@ class Postponed(Exception):
 
 class GaveUp(Exception):
     """The handler will never manage: the row becomes a dead letter, with this text."""
+
+
+class Moot(Exception):
+    """There is nothing left to tell, as this text says: the row is done, and nothing was sent."""
 
 
 def put(request: ApprovalRequest, topic: str, *, kind: str = "", wait_seconds: float = 0) -> None:
@@ -92,6 +97,31 @@ def pass_on(announcement: Outbox, receiver_id: UUID) -> None:
         receiver_id=receiver_id,
     )
     _write(row, is_ready=True)
+
+
+def write_to(announcement: Outbox, person_id: UUID, not_before: datetime) -> None:
+    """One person is to be written of an announcement, not before then; nobody rings where that is later.
+
+    Raises IntegrityError when that was written down before.
+    """
+    row = Outbox(
+        tenant_id=announcement.tenant_id,
+        request_id=announcement.request_id,
+        revision=announcement.revision,
+        topic=MAIL,
+        kind=announcement.kind,
+        announcement=announcement,
+        person_id=person_id,
+        not_before=not_before,
+    )
+    _write(row, is_ready=not_before <= timezone.now())
+
+
+def digest(tenant_id: UUID, person_id: UUID) -> None:
+    """One person is to be written of all that waits for them. About no single request."""
+    _write(
+        Outbox(tenant_id=tenant_id, revision=0, topic=MAIL, kind=DIGEST, person_id=person_id), is_ready=True
+    )
 
 
 def try_out(tenant_id: UUID, receiver_id: UUID) -> Outbox:
@@ -156,6 +186,8 @@ def claimed(row_id: UUID, tenant_id: UUID) -> Iterator[Outbox | None]:
                 yield row
         except Postponed as wanted:
             _again(row, wanted.seconds, str(wanted))
+        except Moot as nothing:
+            _close(row, done_at=timezone.now(), last_error=str(nothing)[:500])
         except GaveUp as last:
             _close(row, gave_up_at=timezone.now(), last_error=str(last)[:500])
         except Exception as error:

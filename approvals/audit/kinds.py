@@ -45,7 +45,9 @@ KINDS: dict[str, str] = {
     "execution.settled": "People settled an uncertain action by hand, under four eyes.",
     "notification.delivered": "Somebody outside was told.",
     "notification.failed": "Somebody outside could not be told.",
+    "notification.dropped": "A letter was not sent: nothing was left to tell.",
     "notification.sent_again": "An operator had a message sent again, under the same id.",
+    "mail.chosen": "A person chose what they are written.",
     "receiver.added": "Somebody is told of what happens here from now on.",
     "receiver.changed": "An operator chose what a receiver hears.",
     "receiver.switched_off": "An operator switched a receiver off; it hears no more.",
@@ -161,6 +163,7 @@ KINDS_OF: dict[str, frozenset[str]] = {
             "receiver.secret_ended",
             "receiver.tested",
             "notification.sent_again",
+            "mail.chosen",
         }
     ),
     "worker": frozenset(
@@ -186,6 +189,7 @@ KINDS_OF: dict[str, frozenset[str]] = {
             "policy.activated",
             "notification.delivered",
             "notification.failed",
+            "notification.dropped",
             "policy.error",
         }
     ),

@@ -10,7 +10,7 @@ from approvals.models.canaries import CanarySetting
 from approvals.models.claims import Claim
 from approvals.models.delegations import Delegation
 from approvals.models.executions import Execution
-from approvals.models.messages import Outbox, Receiver, ReceiverSecret, SlackCard
+from approvals.models.messages import MailChoice, Outbox, Receiver, ReceiverSecret, SlackCard
 from approvals.models.payload_readings import PayloadReading
 from approvals.models.policies import PolicyVersion
 from approvals.models.requests import ApprovalRequest
@@ -30,6 +30,7 @@ __all__ = [
     "Claim",
     "Delegation",
     "Execution",
+    "MailChoice",
     "Outbox",
     "PayloadReading",
     "PolicyActivation",

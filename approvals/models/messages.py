@@ -1,13 +1,14 @@
 """Who is told, and what must still leave the database."""
 
 import uuid
+from datetime import time
 from typing import ClassVar
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.utils import timezone
 
-from approvals.identity.models import Tenant
+from approvals.identity.models import Person, Tenant
 from approvals.models.requests import ApprovalRequest
 
 
@@ -105,17 +106,75 @@ class SlackCard(models.Model):
         return f"the card of {self.request_id}"
 
 
+class MailChoice(models.Model):
+    """What a person wants to be written of a company's requests: nothing, unless they chose it.
+
+    Hours are local, in the person's `time_zone` (IANA); quiet ones may go past midnight. `digest_due_at` is when the
+    next digest is to be written, NULL for nobody who wants one.
+    """
+
+    OFF, AT_ONCE, DAILY = "off", "at_once", "daily"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE)
+    person = models.ForeignKey(Person, on_delete=models.CASCADE, related_name="+")
+    new_requests = models.CharField(max_length=10, default=OFF)
+    reminders = models.BooleanField(default=False)
+    quiet_from = models.TimeField(null=True)
+    quiet_until = models.TimeField(null=True)
+    time_zone = models.CharField(max_length=64, default="UTC")
+    digest_at = models.TimeField(default=time(8))
+    digest_due_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "mail_choice"
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["tenant", "person"], name="one_mail_choice_a_person"),
+            models.CheckConstraint(
+                condition=models.Q(new_requests__in=["off", "at_once", "daily"]), name="mail_choice_known"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(quiet_from=None, quiet_until=None)
+                | models.Q(quiet_from__isnull=False, quiet_until__isnull=False),
+                name="quiet_hours_begin_and_end",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(new_requests="daily") | models.Q(digest_due_at=None),
+                name="digest_for_who_wants_it",
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["digest_due_at"],
+                condition=models.Q(digest_due_at__isnull=False),
+                name="mail_choice_digest_due",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"what {self.person_id} is written"
+
+
 TOLD, HEARD = models.Q(topic__in=["deliver", "mail"]), models.Q(receiver__isnull=False)
 DONE, FAILED = models.Q(done_at__isnull=False), models.Q(gave_up_at__isnull=False)
 WAITING = models.Q(done_at__isnull=True, gave_up_at__isnull=True)
+
+
+def _is(*, topic: str = "", kind: str = "", **there: bool) -> models.Q:
+    """A row with exactly these of the four references, and this topic and kind where one is named."""
+    named = {
+        f"{name}__isnull": name not in there for name in ("request", "announcement", "receiver", "person")
+    }
+    said = {name: value for name, value in (("topic", topic), ("kind", kind)) if value}
+    return models.Q(**named, **said)
 
 
 class Outbox(models.Model):
     """What must still leave the database. Carries ids only; written with the change that it tells of.
 
     `revision` is that of the request when the row was written. A message to a receiver names the `announcement`
-    that it passes on: an event may happen to a request twice (it is in doubt again), an announcement only once. A
-    test of a receiver is about no request.
+    that it passes on: an event may happen to a request twice (it is in doubt again), an announcement only once. So
+    does a letter to a `person` who chose to get it. A test of a receiver and a digest are about no request.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -126,6 +185,7 @@ class Outbox(models.Model):
     kind = models.CharField(max_length=40, blank=True)
     announcement = models.ForeignKey("self", on_delete=models.CASCADE, null=True)
     receiver = models.ForeignKey(Receiver, on_delete=models.CASCADE, null=True)
+    person = models.ForeignKey(Person, on_delete=models.CASCADE, null=True, related_name="+")
     created_at = models.DateTimeField(default=timezone.now)
     not_before = models.DateTimeField(default=timezone.now)
     # W3C Trace Context of the span that wrote the row: the work goes on in the same trace, in another process.
@@ -143,17 +203,16 @@ class Outbox(models.Model):
             models.UniqueConstraint(
                 fields=["announcement", "receiver"], name="one_message_a_receiver_and_announcement"
             ),
+            models.UniqueConstraint(
+                fields=["announcement", "person"], name="one_letter_a_person_and_announcement"
+            ),
             models.CheckConstraint(
-                condition=models.Q(announcement__isnull=True, receiver__isnull=True, request__isnull=False)
-                | models.Q(announcement__isnull=False, receiver__isnull=False, request__isnull=False)
-                | models.Q(
-                    announcement__isnull=True,
-                    receiver__isnull=False,
-                    request__isnull=True,
-                    topic="deliver",
-                    kind="receiver.test",
-                ),
-                name="a_message_has_announcement_and_receiver",
+                condition=_is(request=True)
+                | _is(request=True, announcement=True, receiver=True, topic="deliver")
+                | _is(request=True, announcement=True, person=True, topic="mail")
+                | _is(receiver=True, topic="deliver", kind="receiver.test")
+                | _is(person=True, topic="mail", kind="mail.digest"),
+                name="a_message_says_to_whom_and_of_what",
             ),
             models.CheckConstraint(
                 condition=models.Q(

@@ -16,7 +16,7 @@ from approvals import outbox
 from approvals.audit.events import Actor, record
 from approvals.database import tenant_scope
 from approvals.models import ApprovalRequest, Outbox, Receiver
-from approvals.notifications import slack, slack_app, trouble, webhook
+from approvals.notifications import personal, slack, slack_app, trouble, webhook
 from approvals.notifications.kinds import TO_ALL
 from approvals.notifications.message import message
 from approvals.notifications.post import Answer, post
@@ -44,12 +44,13 @@ LAST_REFUSAL = 8
 
 
 def announce(row: Outbox) -> None:
-    """One message for each receiver that hears of it; asked again, no receiver gets a second one."""
+    """One message for each receiver and person that hears of it; asked again, none gets a second one."""
     with tenant_scope(row.tenant_id):
         request = ApprovalRequest.objects.get(pk=row.about)
-        told = Outbox.objects.filter(announcement=row).values("receiver_id")
+        told = Outbox.objects.filter(announcement=row, receiver__isnull=False).values("receiver_id")
         for receiver_id in _listening(row, request).exclude(pk__in=told).values_list("pk", flat=True):
             outbox.pass_on(row, receiver_id)
+        personal.write(row, request)
         found = from_json(request.verdict)
         error = found.error if isinstance(found, Require) else None
         if row.kind == "request.created" and error and not request.is_canary:

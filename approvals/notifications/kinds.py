@@ -9,7 +9,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from approvals.notifications import broken_glass, opened_payload, stays_uncertain, trouble
-from approvals.outbox import TEST
+from approvals.outbox import DIGEST, TEST
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,7 @@ WORDS: Mapping[str, str | Promise] = MappingProxyType(
     {
         **{kind: words for group in (*GROUPS, FOR_ALL) for kind, words in group.kinds.items()},
         TEST: _("A test of the receiver"),
+        DIGEST: _("What waits for somebody, once a day"),
     }
 )
 

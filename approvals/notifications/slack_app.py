@@ -159,7 +159,7 @@ def _called(method: str, token: str, body: Mapping[str, Any]) -> tuple[Answer, M
     answer, said = call(f"{settings.SLACK_API_URL}/{method}", json.dumps(body), headers)
     if not answer.is_taken:
         return answer, {}
-    if not isinstance(said, dict):
+    if not isinstance(said, dict) or "ok" not in said:
         return Answer(None, "what Slack answered was not understood"), {}
     return (answer, said) if said.get("ok") is True else (_refused(said, answer), {})
 

@@ -15,7 +15,7 @@ from approvals.queries.paging import ROWS, Page, mark, page, parsed
 # What becomes of a message, and which rows that are. A dead letter is one that was given up.
 STATES = {
     "waiting": Q(done_at=None, gave_up_at=None),
-    "delivered": Q(done_at__isnull=False),
+    "delivered": Q(done_at__isnull=False, last_error=""),
     "failed": Q(gave_up_at__isnull=False),
 }
 # `outbox_told` and the indexes beside it are for exactly these (migration 0051).
@@ -34,12 +34,15 @@ class Sought:
 
 @dataclass(frozen=True)
 class Delivery:
-    """One message. `receiver` is its receiver's name, "" of mail; `because` is the last error in words."""
+    """One message. `receiver` is its receiver's name, "" of mail, `person` whom a letter is for ("" where it goes to a
+    role); `because` is the last error in words.
+    """
 
     id: UUID
     kind: str
     receiver_id: UUID | None
     receiver: str
+    person: str
     is_on: bool  # somebody would still take it
     request_id: UUID | None
     headline: str
@@ -59,7 +62,7 @@ class Delivery:
 # Neither the address of a receiver nor the payload of a request is any of these pages' business.
 _COLUMNS = (
     *("kind", "created_at", "not_before", "attempts", "done_at", "gave_up_at", "last_error"),
-    *("receiver__name", "receiver__is_active", "request__headline"),
+    *("receiver__name", "receiver__is_active", "request__headline", "person__name"),
 )
 
 
@@ -88,17 +91,19 @@ def _sought(told: QuerySet[Outbox], sought: Sought) -> QuerySet[Outbox]:
 
 def shown_of(told: QuerySet[Outbox]) -> QuerySet[Outbox]:
     """What `delivery` needs of them, the last first."""
-    return told.select_related("receiver", "request").only(*_COLUMNS).order_by("-created_at", "-id")
+    return told.select_related("receiver", "request", "person").only(*_COLUMNS).order_by("-created_at", "-id")
 
 
 def delivery(row: Outbox) -> Delivery:
     """In a scope of its tenant, with its receiver and request loaded."""
-    state = "delivered" if row.done_at else "failed" if row.gave_up_at else "waiting"
+    done = "dropped" if row.last_error else "delivered"  # what nobody needed any more says so
+    state = done if row.done_at else "failed" if row.gave_up_at else "waiting"
     return Delivery(
         id=row.pk,
         kind=row.kind,
         receiver_id=row.receiver_id,
         receiver=row.receiver.name if row.receiver else "",
+        person=row.person.name if row.person else "",
         is_on=bool(row.receiver and row.receiver.is_active),
         request_id=row.request_id,
         headline=row.request.headline if row.request else "",
