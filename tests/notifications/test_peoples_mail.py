@@ -18,7 +18,7 @@ from approvals.models import ApprovalRequest, MailChoice, Outbox
 from approvals.notifications import Choice, choosing, digest, personal
 from tests.exercising import exercise
 from tests.notifications.conftest import Post
-from tests.people.asking import HOUR, LEAD, asking
+from tests.people.asking import HOUR, LEAD, asking, away
 from tests.people.test_urging import later
 from tests.world import World, break_the_trail
 
@@ -117,8 +117,6 @@ def test_a_letter_says_no_more_than_receivers_are_told(world: World, post: Post)
 
 
 def test_who_stands_in_for_somebody_is_written_too(world: World, post: Post) -> None:
-    from tests.courses import away
-
     choose(world, "paul", AT_ONCE)
     away(world, "lena", "paul", hours=48)
     world.submit()
