@@ -3,6 +3,7 @@
 For that the web process opens again a message to a receiver that has ended, and nothing else of the outbox.
 """
 
+import django.db.models.deletion
 from django.db import migrations, models
 
 from approvals.database import TENANT, grant, policy
@@ -39,5 +40,16 @@ class Migration(migrations.Migration):
     dependencies = [("approvals", "0050_receivers")]
     operations = [
         *(migrations.AddIndex("outbox", index) for index in INDEXES),
+        # `outbox_receiver` begins with it, and says more.
+        migrations.AlterField(
+            "outbox",
+            "receiver",
+            models.ForeignKey(
+                db_index=False,
+                null=True,
+                on_delete=django.db.models.deletion.CASCADE,
+                to="approvals.receiver",
+            ),
+        ),
         migrations.RunSQL(AGAIN, migrations.RunSQL.noop),
     ]

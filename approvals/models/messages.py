@@ -184,7 +184,8 @@ class Outbox(models.Model):
     topic = models.CharField(max_length=20)
     kind = models.CharField(max_length=40, blank=True)
     announcement = models.ForeignKey("self", on_delete=models.CASCADE, null=True)
-    receiver = models.ForeignKey(Receiver, on_delete=models.CASCADE, null=True)
+    # Without an index of its own: `outbox_receiver` begins with it.
+    receiver = models.ForeignKey(Receiver, on_delete=models.CASCADE, null=True, db_index=False)
     person = models.ForeignKey(Person, on_delete=models.CASCADE, null=True, related_name="+")
     created_at = models.DateTimeField(default=timezone.now)
     not_before = models.DateTimeField(default=timezone.now)

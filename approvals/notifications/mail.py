@@ -75,7 +75,7 @@ def _letter(row: Outbox) -> Letter:
     try:
         with tenant_scope(row.tenant_id):
             if row.person_id:
-                return personal.letter(row)
+                return personal.letter(row, row.person_id)
             return LETTERS[row.kind](ApprovalRequest.objects.get(pk=row.about))
     except outbox.Moot as nothing:
         _record("notification.dropped", row, because=str(nothing))
@@ -113,13 +113,13 @@ def _sent(letter: Letter, message_id: UUID) -> str:
 
 def _record(kind: str, row: Outbox, **more: str) -> None:
     with tenant_scope(row.tenant_id):
-        traces = ApprovalRequest.objects.filter(pk=row.request_id).values_list("trace_id", flat=True)
+        request = row.request
         record(
             kind,
             tenant_id=row.tenant_id,
             actor=WORKER,
             request_id=row.request_id,
-            trace_id=traces.first() or "",
+            trace_id=request.trace_id if request else "",
             data={**_about(row), **more},
         )
 

@@ -51,26 +51,26 @@ def write(row: Outbox, request: ApprovalRequest) -> None:
         outbox.write_to(row, person_id, _quiet_until(by_person[person_id], now) or now)
 
 
-def letter(row: Outbox) -> Letter:
-    """What is written now. Raises outbox.Postponed in quiet hours, outbox.Moot where nothing is left to tell.
+def letter(row: Outbox, person_id: UUID) -> Letter:
+    """What is written to this person now, in a scope of the tenant, as a worker.
 
-    In a scope of the tenant, as a worker.
+    Raises outbox.Postponed in quiet hours, and outbox.Moot where nothing is left to tell.
     """
     now = timezone.now()
-    choice = MailChoice.objects.filter(tenant_id=row.tenant_id, person_id=row.person_id).first()
-    address = _address_of(row.person_id)
+    choice = MailChoice.objects.filter(tenant_id=row.tenant_id, person_id=person_id).first()
+    address = _address_of(person_id)
     if choice is None or not address:
         raise outbox.Moot("this person is written nothing here any more")
     if quiet := _quiet_until(choice, now):
         raise outbox.Postponed((quiet - now).total_seconds(), "these are quiet hours")
-    by = Reviewer(choice.person_id, row.tenant_id, "", frozenset())
+    by = Reviewer(person_id, row.tenant_id, "", frozenset())
     if row.kind == outbox.DIGEST:
         return _digest(address, _waiting_for(by))
     return _of_one(address, row, by)
 
 
 def _of_one(address: str, row: Outbox, by: Reviewer) -> Letter:
-    waiting = _in_time().filter(pk=row.request_id, revision=row.revision)
+    waiting = _in_time().filter(pk=row.about, revision=row.revision)
     if not (still := _for(by, list(waiting))):
         raise outbox.Moot("it no longer waits for this person")
     (request,) = still
@@ -155,7 +155,7 @@ def _quiet_until(choice: MailChoice, now: datetime) -> datetime | None:
     return quiet_until(now, choice.quiet_from, choice.quiet_until, choice.time_zone)
 
 
-def _address_of(person_id: UUID | None) -> str:
+def _address_of(person_id: UUID) -> str:
     """Of an active member who chose to be written; a worker cannot read others. "" for nobody."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT address_of(%s)", [person_id])

@@ -251,7 +251,7 @@ def test_once_a_day_one_letter_says_all_that_still_waits(world: World, post: Pos
     assert first.headline in letter.body
     assert str(denied.pk) not in letter.body
     assert str(voted.pk) not in letter.body
-    second = world.submit(payment_id="pay_10003", amount_minor=800)
+    second = world.submit(payment_id="pay_10009", amount_minor=800)
     mail.outbox = []
     a_day_passes(world)
     sweep(world)
@@ -342,7 +342,7 @@ def test_who_no_longer_wants_a_digest_is_due_none(world: World) -> None:
 
 def test_the_next_digest_is_at_the_persons_hour(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     now = datetime(2026, 11, 26, 12, tzinfo=UTC)
-    monkeypatch.setattr(choosing.timezone, "now", lambda: now)
+    monkeypatch.setattr("approvals.notifications.choosing.timezone.now", lambda: now)
     choose(world, "lena", Choice(new_requests="daily", time_zone="Asia/Tokyo", digest_at=time(9, 30)))
     (row,) = kept(world)
     assert row.digest_due_at == datetime(2026, 11, 27, 0, 30, tzinfo=UTC)

@@ -97,7 +97,7 @@ def test_the_old_secret_and_the_new_one_verify_while_it_is_renewed(world: World,
             )
             assert shell.fetchone() == (1,)
         post.add("webhook", both.url, secret=new)
-        world.submit(payment_id="pay_10003", amount_minor=800)
+        world.submit(payment_id="pay_10009", amount_minor=800)
         post.round()
         assert both.line()["type"] == "request.created"
 

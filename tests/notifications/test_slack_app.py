@@ -130,7 +130,9 @@ def test_an_end_stands_whatever_the_clock_of_another_machine_says(
     post.round()
     late = announced(world, request, "request.approved")
     with world.processes.acting_as("migrator"):
-        Outbox.objects.filter(pk=late.announcement_id).update(created_at=timezone.now() + timedelta(hours=1))
+        Outbox.objects.filter(topic="announce", kind=late.kind).update(
+            created_at=timezone.now() + timedelta(hours=1)
+        )
     post.work(late)
     assert slack.headers_of() == ["⛔ Denied"]
 
