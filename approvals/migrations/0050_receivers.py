@@ -50,8 +50,8 @@ ACCESS = (
 TOLD = "topic IN ('deliver', 'mail')"
 TESTS = (
     grant(
-        "SELECT (id, tenant_id, request_id, revision, topic, kind, announcement_id, receiver_id, created_at, "
-        "not_before, attempts, done_at, gave_up_at, last_error)",
+        "SELECT (id, tenant_id, request_id, topic, kind, receiver_id, created_at, not_before, attempts, done_at, "
+        "gave_up_at, last_error)",
         "outbox",
         "web",
     )

@@ -9,12 +9,13 @@ from django.test import Client
 from approvals import execute
 from approvals.identity.connect import disconnect
 from approvals.identity.models import Agent, Membership
-from approvals.models import ApprovalRequest, PolicyVersion
+from approvals.models import ApprovalRequest, PolicyVersion, Receiver
 from tests import courses, undoing, versions
 from tests.breaking import give, push, review
 from tests.exercising import exercise
 from tests.oauth.programs import Program
 from tests.people.asking import away
+from tests.telling import telling
 from tests.uncertain import doubts
 from tests.world import World
 
@@ -76,6 +77,7 @@ class Scene:
     undoing: ApprovalRequest  # that
     asks: str  # the address of a program that wants to be connected
     asks_hostile: str
+    receiver: Receiver  # with a bit of everything
 
     @property
     def pages(self) -> dict[str, tuple[str, str]]:
@@ -134,6 +136,12 @@ class Scene:
             "policy-in-force": ("ada", "/policy/1/"),
             "policy-propose": ("paul", "/policy/propose/"),
             "simulation": ("opal", "/policy/simulation/"),
+            "receivers": ("opal", "/receivers/"),
+            "receiver": ("opal", f"/receivers/{self.receiver.pk}/"),
+            "deliveries": ("opal", "/deliveries/"),
+            "deliveries-of-a-request": ("opal", f"/deliveries/?request={self.usual.pk}"),
+            "deliveries-none": ("opal", "/deliveries/?kind=request.expired"),
+            "mail": ("lena", "/mail/"),
             "programs": ("lena", "/agents/"),
             "programs-none": ("felix", "/agents/"),
             "programs-operator": ("opal", "/agents/"),
@@ -204,6 +212,7 @@ def at_work(world: World) -> Scene:
             name="Countersign\u202e rotcennoC\u202c\u200b",
             redirects="https://desk.example/oauth/callback",
         ).asks(resource=None, scope="mcp:read mcp:request:refund_payment mcp:request:cancel_order"),
+        receiver=telling(world),
     )
 
 
