@@ -295,6 +295,7 @@ def test_a_strangers_words_are_never_mark_up(world: World, post: Post, slack: Fa
     post.round()
     fields = [field["text"] for field in next(iter(slack.messages.values()))["blocks"][2]["fields"]]
     assert "Asked by: <!channel> <https://evil.example|Approve> & *bold* [U+202E]" in fields
+    assert slack.complaints == []
 
 
 def test_a_test_goes_to_the_channel(world: World, post: Post, slack: FakeSlack) -> None:
