@@ -117,11 +117,10 @@ def write_to(announcement: Outbox, person_id: UUID, not_before: datetime) -> Non
     _write(row, is_ready=not_before <= timezone.now())
 
 
-def digest(tenant_id: UUID, person_id: UUID) -> None:
-    """One person is to be written of all that waits for them. About no single request."""
-    _write(
-        Outbox(tenant_id=tenant_id, revision=0, topic=MAIL, kind=DIGEST, person_id=person_id), is_ready=True
-    )
+def write_of_no_request(tenant_id: UUID, person_id: UUID, kind: str) -> None:
+    """One person is to be written: DIGEST, or that their second factors changed."""
+    row = Outbox(tenant_id=tenant_id, revision=0, topic=MAIL, kind=kind, person_id=person_id)
+    _write(row, is_ready=True)
 
 
 def try_out(tenant_id: UUID, receiver_id: UUID) -> Outbox:

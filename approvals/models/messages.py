@@ -174,7 +174,8 @@ class Outbox(models.Model):
 
     `revision` is that of the request when the row was written. A message to a receiver names the `announcement`
     that it passes on: an event may happen to a request twice (it is in doubt again), an announcement only once. So
-    does a letter to a `person` who chose to get it. A test of a receiver and a digest are about no request.
+    does a letter to a `person` who chose to get it. A test of a receiver, a digest, and what is written of somebody's
+    second factors are about no request.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -212,7 +213,9 @@ class Outbox(models.Model):
                 | _is(request=True, announcement=True, receiver=True, topic="deliver")
                 | _is(request=True, announcement=True, person=True, topic="mail")
                 | _is(receiver=True, topic="deliver", kind="receiver.test")
-                | _is(person=True, topic="mail", kind="mail.digest"),
+                | _is(person=True, topic="mail", kind="mail.digest")
+                | _is(person=True, topic="mail", kind="factor.added")
+                | _is(person=True, topic="mail", kind="factor.removed"),
                 name="a_message_says_to_whom_and_of_what",
             ),
             models.CheckConstraint(

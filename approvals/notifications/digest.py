@@ -37,5 +37,5 @@ def order_digest(due: Due) -> bool:
         following = next_at(hour, zone, timezone.now())
         if mine.filter(digest_due_at=was_due).update(digest_due_at=following) != 1:
             return False
-        outbox.digest(due.tenant_id, person_id)
+        outbox.write_of_no_request(due.tenant_id, person_id, outbox.DIGEST)
     return True

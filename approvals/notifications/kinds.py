@@ -8,7 +8,7 @@ from types import MappingProxyType
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from approvals.notifications import broken_glass, opened_payload, stays_uncertain, trouble
+from approvals.notifications import broken_glass, changed_factors, opened_payload, stays_uncertain, trouble
 from approvals.outbox import DIGEST, TEST
 
 
@@ -66,6 +66,8 @@ WORDS: Mapping[str, str | Promise] = MappingProxyType(
         **{kind: words for group in (*GROUPS, FOR_ALL) for kind, words in group.kinds.items()},
         TEST: _("A test of the receiver"),
         DIGEST: _("What waits for somebody, once a day"),
+        changed_factors.ADDED: _("A second factor was added to somebody's account"),
+        changed_factors.REMOVED: _("A second factor was taken away from somebody's account"),
     }
 )
 

@@ -18,6 +18,7 @@ from approvals.identity.models import Membership
 from approvals.identity.requester import Reviewer
 from approvals.models import ApprovalRequest, Delegation, MailChoice, Outbox, Vote
 from approvals.models.requests import BY_RISK
+from approvals.notifications import changed_factors
 from approvals.notifications.letters import Letter
 from approvals.notifications.persons_hours import quiet_until
 from approvals.queries import review_url
@@ -56,9 +57,10 @@ def letter(row: Outbox, person_id: UUID) -> Letter:
 
     Raises outbox.Postponed in quiet hours, and outbox.Moot where nothing is left to tell.
     """
-    now = timezone.now()
+    now, address = timezone.now(), _address_of(person_id)
+    if row.kind in changed_factors.KINDS and address:
+        return changed_factors.letter(row, address)
     choice = MailChoice.objects.filter(tenant_id=row.tenant_id, person_id=person_id).first()
-    address = _address_of(person_id)
     if choice is None or not address:
         raise outbox.Moot("this person is written nothing here any more")
     if quiet := _quiet_until(choice, now):
@@ -156,7 +158,7 @@ def _quiet_until(choice: MailChoice, now: datetime) -> datetime | None:
 
 
 def _address_of(person_id: UUID) -> str:
-    """Of an active member who chose to be written; a worker cannot read others. "" for nobody."""
+    """Of an active member who chose to be written, or has to hear of their factors now; "" for nobody."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT address_of(%s)", [person_id])
         (address,) = cursor.fetchone() or ("",)

@@ -110,10 +110,10 @@ def problems(page: Page, path: str) -> list[str]:
 
 
 # What can be pressed and is less than 44 px high. A queue's row is one target as a whole, by its ::after; a radio
-# button's is its label.
+# button's is its label. What is not displayed cannot be pressed.
 SMALL_TARGETS = """
 [...document.querySelectorAll("a, button, input:not([type=hidden], [hidden]), select, textarea, summary, .choice")]
-    .filter(each => !each.matches(".skip, .ticket a, .choice input"))
+    .filter(each => !each.matches(".skip, .ticket a, .choice input") && each.getClientRects().length)
     .filter(each => each.getBoundingClientRect().height < 43.5)
     .map(each => each.textContent.trim() + " " + each.getBoundingClientRect().height)
 """
