@@ -59,7 +59,7 @@ def _told(world: World, tickets: Receiver) -> None:
         SlackCard.objects.create(
             tenant=world.tenant,
             receiver=slack,
-            request_id=rows[0].request_id,
+            request_id=rows[0].about,
             ts="1795370096.000001",
             shown_at=now,
         )

@@ -23,7 +23,7 @@ def letters(web: World) -> list[tuple[list[str], str]]:
     mail.outbox, post = [], Post(web)
     for row in post.rows("mail"):
         post.work(row)
-    return [(one.to, one.subject) for one in mail.outbox]
+    return [(one.to, str(one.subject)) for one in mail.outbox]
 
 
 def test_who_adds_a_factor_is_written_of_it_in_quiet_hours_too(
