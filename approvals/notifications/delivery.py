@@ -28,19 +28,17 @@ from policies.verdicts import Require, from_json
 
 logger = logging.getLogger(__name__)
 WORKER = Actor("system", "worker")
+# Attempts for a receiver that says no: about four minutes, in which somebody may be deploying it.
+LAST_REFUSAL = 8
 
 
 @dataclass(frozen=True)
-class Letter:
+class Parcel:
     """What is posted in one attempt."""
 
     url: str
     body: str
     headers: Mapping[str, str]
-
-
-# Attempts for a receiver that says no: about four minutes, in which somebody may be deploying it.
-LAST_REFUSAL = 8
 
 
 def announce(row: Outbox) -> None:
@@ -115,18 +113,18 @@ def _told(receiver: Receiver, row: Outbox) -> Answer:
     if receiver.kind == Receiver.SLACK_APP:
         return slack_app.tell(receiver, row)
     with tenant_scope(row.tenant_id):
-        letter = _letter(receiver, row)
-    return post(letter.url, letter.body, letter.headers)
+        parcel = _parcel(receiver, row)
+    return post(parcel.url, parcel.body, parcel.headers)
 
 
-def _letter(receiver: Receiver, row: Outbox) -> Letter:
+def _parcel(receiver: Receiver, row: Outbox) -> Parcel:
     """In a scope of the tenant."""
     url, is_test = unseal(receiver.sealed_url), row.kind == outbox.TEST
     if receiver.kind == Receiver.SLACK:
         card = slack.card_of_test(receiver.name) if is_test else slack.card(message(row))
-        return Letter(url, json.dumps(card), {})
+        return Parcel(url, json.dumps(card), {})
     body = webhook.body_of_test(receiver.name, row.created_at) if is_test else webhook.body(message(row))
-    return Letter(url, body, webhook.signature(row.pk, body, secrets_of(receiver)))
+    return Parcel(url, body, webhook.signature(row.pk, body, secrets_of(receiver)))
 
 
 def _given_up(row: Outbox, because: str) -> outbox.GaveUp:

@@ -107,9 +107,12 @@ def _show(receiver: Receiver, token: str, about: Message, row: Outbox) -> Answer
 
 
 def _written(receiver: Receiver, token: str, about: Message, ts: str) -> tuple[Answer, str]:
-    """The answer, and Slack's name for the card as it now is."""
+    """The answer, and Slack's name for the card as it now is.
+
+    What comes back to its reviewers gets a card of its own, for an edited one rings for nobody.
+    """
     card = slack.card(about, is_edited=True)
-    if not ts:
+    if not ts or (about.kind == "request.created" and about.revision > 1):
         return _post(receiver, token, card)
     try:
         body = {"channel": receiver.channel, "ts": ts, "text": card["text"], "blocks": card["blocks"]}

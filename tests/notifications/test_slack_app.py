@@ -17,6 +17,7 @@ from approvals.database import tenant_scope
 from approvals.errors import NoTokenToReplace
 from approvals.models import ApprovalRequest, Outbox, Receiver, ReceiverSecret, SlackCard
 from approvals.notifications import ReceiverRefused, slack_app
+from tests import courses
 from tests.notifications.conftest import Post
 from tests.notifications.fake_slack import FakeSlack, Fault, fake_slack
 from tests.people.asking import HOUR, LEAD, asking
@@ -98,6 +99,18 @@ def test_a_reminder_is_seen_in_the_channel_and_the_card_stays_the_requests(
     post.round()
     assert slack.headers_of()[0] == "⛔ Denied"
     assert len(slack.messages) == 2
+
+
+def test_a_request_that_comes_back_gets_a_card_of_its_own(world: World, post: Post, slack: FakeSlack) -> None:
+    """Reviewers have to see that it waits for them again."""
+    request = courses.ask_for_changes(world, world.submit(), message="Half of it, please.")
+    post.round()
+    courses.revise(world, request, amount_minor=900)
+    post.round()
+    world.vote(request, "deny", "mara", comment="Not this one.")
+    post.round()
+    assert slack.headers_of() == ["✏️ A reviewer asked the agent for changes", "⛔ Denied (revision 2)"]
+    assert methods(slack) == ["chat.postMessage", "chat.update", "chat.postMessage", "chat.update"]
 
 
 def test_what_came_earlier_never_stands_in_place_of_what_came_later(
