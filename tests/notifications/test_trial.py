@@ -76,3 +76,26 @@ def test_one_test_at_a_time_and_none_while_it_is_off(world: World, post: Post, r
         notifications.switch(added.pk, on=False, by=world.reviewer("opal"))
     with pytest.raises(ReceiverIsOff):
         press(world, added.pk)
+
+
+def test_a_name_that_misleads_is_shown_for_what_it_is_in_every_channel(
+    world: World, post: Post, receiver: Receiving
+) -> None:
+    """An operator of today may have been fooled by one of yesterday."""
+    hostile = 'Pay\u202e<!channel> <https://evil.example|ok> & "x"'
+    for kind in ("webhook", "slack"):
+        with world.processes.acting_as("migrator"):
+            added = notifications.add_receiver(world.tenant, kind, hostile, receiver.url, SECRET)
+        press(world, added.pk)
+    post.round()
+    hook = next(one.json for one in receiver.received if "type" in one.json)
+    card = next(one.json for one in receiver.received if "blocks" in one.json)
+    shown = 'Pay[U+202E]<!channel> <https://evil.example|ok> & "x"'
+    assert hook["data"]["receiver"] == shown
+    assert card["blocks"][0]["text"] == {
+        "type": "plain_text",
+        "text": f"🔔 A test of {shown}",
+        "emoji": False,
+    }
+    assert "<" not in card["text"]
+    assert "&lt;!channel&gt;" in card["text"]
