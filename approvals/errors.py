@@ -596,6 +596,61 @@ class TakingAlready(Refusal):
     """Somebody is taking a trail away just now, and one at a time is enough work. Try again in a minute."""
 
 
+# --- messages ---------------------------------------------------------------------------------------------
+
+
+class ReceiversByOperators(Refusal):
+    """Only operators change who is told. Your roles here do not include it."""
+
+
+class ReceiverAddedAlready(Refusal):
+    """This was added already, and its secret was shown then. If you missed it, renew it on the receiver's page."""
+
+
+class ReceiverIsOff(Refusal):
+    """This receiver is switched off, so nothing is sent to it. Switch it on first."""
+
+
+class ReceiverStands(Refusal):
+    """This receiver is switched {state} already."""
+
+
+class NoSecretToRenew(Refusal):
+    """{name} has no secret of its own: whoever knows the address of a Slack webhook can write to it. Make another one
+    in Slack, add it here, and switch this one off."""
+
+
+class NoTokenToReplace(Refusal):
+    """{name} is no Slack app, and has no token."""
+
+
+class SecretRenewedAlready(Refusal):
+    """This secret was renewed already, and the new one was shown then. Nothing was changed. If you missed it, renew
+    it again."""
+
+
+class EarlierSecretCounts(Refusal):
+    """An earlier secret still signs as well, until {until} UTC. End it first, then renew this one."""
+
+
+class SecretEnded(Refusal):
+    """This secret has ended already."""
+
+
+class MailNotChosen(Refusal):
+    """This was not written down: {why}"""
+
+
+class MessageMovedOn(Refusal):
+    """This message is on its way again already, or ended anew. Nothing was sent twice for it. Look at it again."""
+
+
+class TestOnItsWay(Refusal):
+    """A test is on its way to this receiver already. Look again in a moment."""
+
+    __test__ = False  # pytest takes the name for that of tests
+
+
 # --- set-up -----------------------------------------------------------------------------------------------
 
 

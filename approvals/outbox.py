@@ -36,6 +36,8 @@ ANNOUNCE = "announce"  # find out who is to be told of an event
 DELIVER = "deliver"  # tell one receiver
 MAIL = "mail"  # tell people by mail
 LOOK = "look"  # a person wants the facts looked up once more
+DIGEST = "mail.digest"  # the kind of a letter with all that waits for somebody
+TEST = "receiver.test"  # the kind of a message that only tests its receiver
 UNDO = "undo"  # a person asks for it to be undone: file the request, in a worker
 
 LAST_DELIVERY = 20  # attempts; with the backoff below, about nine hours
@@ -54,6 +56,10 @@ class Postponed(Exception):
 
 class GaveUp(Exception):
     """The handler will never manage: the row becomes a dead letter, with this text."""
+
+
+class Moot(Exception):
+    """There is nothing left to tell, as this text says: the row is done, and nothing was sent."""
 
 
 def put(request: ApprovalRequest, topic: str, *, kind: str = "", wait_seconds: float = 0) -> None:
@@ -92,6 +98,46 @@ def pass_on(announcement: Outbox, receiver_id: UUID) -> None:
         receiver_id=receiver_id,
     )
     _write(row, is_ready=True)
+
+
+def write_to(announcement: Outbox, person_id: UUID, not_before: datetime) -> None:
+    """One person is to be written of an announcement, not before then; nobody rings where that is later.
+
+    Raises IntegrityError when that was written down before.
+    """
+    row = Outbox(
+        tenant_id=announcement.tenant_id,
+        request_id=announcement.request_id,
+        revision=announcement.revision,
+        topic=MAIL,
+        kind=announcement.kind,
+        announcement=announcement,
+        person_id=person_id,
+        not_before=not_before,
+    )
+    _write(row, is_ready=not_before <= timezone.now())
+
+
+def write_of_no_request(tenant_id: UUID, person_id: UUID, kind: str) -> None:
+    """One person is to be written: DIGEST, or that their second factors changed."""
+    row = Outbox(tenant_id=tenant_id, revision=0, topic=MAIL, kind=kind, person_id=person_id)
+    _write(row, is_ready=True)
+
+
+def try_out(tenant_id: UUID, receiver_id: UUID) -> Outbox:
+    """One receiver is to be told that this is a test. About no request."""
+    row = Outbox(tenant_id=tenant_id, revision=0, topic=DELIVER, kind=TEST, receiver_id=receiver_id)
+    _write(row, is_ready=True)
+    return row
+
+
+def again(row: Outbox, ended_at: datetime) -> bool:
+    """Whether a message that ended then, and not anew since, is sent once more: as if never tried, under its id."""
+    ended = Outbox.objects.filter(Q(done_at=ended_at) | Q(gave_up_at=ended_at), pk=row.pk, topic=DELIVER)
+    won = ended.update(done_at=None, gave_up_at=None, not_before=timezone.now(), attempts=0, last_error="")
+    if won == 1:
+        transaction.on_commit(partial(bells.ring, row.topic, row.pk, row.tenant_id))
+    return won == 1
 
 
 def _write(row: Outbox, *, is_ready: bool) -> None:
@@ -133,13 +179,15 @@ def claimed(row_id: UUID, tenant_id: UUID) -> Iterator[Outbox | None]:
         kind=SpanKind.CONSUMER,
         parent=parent,
         link=link,
-        request_id=str(row.request_id),
+        request_id=str(row.request_id or ""),
     ) as work:
         try:
             with leases.kept(Outbox.objects.filter(pk=row.pk, token=row.token), row.tenant_id):
                 yield row
         except Postponed as wanted:
             _again(row, wanted.seconds, str(wanted))
+        except Moot as nothing:
+            _close(row, done_at=timezone.now(), last_error=str(nothing)[:500])
         except GaveUp as last:
             _close(row, gave_up_at=timezone.now(), last_error=str(last)[:500])
         except Exception as error:
@@ -157,6 +205,8 @@ def _trace(row: Outbox) -> tuple[Context, str]:
     All work on a request goes on in the request's own trace. What a person's page wrote carries that page's: it
     becomes a link, and the work belongs under the span that filed the request.
     """
+    if row.request_id is None:
+        return remote(row.traceparent), ""
     with tenant_scope(row.tenant_id):
         own = ApprovalRequest.objects.values_list("trace_id", flat=True).get(pk=row.request_id)
         if not own or trace_id(remote(row.traceparent)) == own:
@@ -193,7 +243,7 @@ def _log_failure(row: Outbox, error: Exception) -> None:
     about = {
         "topic": row.topic,
         "row": str(row.pk),
-        "request_id": str(row.request_id),
+        "request_id": str(row.request_id or ""),
         "attempt": row.attempts,
     }
     where = "".join(traceback.format_tb(error.__traceback__))

@@ -90,6 +90,13 @@ DECLARED_WRITE_CREDENTIALS = os.environ.get("DECLARED_WRITE_CREDENTIALS", "") if
 # Receivers of messages may be plain http, and at private addresses: for development and tests.
 ALLOW_PRIVATE_RECEIVERS = os.environ.get("ALLOW_PRIVATE_RECEIVERS") == "1"
 
+# Where Slack's Web API is, for receivers that are a Slack app.
+SLACK_API_URL = os.environ.get("SLACK_API_URL", "https://slack.com/api").rstrip("/")
+if not SLACK_API_URL.startswith("https://" if IN_PRODUCTION else ("https://", "http://")):
+    raise SettingMissing(
+        name="SLACK_API_URL", hint="Give its https address, or leave it out for Slack's own."
+    )
+
 # --- mail -------------------------------------------------------------------------------------------------
 
 # Sent by workers alone. Without a server, development prints it, and production says on the trail that none is set.

@@ -33,28 +33,28 @@ def each(rows: list[list[str]]) -> None:
 def judge(row_id: str, tenant_id: str) -> None:
     with claimed(UUID(row_id), UUID(tenant_id)) as row:
         if row:
-            rejudge.approve_by_rule(row.request_id, row.tenant_id)
+            rejudge.approve_by_rule(row.about, row.tenant_id)
 
 
 @shared_task(name="approvals.tasks.execute")
 def run(row_id: str, tenant_id: str) -> None:
     with claimed(UUID(row_id), UUID(tenant_id)) as row:
         if row:
-            execute.run(row.request_id, row.tenant_id)
+            execute.run(row.about, row.tenant_id)
 
 
 @shared_task(name="approvals.tasks.reconcile")
 def reconcile(row_id: str, tenant_id: str) -> None:
     with claimed(UUID(row_id), UUID(tenant_id)) as row:
         if row:
-            reconciling.run(row.request_id, row.tenant_id, turn=row.attempts)
+            reconciling.run(row.about, row.tenant_id, turn=row.attempts)
 
 
 @shared_task(name="approvals.tasks.reopen")
 def reopen(row_id: str, tenant_id: str) -> None:
     with claimed(UUID(row_id), UUID(tenant_id)) as row:
         if row:
-            rejudge.reopen(row.request_id, row.tenant_id)
+            rejudge.reopen(row.about, row.tenant_id)
 
 
 @shared_task(name="approvals.tasks.announce")
@@ -89,4 +89,4 @@ def look(row_id: str, tenant_id: str) -> None:
 def undo(row_id: str, tenant_id: str) -> None:
     with claimed(UUID(row_id), UUID(tenant_id)) as row:
         if row:
-            undo_order.file(row.request_id, row.tenant_id)
+            undo_order.file(row.about, row.tenant_id)

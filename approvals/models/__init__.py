@@ -11,7 +11,7 @@ from approvals.models.claims import Claim
 from approvals.models.delegations import Delegation
 from approvals.models.executions import Execution
 from approvals.models.fresh_looks import FreshLook
-from approvals.models.messages import Outbox, Receiver
+from approvals.models.messages import MailChoice, Outbox, Receiver, ReceiverSecret, SlackCard
 from approvals.models.payload_readings import PayloadReading
 from approvals.models.policies import PolicyVersion
 from approvals.models.remarks import Remark
@@ -35,17 +35,20 @@ __all__ = [
     "Delegation",
     "Execution",
     "FreshLook",
+    "MailChoice",
     "Outbox",
     "PayloadReading",
     "PolicyActivation",
     "PolicyTrouble",
     "PolicyVersion",
     "Receiver",
+    "ReceiverSecret",
     "Remark",
     "Reservation",
     "Revision",
     "SavedView",
     "Settlement",
+    "SlackCard",
     "Switch",
     "UndoOrder",
     "Verification",

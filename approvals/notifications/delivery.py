@@ -6,6 +6,8 @@ event, a log line nor `last_error` ever holds a receiver's URL or secret.
 
 import json
 import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from django.db.models import QuerySet
 from opentelemetry.trace import SpanKind
@@ -14,9 +16,12 @@ from approvals import outbox
 from approvals.audit.events import Actor, record
 from approvals.database import tenant_scope
 from approvals.models import ApprovalRequest, Outbox, Receiver
-from approvals.notifications import broken_glass, opened_payload, slack, stays_uncertain, trouble, webhook
-from approvals.notifications.message import Message, message
+from approvals.notifications import personal, slack, slack_app, trouble, webhook
+from approvals.notifications.kinds import TO_ALL
+from approvals.notifications.message import message
 from approvals.notifications.post import Answer, post
+from approvals.notifications.rotation import secrets_of
+from approvals.notifications.trial import LAST_TEST
 from approvals.payloads import unseal
 from approvals.tracing import span
 from policies.verdicts import Require, from_json
@@ -25,17 +30,25 @@ logger = logging.getLogger(__name__)
 WORKER = Actor("system", "worker")
 # Attempts for a receiver that says no: about four minutes, in which somebody may be deploying it.
 LAST_REFUSAL = 8
-# Whatever channels a rule names.
-TO_ALL = frozenset({trouble.KIND, broken_glass.KIND, opened_payload.KIND, stays_uncertain.KIND})
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """What is posted in one attempt."""
+
+    url: str
+    body: str
+    headers: Mapping[str, str]
 
 
 def announce(row: Outbox) -> None:
-    """One message for each receiver that hears of it; asked again, no receiver gets a second one."""
+    """One message for each receiver and person that hears of it; asked again, none gets a second one."""
     with tenant_scope(row.tenant_id):
-        request = ApprovalRequest.objects.get(pk=row.request_id)
-        told = Outbox.objects.filter(announcement=row).values("receiver_id")
+        request = ApprovalRequest.objects.get(pk=row.about)
+        told = Outbox.objects.filter(announcement=row, receiver__isnull=False).values("receiver_id")
         for receiver_id in _listening(row, request).exclude(pk__in=told).values_list("pk", flat=True):
             outbox.pass_on(row, receiver_id)
+        personal.write(row, request)
         found = from_json(request.verdict)
         error = found.error if isinstance(found, Require) else None
         if row.kind == "request.created" and error and not request.is_canary:
@@ -43,13 +56,16 @@ def announce(row: Outbox) -> None:
 
 
 def _listening(row: Outbox, request: ApprovalRequest) -> QuerySet[Receiver]:
-    """The active receivers of the tenant; where the rule names channels, these, if one of them is left."""
+    """The active receivers of the tenant that hear of such an event.
+
+    Where the rule names channels it is these, if one of them is left: also where that one does not hear of it.
+    """
     active = Receiver.objects.filter(tenant_id=row.tenant_id, is_active=True)
-    found = from_json(request.verdict)
-    if row.kind in TO_ALL or not isinstance(found, Require) or not found.channels:
+    if row.kind in TO_ALL:
         return active
-    named = active.filter(name__in=found.channels)
-    return named if named.exists() else active
+    found = from_json(request.verdict)
+    named = active.filter(name__in=found.channels) if isinstance(found, Require) else active.none()
+    return (named if named.exists() else active).exclude(mutes__contains=[row.kind])
 
 
 def deliver(row: Outbox) -> None:
@@ -61,48 +77,54 @@ def deliver(row: Outbox) -> None:
         raise _given_up(full, "the receiver was switched off")
     answer = _sent(receiver, full)
     if answer.is_taken:
-        _record("notification.delivered", full)
+        _record("notification.delivered", full, **({"because": answer.note} if answer.note else {}))
         return
     logger.warning("message not delivered", extra={**_about(full), "because": answer.words})
-    if row.attempts >= patience(answer):
+    if row.attempts >= patience(answer, row.kind):
         raise _given_up(full, answer.words)
     wait = max(outbox.backoff(row.attempts), min(answer.wait_seconds, outbox.LONGEST_WAIT))
     raise outbox.Postponed(wait, answer.words)
 
 
-def patience(answer: Answer) -> int:
+def patience(answer: Answer, kind: str) -> int:
     """How many attempts there are, the last answer being this one."""
     if answer.is_gone:
         return 1
+    if kind == outbox.TEST:
+        return LAST_TEST
     return LAST_REFUSAL if answer.is_refusal else outbox.LAST_DELIVERY
 
 
 def _sent(receiver: Receiver, row: Outbox) -> Answer:
     """One attempt. Whatever went wrong, only the error's class is told: its words may hold URL or secret."""
     try:
-        with tenant_scope(row.tenant_id):
-            about = message(row)
-        return _post(receiver, about)
+        with span(f"tell {receiver.kind}", kind=SpanKind.CLIENT) as telling:
+            answer = _told(receiver, row)
+            if answer.status is not None:
+                telling.set_attribute("http.response.status_code", answer.status)
+            return answer
     except Exception as error:
         words = f"it could not be told: {type(error).__name__}"
     return Answer(None, words)
 
 
-def _post(receiver: Receiver, about: Message) -> Answer:
+def _told(receiver: Receiver, row: Outbox) -> Answer:
     """The span names the kind of receiver; whoever it is hears nothing of our traces."""
-    with span(f"tell {receiver.kind}", kind=SpanKind.CLIENT) as telling:
-        answer = _answered(receiver, about)
-        if answer.status is not None:
-            telling.set_attribute("http.response.status_code", answer.status)
-        return answer
+    if receiver.kind == Receiver.SLACK_APP:
+        return slack_app.tell(receiver, row)
+    with tenant_scope(row.tenant_id):
+        parcel = _parcel(receiver, row)
+    return post(parcel.url, parcel.body, parcel.headers)
 
 
-def _answered(receiver: Receiver, about: Message) -> Answer:
-    url = unseal(receiver.sealed_url)
+def _parcel(receiver: Receiver, row: Outbox) -> Parcel:
+    """In a scope of the tenant."""
+    url, is_test = unseal(receiver.sealed_url), row.kind == outbox.TEST
     if receiver.kind == Receiver.SLACK:
-        return post(url, json.dumps(slack.card(about)), {})
-    payload = webhook.body(about)
-    return post(url, payload, webhook.signature(about, payload, unseal(receiver.sealed_secret)))
+        card = slack.card_of_test(receiver.name) if is_test else slack.card(message(row))
+        return Parcel(url, json.dumps(card), {})
+    body = webhook.body_of_test(receiver.name, row.created_at) if is_test else webhook.body(message(row))
+    return Parcel(url, body, webhook.signature(row.pk, body, secrets_of(receiver)))
 
 
 def _given_up(row: Outbox, because: str) -> outbox.GaveUp:
@@ -117,7 +139,7 @@ def _record(kind: str, row: Outbox, **more: str) -> None:
             tenant_id=row.tenant_id,
             actor=WORKER,
             request_id=row.request_id,
-            trace_id=row.request.trace_id,
+            trace_id=row.request.trace_id if row.request else "",
             data={**_about(row), **more},
         )
 

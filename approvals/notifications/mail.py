@@ -7,6 +7,8 @@ carries what an outsider may know, for mail passes through many hands: what more
 import logging
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from urllib.parse import urlsplit
+from uuid import UUID
 
 from django.conf import settings
 from django.core.mail import EmailMessage
@@ -16,7 +18,7 @@ from approvals import outbox
 from approvals.audit.events import Actor, record
 from approvals.database import tenant_scope
 from approvals.models import ApprovalRequest, Outbox
-from approvals.notifications import broken_glass, opened_payload, stays_uncertain, trouble
+from approvals.notifications import broken_glass, opened_payload, personal, stays_uncertain, trouble
 from approvals.notifications.letters import Letter, addresses_of
 from approvals.notifications.text import visible
 from approvals.queries import review_url
@@ -51,21 +53,33 @@ LETTERS: Mapping[str, Callable[[ApprovalRequest], Letter]] = MappingProxyType(
 
 
 def send(row: Outbox) -> None:
-    """Send one letter. Raises outbox.Postponed for another attempt, or outbox.GaveUp after the last."""
-    with tenant_scope(row.tenant_id):
-        request = ApprovalRequest.objects.get(pk=row.request_id)
-        letter = LETTERS[row.kind](request)
+    """Send one letter. Raises outbox.Postponed for another attempt, or outbox.GaveUp after the last.
+
+    Raises outbox.Moot where nothing is left to tell.
+    """
+    letter = _letter(row)
     problem = _problem(letter)
     if not problem:
-        problem = _sent(letter)
+        problem = _sent(letter, row.pk)
         if not problem:
-            _record("notification.delivered", row, request)
+            _record("notification.delivered", row)
             return
         logger.warning("mail not sent", extra={**_about(row), "because": problem})
         if row.attempts < outbox.LAST_DELIVERY:
             raise outbox.Postponed(outbox.backoff(row.attempts), problem)
-    _record("notification.failed", row, request, because=problem)
+    _record("notification.failed", row, because=problem)
     raise outbox.GaveUp(problem)
+
+
+def _letter(row: Outbox) -> Letter:
+    try:
+        with tenant_scope(row.tenant_id):
+            if row.person_id:
+                return personal.letter(row, row.person_id)
+            return LETTERS[row.kind](ApprovalRequest.objects.get(pk=row.about))
+    except outbox.Moot as nothing:
+        _record("notification.dropped", row, because=str(nothing))
+        raise
 
 
 def _problem(letter: Letter) -> str:
@@ -75,15 +89,19 @@ def _problem(letter: Letter) -> str:
     return "" if letter.to else "nobody has the role that is told"
 
 
-def _sent(letter: Letter) -> str:
+def _sent(letter: Letter, message_id: UUID) -> str:
     """One attempt, and why it failed, by the error's class alone: its words may hold an address or a password."""
     mail = EmailMessage(
         subject=visible(letter.subject, LONGEST_SUBJECT),
         body="\n\n".join(visible(each, LONGEST_LINE) for each in letter.paragraphs) + "\n",
         from_email=settings.DEFAULT_FROM_EMAIL,
         to=letter.to,
-        # RFC 3834, section 5: nobody's out-of-office note answers it.
-        headers={"Auto-Submitted": "auto-generated"},
+        headers={
+            # RFC 3834, section 5: nobody's out-of-office note answers it.
+            "Auto-Submitted": "auto-generated",
+            # The same for every attempt: a mail server that took it before can tell (RFC 5322, section 3.6.4).
+            "Message-ID": f"<{message_id}@{urlsplit(settings.PUBLIC_URL).hostname or 'localhost'}>",
+        },
     )
     try:
         with span("tell mail", kind=SpanKind.CLIENT):
@@ -93,17 +111,19 @@ def _sent(letter: Letter) -> str:
     return ""
 
 
-def _record(kind: str, row: Outbox, request: ApprovalRequest, **more: str) -> None:
+def _record(kind: str, row: Outbox, **more: str) -> None:
     with tenant_scope(row.tenant_id):
+        request = row.request
         record(
             kind,
             tenant_id=row.tenant_id,
             actor=WORKER,
             request_id=row.request_id,
-            trace_id=request.trace_id,
+            trace_id=request.trace_id if request else "",
             data={**_about(row), **more},
         )
 
 
 def _about(row: Outbox) -> dict[str, object]:
-    return {"receiver_id": "mail", "kind": row.kind, "attempt": row.attempts}
+    whom = {"person": str(row.person_id)} if row.person_id else {}
+    return {"receiver_id": "mail", "kind": row.kind, "attempt": row.attempts, **whom}

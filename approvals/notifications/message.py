@@ -68,6 +68,8 @@ def message(row: Outbox) -> Message:
     Raises KeyError for an event that nobody is told of.
     """
     request = row.request
+    if request is None:
+        raise KeyError(row.kind)
     is_trouble = row.kind == trouble.KIND
     status = Status(request.status) if row.kind in MOVES_NOTHING else EVENTS[row.kind]
     # Told late, an event must not carry the outcome of a later one.

@@ -4,9 +4,11 @@ The host is resolved once, every address it has is checked, and the connection g
 that answers differently the second time (DNS rebinding) gains nothing. TLS still proves the name.
 """
 
+import json
 import socket
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
@@ -20,6 +22,7 @@ from approvals.notifications.receivers import check_url
 
 TIMEOUT = httpx.Timeout(10.0, connect=3.0)  # seconds; with four addresses still below a task's soft limit
 MOST_ADDRESSES = 4
+LONGEST_ANSWER = 200_000  # bytes of a body that is read
 NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052
 
 GONE = 410
@@ -33,19 +36,24 @@ class AddressRefused(Exception):
 
 @dataclass(frozen=True)
 class Answer:
-    """What became of one attempt. `status` is None when nobody answered; `wait_seconds` is what they asked for."""
+    """What became of one attempt. `status` is None when nobody answered; `wait_seconds` is what they asked for.
+
+    `is_hopeless` is an answer that no further attempt would change; `note` says why nothing had to be sent.
+    """
 
     status: int | None
     words: str
     wait_seconds: float = 0.0
+    is_hopeless: bool = False
+    note: str = ""
 
     @property
     def is_taken(self) -> bool:
-        return self.status is not None and 200 <= self.status < 300
+        return bool(self.note) or (self.status is not None and 200 <= self.status < 300)
 
     @property
     def is_gone(self) -> bool:
-        return self.status == GONE
+        return self.is_hopeless or self.status == GONE
 
     @property
     def is_refusal(self) -> bool:
@@ -80,13 +88,39 @@ def post(url: str, body: str, headers: Mapping[str, str]) -> Answer:
     Raises ReceiverRefused for a URL that may not be used, AddressRefused, httpx.TransportError, or OSError when
     the name cannot be resolved; the words of these may hold the URL.
     """
+    with _answered(url, body, headers) as response:
+        return _answer(response)
+
+
+def call(url: str, body: str, headers: Mapping[str, str]) -> tuple[Answer, object]:
+    """As `post`, and what the answer's body says in JSON: None where it is none, or longer than LONGEST_ANSWER."""
+    with _answered(url, body, {"Accept-Encoding": "identity", **headers}) as response:
+        wait = _seconds(response.headers.get("Retry-After", ""))
+        return replace(_answer(response), wait_seconds=wait), _said(response)
+
+
+@contextmanager
+def _answered(url: str, body: str, headers: Mapping[str, str]) -> Iterator[httpx.Response]:
     # A client of its own for each message: no connection and no cookie is shared between receivers.
     with httpx.Client(
         transport=Pinned(verify=_tls()), timeout=TIMEOUT, trust_env=False, follow_redirects=False
     ) as client:
         every = {"Content-Type": "application/json", "User-Agent": "Countersign", **headers}
         with client.stream("POST", check_url(url), content=body.encode(), headers=every) as response:
-            return _answer(response)
+            yield response
+
+
+def _said(response: httpx.Response) -> object:
+    text = b""
+    for part in response.iter_bytes():
+        text += part
+        if len(text) > LONGEST_ANSWER:
+            return None
+    try:
+        said: object = json.loads(text)
+    except ValueError:
+        return None
+    return said
 
 
 def addresses(name: str, port: int | None) -> list[str]:

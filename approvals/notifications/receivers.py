@@ -2,35 +2,87 @@
 
 import base64
 import binascii
+import re
 import secrets
+from uuid import UUID, uuid4, uuid5
 
 import httpx
 from django.conf import settings
+from django.db import IntegrityError
 
-from approvals.errors import Refusal
+from approvals.errors import ReceiverAddedAlready, Refusal
 from approvals.identity.models import Tenant
-from approvals.models import Receiver
+from approvals.identity.requester import Reviewer
+from approvals.models import Receiver, ReceiverSecret
+from approvals.notifications.operating import noted, operating
 from approvals.payloads import seal
 
 SECRET_MARK = "whsec_"  # noqa: S105 - the prefix that Standard Webhooks gives to secrets
 SECRET_BYTES = range(24, 65)  # Standard Webhooks, "signature scheme"
+NAME = (1, 100)  # characters
 
 
 class ReceiverRefused(Refusal):
     """This receiver cannot be told anything: {why}"""
 
 
-def add_receiver(tenant: Tenant, kind: str, name: str, url: str, secret: str = "") -> Receiver:
-    """A receiver of all messages of a tenant: `Receiver.SLACK` or `Receiver.WEBHOOK`, which needs a secret.
+def add_receiver(
+    tenant: Tenant | UUID,
+    kind: str,
+    name: str,
+    url: str,
+    secret: str = "",
+    *,
+    channel: str = "",
+    by: Reviewer | None = None,
+    key: UUID | None = None,
+) -> Receiver:
+    """A receiver of all messages of a tenant: `Receiver.SLACK`, or `Receiver.WEBHOOK`, which needs a secret.
 
-    Raises ReceiverRefused. Neither URL nor secret is in its words.
+    `Receiver.SLACK_APP` has no URL: it needs a channel's id, and the app's bot token as its secret.
+    `by` is None for the command. Under one `key` one is added, however often a form is sent. Raises
+    ReceiversByOperators, ReceiverAddedAlready, or ReceiverRefused; neither URL nor secret is in its words.
     """
-    check_url(url)
-    if kind == Receiver.WEBHOOK:
-        _check_secret(secret)
-    return Receiver.objects.create(
-        tenant=tenant, kind=kind, name=name, sealed_url=seal(url), sealed_secret=seal(secret)
-    )
+    tenant_id = tenant if isinstance(tenant, UUID) else tenant.pk
+    with operating("add_receiver", by=by, tenant_id=tenant_id):
+        name = " ".join(name.split())
+        if not NAME[0] <= len(name) <= NAME[1]:
+            raise ReceiverRefused(why=f"its name has {NAME[0]} to {NAME[1]} characters.")
+        if kind == Receiver.SLACK_APP:
+            url, host = "", httpx.URL(settings.SLACK_API_URL).host
+            check_app(channel, secret)
+        else:
+            channel, host = "", check_url(url).host
+        if kind == Receiver.WEBHOOK:
+            _check_secret(secret)
+        receiver = Receiver(
+            id=uuid5(tenant_id, str(key)) if key else uuid4(),
+            tenant_id=tenant_id,
+            kind=kind,
+            name=name,
+            host=host,
+            channel=channel,
+            sealed_url=seal(url),
+        )
+        _keep(receiver)
+        if kind != Receiver.SLACK:
+            keep_secret(receiver, secret)
+        noted("receiver.added", receiver, by=by, data={"kind": kind, "host": host, "channel": channel})
+    return receiver
+
+
+def _keep(receiver: Receiver) -> None:
+    try:
+        receiver.save(force_insert=True)
+    except IntegrityError as error:
+        raise ReceiverAddedAlready from error
+
+
+def keep_secret(receiver: Receiver, secret: str) -> ReceiverSecret:
+    """From now on the receiver's current one. Raises IntegrityError while there is another."""
+    kept = ReceiverSecret(tenant_id=receiver.tenant_id, receiver=receiver, sealed=seal(secret))
+    kept.save(force_insert=True)
+    return kept
 
 
 def new_secret() -> str:
@@ -53,6 +105,14 @@ def _parsed(url: str) -> httpx.URL | None:
         return httpx.URL(url)
     except httpx.InvalidURL:
         return None
+
+
+def check_app(channel: str, token: str) -> None:
+    """Raises ReceiverRefused, without the token in its words."""
+    if not re.fullmatch(r"[CG][A-Z0-9]{7,29}", channel):
+        raise ReceiverRefused(why="its channel is named by Slack's id of it, such as C0123456789.")
+    if not re.fullmatch(r"xoxb-[A-Za-z0-9-]{10,250}", token):
+        raise ReceiverRefused(why="the token of a Slack app's bot begins with xoxb-.")
 
 
 def _check_secret(secret: str) -> None:

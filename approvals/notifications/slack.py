@@ -1,4 +1,4 @@
-"""A Slack card (incoming webhook, Block Kit). Limits: docs.slack.dev/reference/block-kit/blocks.
+"""A Slack card (Block Kit), for an incoming webhook or an app. Limits: docs.slack.dev/reference/block-kit/blocks.
 
 Strangers' words stand in plain_text elements, which have no mark-up to abuse. Only the fall-back text is
 mark-up, so there they are escaped: otherwise a headline could call a whole channel, or disguise a link.
@@ -11,6 +11,8 @@ from typing import Any
 from approvals.actions.money import display
 from approvals.characters import cut
 from approvals.notifications.message import Message
+from approvals.notifications.text import visible
+from approvals.notifications.trial import NOTICE
 from approvals.states import Status
 
 LONGEST_HEADER, LONGEST_TEXT, LONGEST_FIELD, LONGEST_FALLBACK = 150, 3000, 2000, 4000  # characters
@@ -44,8 +46,11 @@ WORDS_OF_KIND: Mapping[str, str] = MappingProxyType(
 )
 
 
-def card(message: Message) -> dict[str, Any]:
-    """The body for the incoming webhook, as JSON."""
+REPLACES = "What stood here before about this request is out of date."
+
+
+def card(message: Message, *, is_edited: bool = False) -> dict[str, Any]:
+    """The body for an incoming webhook, as JSON. One that cannot be edited says what it replaces."""
     said = TROUBLE if message.notice else WORDS_OF_KIND.get(message.kind, WORDS[message.status])
     words = said + (f" (revision {message.revision})" if message.revision > 1 else "")
     parts = [
@@ -61,9 +66,21 @@ def card(message: Message) -> dict[str, Any]:
         parts.insert(1, {"type": "section", "text": _plain(message.notice, LONGEST_TEXT)})
     if message.outcome:
         parts.append({"type": "section", "text": _plain(message.outcome, LONGEST_TEXT)})
+    if not is_edited and message.status != Status.PENDING and message.kind not in WORDS_OF_KIND:
+        parts.append({"type": "section", "text": _plain(REPLACES, LONGEST_TEXT)})
     parts.append({"type": "actions", "elements": [_button(message)]})
     fallback = escape(cut(f"{words}: {message.headline}", LONGEST_FALLBACK // len("&amp;")))
     return {"text": fallback, "blocks": parts, "unfurl_links": False, "unfurl_media": False}
+
+
+def card_of_test(name: str) -> dict[str, Any]:
+    """About no request, with nothing to press."""
+    words = f"🔔 A test of {visible(name, 100)}"
+    parts = [
+        {"type": "header", "text": _plain(words, LONGEST_HEADER)},
+        {"type": "section", "text": _plain(NOTICE, LONGEST_TEXT)},
+    ]
+    return {"text": escape(words), "blocks": parts, "unfurl_links": False, "unfurl_media": False}
 
 
 def escape(text: str) -> str:

@@ -1,13 +1,17 @@
 """A signed webhook as Standard Webhooks has it (standardwebhooks.com, specification 1.0)."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from uuid import UUID
 
 from standardwebhooks import Webhook
 
 from approvals.audit.format import timestamp
 from approvals.notifications.message import Message
+from approvals.notifications.text import visible
+from approvals.notifications.trial import NOTICE
+from approvals.outbox import TEST
 
 
 def body(message: Message) -> str:
@@ -31,15 +35,27 @@ def body(message: Message) -> str:
         data["is_exercise"] = True
     if message.notice:
         data["notice"] = message.notice
-    payload = {"type": message.kind, "timestamp": timestamp(message.at), "data": data}
-    return json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
+    return _json(message.kind, message.at, data)
 
 
-def signature(message: Message, payload: str, secret: str) -> Mapping[str, str]:
-    """Headers for this attempt, whose time is now: a receiver refuses one that is older than five minutes."""
-    now, identifier = datetime.now(UTC), str(message.id)
+def body_of_test(name: str, at: datetime) -> str:
+    """The payload of a test: about no request."""
+    return _json(TEST, at, {"notice": NOTICE, "receiver": visible(name, 100)})
+
+
+def signature(message_id: UUID, payload: str, secrets: Sequence[str]) -> Mapping[str, str]:
+    """Headers for this attempt, whose time is now: a receiver refuses one that is older than five minutes.
+
+    Signed with each of the secrets; whoever holds one of them can verify it.
+    """
+    now, identifier = datetime.now(UTC), str(message_id)
     return {
         "webhook-id": identifier,
         "webhook-timestamp": str(int(now.timestamp())),
-        "webhook-signature": Webhook(secret).sign(identifier, now, payload),
+        "webhook-signature": " ".join(Webhook(one).sign(identifier, now, payload) for one in secrets),
     }
+
+
+def _json(kind: str, at: datetime, data: Mapping[str, object]) -> str:
+    payload = {"type": kind, "timestamp": timestamp(at), "data": data}
+    return json.dumps(payload, ensure_ascii=False, separators=(",", ":"))

@@ -32,6 +32,7 @@ from approvals.queries.connected import (
     connected_by,
 )
 from approvals.queries.decided import Decided, decided
+from approvals.queries.deliveries import STATES, Delivery, Sought, deliveries
 from approvals.queries.doubt import Doubt, InDoubt, in_doubt, may_see_doubt, staying
 from approvals.queries.paging import Page
 from approvals.queries.policies import (
@@ -44,6 +45,7 @@ from approvals.queries.policies import (
 )
 from approvals.queries.question import Wanted
 from approvals.queries.queue import Filters, QueueRow, Tally, queue, tallies
+from approvals.queries.receivers import ReceiverRow, ReceiverView, receiver_view, receivers
 from approvals.queries.request import RequestView, request_view
 from approvals.queries.searching import Found, every, search
 from approvals.queries.spent import Spent, capped, spent
@@ -57,6 +59,7 @@ from approvals.queries.verified import Verified, verified
 
 __all__ = [
     "SENTENCES",
+    "STATES",
     "AgentChoice",
     "AgentRow",
     "AgentView",
@@ -64,6 +67,7 @@ __all__ = [
     "Compared",
     "Connected",
     "Decided",
+    "Delivery",
     "Doubt",
     "Filters",
     "Found",
@@ -75,7 +79,10 @@ __all__ = [
     "PolicyRow",
     "PolicyView",
     "QueueRow",
+    "ReceiverRow",
+    "ReceiverView",
     "RequestView",
+    "Sought",
     "Spent",
     "Stop",
     "Taken",
@@ -96,6 +103,7 @@ __all__ = [
     "compared",
     "connected_by",
     "decided",
+    "deliveries",
     "denied",
     "every",
     "glass_uses",
@@ -111,6 +119,8 @@ __all__ = [
     "policy_in_force",
     "policy_view",
     "queue",
+    "receiver_view",
+    "receivers",
     "request_of_agent",
     "request_view",
     "requests_of_agent",

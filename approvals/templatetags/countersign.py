@@ -11,6 +11,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from approvals.characters import Piece, describe, in_a_mark, misleads, pieces
+from approvals.notifications.kinds import WORDS
 from approvals.states import Status
 
 register = template.Library()
@@ -105,6 +106,12 @@ def words(name: object) -> str:
     if str(name) in LABELS:
         return str(LABELS[str(name)])
     return str(name).removesuffix("_minor").replace("_", " ").replace(".", " ")
+
+
+@register.filter
+def told_as(kind: str) -> object:
+    """What happened, in words, of a kind of message; of one that the code no longer knows, its name."""
+    return WORDS.get(kind, kind)
 
 
 @register.filter

@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render, resolve_url
 from django.views.decorators.cache import never_cache
 
-from approvals import policy_versions, switches
+from approvals import notifications, policy_versions, switches
 from approvals.audit.decisions import decided
 from approvals.audit.events import Actor
 from approvals.errors import NotFound, Refusal
@@ -91,6 +91,7 @@ def frame(by: Reviewer | None) -> dict[str, Any]:
         "tenant": _name(by.tenant_id, {tenant.id: tenant.name for tenant in tenants}),
         "may_audit": AUDITOR in by.roles,
         "may_operate": switches.may_operate(by),
+        "may_tell": notifications.may_operate_receivers(by),
         "may_author": policy_versions.may_author(by),
         "may_simulate": policy_versions.may_try(by),
         "stopped": stopped(by),

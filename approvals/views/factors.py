@@ -27,7 +27,7 @@ from django.urls import reverse_lazy
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from approvals import step_up
+from approvals import outbox, step_up
 from approvals.audit.events import Actor, record
 from approvals.database import tenant_scope
 from approvals.identity.factors import has_second_factor
@@ -125,6 +125,9 @@ def _factors(by: Reviewer) -> dict[int, str]:
 def _record_changes(by: Reviewer, before: dict[int, str], after: dict[int, str]) -> None:
     gone = [("factor.removed", pk, kind) for pk, kind in before.items() if pk not in after]
     new = [("factor.added", pk, kind) for pk, kind in after.items() if pk not in before]
+    with tenant_scope(by.tenant_id, person_id=by.person_id):
+        for kind in {event for event, *_ in (*gone, *new)}:
+            outbox.write_of_no_request(by.tenant_id, by.person_id, kind)
     for tenant in tenants_of(by.person_id) if gone or new else ():
         with tenant_scope(tenant.id):
             for event, pk, kind in (*gone, *new):

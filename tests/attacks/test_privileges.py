@@ -18,7 +18,7 @@ from approvals import claims, switches
 from approvals.audit.models import Push
 from approvals.audit.seal import seal
 from approvals.database import tenant_scope
-from approvals.models import PolicyTrouble, Receiver, Verification
+from approvals.models import PolicyTrouble, Receiver, ReceiverSecret, Verification
 from tests.attacks import privileges
 from tests.attacks.privileges import ALL, ROLES
 from tests.attacks.test_roles import scoped
@@ -123,7 +123,8 @@ def working(world: World) -> World:
     with world.processes.acting_as("web"):
         claims.claim(scene.usual.pk, by=world.reviewer("lena"))
     with world.processes.acting_as("migrator"):
-        Receiver.objects.create(**row, kind="webhook", name="Desk", sealed_url=b"", sealed_secret=b"")
+        desk = Receiver.objects.create(**row, kind="webhook", name="Desk", sealed_url=b"")
+        ReceiverSecret.objects.create(**row, receiver=desk, sealed=b"")
         switches.turn_on(tenant_id=world.tenant.pk, tool="", reason="For a test.", by=None)
         Verification.objects.create(
             **row, person=world.people["ada"], finished_at=timezone.now(), result="intact"

@@ -12,13 +12,14 @@ from approvals import discuss, execute, fresh_look, saved_views
 from approvals.database import tenant_scope
 from approvals.identity.connect import disconnect
 from approvals.identity.models import Agent, Membership
-from approvals.models import ApprovalRequest, FreshLook, PolicyVersion
+from approvals.models import ApprovalRequest, FreshLook, PolicyVersion, Receiver
 from approvals.payloads import canonical
 from tests import courses, undoing, versions
 from tests.breaking import give, push, review
 from tests.exercising import exercise
 from tests.oauth.programs import Program
 from tests.people.asking import away
+from tests.telling import telling
 from tests.uncertain import doubts
 from tests.world import World
 
@@ -80,6 +81,7 @@ class Scene:
     undoing: ApprovalRequest  # that
     asks: str  # the address of a program that wants to be connected
     asks_hostile: str
+    receiver: Receiver  # with a bit of everything
 
     @property
     def pages(self) -> dict[str, tuple[str, str]]:
@@ -150,6 +152,12 @@ class Scene:
             "policy-in-force": ("ada", "/policy/1/"),
             "policy-propose": ("paul", "/policy/propose/"),
             "simulation": ("opal", "/policy/simulation/"),
+            "receivers": ("opal", "/receivers/"),
+            "receiver": ("opal", f"/receivers/{self.receiver.pk}/"),
+            "deliveries": ("opal", "/deliveries/"),
+            "deliveries-of-a-request": ("opal", f"/deliveries/?request={self.usual.pk}"),
+            "deliveries-none": ("opal", "/deliveries/?kind=request.expired"),
+            "mail": ("lena", "/mail/"),
             "programs": ("lena", "/agents/"),
             "programs-none": ("felix", "/agents/"),
             "programs-operator": ("opal", "/agents/"),
@@ -222,6 +230,7 @@ def at_work(world: World) -> Scene:
             name="Countersign\u202e rotcennoC\u202c\u200b",
             redirects="https://desk.example/oauth/callback",
         ).asks(resource=None, scope="mcp:read mcp:request:refund_payment mcp:request:cancel_order"),
+        receiver=telling(world),
     )
 
 

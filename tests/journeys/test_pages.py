@@ -122,7 +122,7 @@ new Promise(done => {
 })
 """
 # What can be pressed and is less than 44 px high. A queue's row is one target as a whole, by its ::after; a radio
-# button's is its label.
+# button's is its label. What is not displayed cannot be pressed.
 SMALL_TARGETS = """
 [...document.querySelectorAll(
     "a, button, input:not([type=hidden], [hidden]), select, textarea, summary, .choice, .pick"

@@ -8,7 +8,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from approvals.database import tenant_scope
-from approvals.models import Receiver
+from approvals.models import Receiver, ReceiverSecret
 from approvals.payloads import unseal
 from tests.world import World
 
@@ -36,7 +36,7 @@ def test_a_webhook_gets_a_secret_of_its_own(world: World, monkeypatch: pytest.Mo
     printed = add(world, monkeypatch, "webhook", URL)
     secret = printed.split()[-1]
     with world.processes.acting_as("worker"), tenant_scope(world.tenant.pk):
-        assert unseal(Receiver.objects.get().sealed_secret) == secret
+        assert unseal(ReceiverSecret.objects.get().sealed) == secret
 
 
 def test_a_url_that_is_not_https_is_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

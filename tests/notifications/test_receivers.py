@@ -1,12 +1,16 @@
 """Adding somebody who is told."""
 
+from importlib import import_module
+
 import pytest
+from django.apps import apps
 from django.conf import settings
 from standardwebhooks import Webhook
 
 from approvals import notifications
+from approvals.models import Receiver, ReceiverSecret
 from approvals.notifications import ReceiverRefused
-from approvals.payloads import unseal
+from approvals.payloads import seal, unseal
 from tests.notifications.conftest import SECRET
 from tests.world import World
 
@@ -18,7 +22,9 @@ def test_url_and_secret_are_sealed_where_they_lie(world: World) -> None:
         added = notifications.add_receiver(world.tenant, "webhook", "Tickets", URL, SECRET)
     with world.processes.cursor("admin") as cursor:
         cursor.execute(
-            "SELECT receiver::text, sealed_url, sealed_secret FROM receiver WHERE id = %s", [added.pk]
+            "SELECT r::text || s::text, sealed_url, sealed FROM receiver r "
+            "JOIN receiver_secret s ON s.receiver_id = r.id WHERE r.id = %s",
+            [added.pk],
         )
         (text, url, secret) = cursor.fetchone() or ("", b"", b"")
     assert "PLANTED" not in text
@@ -71,3 +77,31 @@ def test_only_a_worker_can_read_receivers(world: World) -> None:
         with world.processes.cursor(process) as cursor:
             cursor.execute("SELECT has_table_privilege(current_user, 'receiver', 'SELECT')")
             assert cursor.fetchone() == (False,), process
+
+
+def test_receivers_of_before_the_upgrade_keep_their_secret_and_get_their_host(world: World) -> None:
+    """Migration 0050, on a receiver as it was: its secret in a column, and no host."""
+    migration = import_module("approvals.migrations.0050_receivers")
+    with world.processes.acting_as("migrator"):
+        added = notifications.add_receiver(world.tenant, "webhook", "Tickets", URL, SECRET)
+        lost = notifications.add_receiver(world.tenant, "slack", "No key opens it", URL)
+        ReceiverSecret.objects.filter(receiver=added).delete()
+        Receiver.objects.filter(pk=added.pk).update(host="")
+        Receiver.objects.filter(pk=lost.pk).update(host="", sealed_url=b"not ours")
+        migration.name_hosts(apps, None)
+        assert Receiver.objects.get(pk=added.pk).host == "hooks.example.com"
+        assert Receiver.objects.get(pk=lost.pk).host == ""
+    with world.processes.cursor("admin") as shell:
+        shell.execute("SELECT r.id FROM receiver r WHERE tenant_id <> %s", [world.tenant.pk])
+        others = [pk for (pk,) in shell.fetchall()]
+        shell.execute("ALTER TABLE receiver ADD COLUMN sealed_secret bytea NOT NULL DEFAULT ''")
+        shell.execute("UPDATE receiver SET sealed_secret = %s WHERE id = %s", [seal(SECRET), added.pk])
+        shell.execute("DELETE FROM receiver_secret WHERE receiver_id = ANY(%s)", [others])
+        for statement in migration.SECRETS.split(";")[:-1]:
+            shell.execute(statement)
+        shell.execute(
+            "SELECT receiver_id, sealed, ends_at FROM receiver_secret WHERE tenant_id = %s", [world.tenant.pk]
+        )
+        ((receiver_id, sealed, ends_at),) = shell.fetchall()
+        assert (receiver_id, unseal(sealed), ends_at) == (added.pk, SECRET, None)
+        shell.connection.rollback()

@@ -3,7 +3,6 @@
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -14,6 +13,7 @@ from approvals.notifications import slack
 from approvals.notifications.message import EVENTS, Message
 from approvals.notifications.text import visible
 from approvals.states import Status
+from tests.notifications.cards import check_shape, texts
 from tests.notifications.conftest import Post
 from tests.notifications.receiving import Receiving
 from tests.world import World
@@ -33,35 +33,6 @@ MESSAGE = Message(
     backing_reference="",
     review_url="https://example.com/requests/1/",
 )
-
-
-def texts(card: dict[str, Any]) -> list[dict[str, Any]]:
-    """Every text object of a card."""
-    found: list[dict[str, Any]] = []
-    for block in card["blocks"]:
-        found += [block["text"]] if "text" in block else block.get("fields", [])
-        found += [element["text"] for element in block.get("elements", [])]
-    return found
-
-
-def check_shape(card: dict[str, Any]) -> None:
-    """What Slack refuses with invalid_blocks: docs.slack.dev/reference/block-kit/blocks."""
-    assert 1 <= len(card["blocks"]) <= 50
-    assert 1 <= len(card["text"]) <= 4000
-    longest = {"header": 150, "section": 3000, "fields": 2000, "button": 75}
-    for block in card["blocks"]:
-        if block["type"] == "header":
-            sizes = [(block["text"], longest["header"])]
-        elif block["type"] == "section":
-            assert len(block.get("fields", [])) <= 10
-            sizes = [(field, longest["fields"]) for field in block.get("fields", [])]
-            sizes += [(block["text"], longest["section"])] if "text" in block else []
-        else:
-            assert block["type"] == "actions"
-            sizes = [(button["text"], longest["button"]) for button in block["elements"]]
-            assert all(len(button["url"]) <= 3000 for button in block["elements"])
-        assert sizes
-        assert all(1 <= len(text["text"]) <= most for text, most in sizes)
 
 
 def test_a_new_request_arrives_as_a_card_with_a_button_to_its_page(
@@ -192,3 +163,11 @@ def test_it_names_the_request_that_another_one_undoes() -> None:
     card = slack.card(replace(MESSAGE, undoes=undone))
     check_shape(card)
     assert f"Undoes request: {undone}" in [text["text"] for text in texts(card)]
+
+
+def test_a_card_that_cannot_be_edited_says_what_it_replaces() -> None:
+    decided = replace(MESSAGE, kind="request.denied", status=Status.DENIED)
+    check_shape(slack.card(decided))
+    assert slack.REPLACES in [text["text"] for text in texts(slack.card(decided))]
+    assert slack.REPLACES not in [text["text"] for text in texts(slack.card(decided, is_edited=True))]
+    assert slack.REPLACES not in [text["text"] for text in texts(slack.card(MESSAGE))]

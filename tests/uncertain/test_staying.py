@@ -12,7 +12,7 @@ from approvals import clock, outbox
 from approvals.database import tenant_scope
 from approvals.management.commands.sweeper import Sweep
 from approvals.models import ApprovalRequest, Outbox
-from approvals.notifications import delivery, mail, slack, stays_uncertain, webhook
+from approvals.notifications import kinds, mail, slack, stays_uncertain, webhook
 from approvals.notifications.message import message
 from tests.uncertain.doubts import earlier, in_doubt, reconcile, rows, run, tell
 from tests.world import World, break_the_trail
@@ -134,7 +134,7 @@ def test_receivers_are_told_in_words_of_its_own(world: World) -> None:
 
 
 def test_every_receiver_is_told_whatever_a_rule_says() -> None:
-    assert stays_uncertain.KIND in delivery.TO_ALL
+    assert stays_uncertain.KIND in kinds.TO_ALL
 
 
 # --- walls ------------------------------------------------------------------------------------------------

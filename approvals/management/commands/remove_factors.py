@@ -6,6 +6,7 @@ from allauth.mfa.models import Authenticator
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
+from approvals import outbox
 from approvals.audit.events import Actor, record
 from approvals.database import tenant_scope
 from approvals.identity.models import Membership, Person
@@ -24,10 +25,11 @@ class Command(BaseCommand):
         with transaction.atomic():
             found = list(Authenticator.objects.filter(user=person).values_list("pk", "type"))
             Authenticator.objects.filter(user=person).delete()
-            for tenant_id in (
-                Membership.objects.filter(person=person).values_list("tenant_id", flat=True).distinct()
-            ):
+            tenants = Membership.objects.filter(person=person).values_list("tenant_id", flat=True).distinct()
+            for place, tenant_id in enumerate(tenants if found else ()):
                 with tenant_scope(tenant_id):
+                    if place == 0:  # one letter, however many companies
+                        outbox.write_of_no_request(tenant_id, person.pk, "factor.removed")
                     for pk, kind in found:
                         record(
                             "factor.removed",

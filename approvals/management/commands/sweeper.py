@@ -1,4 +1,5 @@
-"""The clock: holds what a switch stops, expires, escalates, reminds, rings for what is lost, seals, forgets, erases.
+"""The clock: holds what a switch stops, expires, escalates, reminds, orders digests, rings for what is lost, seals,
+forgets, erases.
 
 What was sealed it pushes outside, and what auditors ask for it verifies, on threads beside the rounds."""
 
@@ -16,7 +17,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.db import InterfaceError, close_old_connections, connection
 
-from approvals import bells, clock, outbox, switches
+from approvals import bells, clock, notifications, outbox, switches
 from approvals.audit.keys import signing_key
 from approvals.audit.push import Pusher
 from approvals.audit.seal import seal
@@ -116,6 +117,8 @@ class Sweep:
             attempted("remind", partial(clock.remind, request_id, tenant_id))
         for request_id, tenant_id in clock.to_tell_of_doubt():
             attempted("tell of doubt", partial(clock.tell_of_doubt, request_id, tenant_id))
+        for due in notifications.due_digests():
+            attempted("digest", partial(notifications.order_digest, due))
         attempted("ring", self.ring)
         attempted("seal", self.seal)
         attempted("push", self._pusher.nudge)

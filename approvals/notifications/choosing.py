@@ -1,0 +1,77 @@
+"""What a person wants to be written: their own choice, for one company, and nobody else's business."""
+
+from dataclasses import dataclass
+from datetime import time
+
+from django.utils import timezone
+
+from approvals.audit.decisions import deciding
+from approvals.audit.events import Actor, record
+from approvals.database import tenant_scope
+from approvals.errors import MailNotChosen
+from approvals.identity.requester import Reviewer
+from approvals.models import MailChoice
+from approvals.notifications.persons_hours import next_at, zones
+
+WANTED = (MailChoice.OFF, MailChoice.AT_ONCE, MailChoice.DAILY)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """`new_requests` is one of WANTED; hours are local in `time_zone`; no quiet hours are two Nones."""
+
+    new_requests: str = MailChoice.OFF
+    reminders: bool = False
+    quiet_from: time | None = None
+    quiet_until: time | None = None
+    time_zone: str = "UTC"
+    digest_at: time = time(8)
+
+
+def choice_of(by: Reviewer) -> Choice:
+    """What they chose, or what holds until they do."""
+    with tenant_scope(by.tenant_id, person_id=by.person_id):
+        found = MailChoice.objects.filter(tenant_id=by.tenant_id, person_id=by.person_id)
+        row = found.values(*Choice.__dataclass_fields__).first()
+    return Choice(**row) if row else Choice()
+
+
+def choose(choice: Choice, *, by: Reviewer) -> None:
+    """From the next event on. Raises MailNotChosen, which says why; then nothing changed."""
+    who = Actor("person", str(by.person_id))
+    with (
+        deciding("choose_mail", by=who, tenant_id=by.tenant_id),
+        tenant_scope(by.tenant_id, person_id=by.person_id),
+    ):
+        _check(choice)
+        due = next_at(choice.digest_at, choice.time_zone, timezone.now())
+        kept = {
+            **{name: getattr(choice, name) for name in Choice.__dataclass_fields__},
+            "digest_due_at": due if choice.new_requests == MailChoice.DAILY else None,
+        }
+        MailChoice.objects.update_or_create(tenant_id=by.tenant_id, person_id=by.person_id, defaults=kept)
+        quiet = f"{choice.quiet_from:%H:%M} to {choice.quiet_until:%H:%M}" if choice.quiet_from else "none"
+        record(
+            "mail.chosen",
+            tenant_id=by.tenant_id,
+            actor=who,
+            data={"new_requests": choice.new_requests, "reminders": choice.reminders},
+            personal={"name": by.name, "quiet_hours": f"{quiet} ({choice.time_zone})"},
+        )
+
+
+def _check(choice: Choice) -> None:
+    quiet = (choice.quiet_from, choice.quiet_until)
+    why = (
+        "choose off, at once or once a day."
+        if choice.new_requests not in WANTED
+        else "choose a time zone of the list."
+        if choice.time_zone not in zones()
+        else "give quiet hours both a beginning and an end, or neither."
+        if (quiet[0] is None) != (quiet[1] is None)
+        else "quiet hours end at another time than they begin."
+        if quiet[0] is not None and quiet[0] == quiet[1]
+        else ""
+    )
+    if why:
+        raise MailNotChosen(why=why)

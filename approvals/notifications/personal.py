@@ -1,0 +1,165 @@
+"""Letters to one person, because they chose to get them: of new requests, reminders, and once a day what waits.
+
+A letter says no more than a receiver is told, and is written for whoever can still decide at the moment it is sent.
+"""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from approvals import judge, outbox, quorum, switches
+from approvals.errors import Refusal
+from approvals.identity.models import Membership
+from approvals.identity.requester import Reviewer
+from approvals.models import ApprovalRequest, Delegation, MailChoice, Outbox, Vote
+from approvals.models.requests import BY_RISK
+from approvals.notifications import changed_factors
+from approvals.notifications.letters import Letter
+from approvals.notifications.persons_hours import quiet_until
+from approvals.queries import review_url
+from approvals.queries.standing import standings, votes_on
+from approvals.states import Status
+
+# Of which events somebody may choose to be written, and where it says so.
+NEW, URGED = "request.created", frozenset({"request.reminder", "request.escalated"})
+SUBJECTS = {
+    NEW: "A request waits for your decision",
+    "request.reminder": "Still waiting for your decision: half of the time is over",
+    "request.escalated": "Nobody decided in time: you may decide, too",
+}
+MOST = 20  # requests in a digest
+LOOKED_AT = 500  # of those that wait, the most urgent
+
+
+def write(row: Outbox, request: ApprovalRequest) -> None:
+    """A letter for each person who wants one of this announcement and can decide; asked again, none is written twice.
+
+    In a scope of the tenant, as a worker. Nobody's letter leaves in their quiet hours.
+    """
+    wanted = Q(new_requests=MailChoice.AT_ONCE) if row.kind == NEW else Q(reminders=True)
+    if row.kind != NEW and row.kind not in URGED:
+        return
+    told = Outbox.objects.filter(announcement=row, person__isnull=False).values("person_id")
+    choices = MailChoice.objects.filter(wanted, tenant_id=row.tenant_id).exclude(person__in=told)
+    by_person = {choice.person_id: choice for choice in choices}
+    for person_id in _deciders(request, by_person):
+        now = timezone.now()
+        outbox.write_to(row, person_id, _quiet_until(by_person[person_id], now) or now)
+
+
+def letter(row: Outbox, person_id: UUID) -> Letter:
+    """What is written to this person now, in a scope of the tenant, as a worker.
+
+    Raises outbox.Postponed in quiet hours, and outbox.Moot where nothing is left to tell.
+    """
+    now, address = timezone.now(), _address_of(person_id)
+    if row.kind in changed_factors.KINDS and address:
+        return changed_factors.letter(row, address)
+    choice = MailChoice.objects.filter(tenant_id=row.tenant_id, person_id=person_id).first()
+    if choice is None or not address:
+        raise outbox.Moot("this person is written nothing here any more")
+    if quiet := _quiet_until(choice, now):
+        raise outbox.Postponed((quiet - now).total_seconds(), "these are quiet hours")
+    by = Reviewer(person_id, row.tenant_id, "", frozenset())
+    if row.kind == outbox.DIGEST:
+        return _digest(address, _waiting_for(by))
+    return _of_one(address, row, by)
+
+
+def _of_one(address: str, row: Outbox, by: Reviewer) -> Letter:
+    waiting = _in_time().filter(pk=row.about, revision=row.revision)
+    if not (still := _for(by, list(waiting))):
+        raise outbox.Moot("it no longer waits for this person")
+    (request,) = still
+    return Letter(
+        to=(address,),
+        subject=SUBJECTS[row.kind],
+        paragraphs=(
+            request.headline,
+            f"Until {_until(request)}. Read it and decide on its page: {review_url(request.pk)}",
+            _WHY,
+        ),
+    )
+
+
+def _digest(address: str, waiting: Sequence[ApprovalRequest]) -> Letter:
+    if not waiting:
+        raise outbox.Moot("nothing waits for this person")
+    many = len(waiting)
+    left = (f"And {many - MOST} more.",) if many > MOST else ()
+    return Letter(
+        to=(address,),
+        subject="A request waits for your decision"
+        if many == 1
+        else f"{many} requests wait for your decision",
+        paragraphs=(
+            *(f"{one.headline}. Until {_until(one)}: {review_url(one.pk)}" for one in waiting[:MOST]),
+            *left,
+            f"All that waits: {settings.PUBLIC_URL}/",
+            _WHY,
+        ),
+    )
+
+
+_WHY = f"You get this because you chose it. Change that here: {settings.PUBLIC_URL}/mail/"
+
+
+def _until(request: ApprovalRequest) -> str:
+    """A deadline that a switch holds goes on when the switch does."""
+    return f"{switches.deadline(request):%-d %b %Y, %H:%M} UTC"
+
+
+def _waiting_for(by: Reviewer) -> list[ApprovalRequest]:
+    """What this person can decide now, the riskiest and most urgent first."""
+    most_urgent = _in_time().annotate(rank=BY_RISK).order_by("rank", "expires_at", "id")
+    return _for(by, list(most_urgent[:LOOKED_AT]))
+
+
+def _in_time() -> QuerySet[ApprovalRequest]:
+    in_time = Q(expires_at__gt=timezone.now()) | Q(frozen_at__isnull=False)
+    return ApprovalRequest.objects.filter(in_time, status=Status.PENDING)
+
+
+def _for(by: Reviewer, requests: Sequence[ApprovalRequest]) -> list[ApprovalRequest]:
+    standing = standings(by, requests, votes_on(requests))
+    return [one for one in requests if standing[one.pk].refusal is None]
+
+
+def _deciders(request: ApprovalRequest, among: Collection[UUID]) -> list[UUID]:
+    """Which of these people can decide it and have not, for themselves or in the place of somebody."""
+    roles, now = judge.deciding_roles(request), timezone.now()
+    by_role = Membership.objects.filter(person__in=among, tenant_id=request.tenant_id, role__in=roles)
+    standing_in = Delegation.objects.filter(delegate__in=among, tenant_id=request.tenant_id, ends_at__gt=now)
+    people = {
+        *by_role.values_list("person_id", flat=True),
+        *standing_in.values_list("delegate_id", flat=True),
+    } - set(
+        Vote.objects.filter(request=request, revision=request.revision).values_list("person_id", flat=True)
+    )
+    found = quorum.known(request.tenant_id, people, quorum.began(request))
+    return sorted(one for one in people if _may(one, request, found, now))
+
+
+def _may(person_id: UUID, request: ApprovalRequest, found: quorum.Known, now: datetime) -> bool:
+    try:
+        quorum.ways(person_id, request, found, now)
+    except Refusal:
+        return False
+    return True
+
+
+def _quiet_until(choice: MailChoice, now: datetime) -> datetime | None:
+    return quiet_until(now, choice.quiet_from, choice.quiet_until, choice.time_zone)
+
+
+def _address_of(person_id: UUID) -> str:
+    """Of an active member who chose to be written, or has to hear of their factors now; "" for nobody."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT address_of(%s)", [person_id])
+        (address,) = cursor.fetchone() or ("",)
+    return address or ""

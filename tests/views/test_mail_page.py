@@ -1,0 +1,106 @@
+"""The page on which a person chooses what they are written: their own, and kept apart by company."""
+
+import pytest
+from django.test import Client
+
+from approvals.database import tenant_scope
+from approvals.models import MailChoice
+from tests.attacks.test_roles import REFUSED, attempt
+from tests.views.conftest import SignIn, add_role
+from tests.world import World
+
+FORM = {
+    "new_requests": "daily",
+    "reminders": "on",
+    "quiet_from": "22:00",
+    "quiet_until": "07:00",
+    "time_zone": "Europe/Berlin",
+    "digest_at": "08:30",
+}
+
+
+def kept(web: World) -> list[MailChoice]:
+    with web.processes.acting_as("worker"), tenant_scope(web.tenant.pk):
+        return list(MailChoice.objects.all())
+
+
+def test_a_person_chooses_and_sees_what_they_chose(web: World, sign_in: SignIn) -> None:
+    client = sign_in("lena")
+    page = client.get("/mail/").content.decode()
+    assert web.people["lena"].email in page
+    assert 'value="off" checked' in page
+    page = client.post("/mail/", FORM, follow=True).content.decode()
+    assert "It holds from the next event on." in page
+    assert 'value="daily" checked' in page
+    assert 'value="22:00"' in page
+    assert "<option selected>Europe/Berlin</option>" in page
+    (row,) = kept(web)
+    assert (row.person_id, row.reminders) == (web.people["lena"].pk, True)
+    assert row.digest_due_at
+    assert "Alarms never wait" in page
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"quiet_from": "late"}, "Write hours as 22:00."),
+        ({"digest_at": ""}, "Say at which hour."),
+        ({"quiet_until": ""}, "both a beginning and an end"),
+        ({"time_zone": "Mars/Olympus"}, "a time zone of the list"),
+        ({"new_requests": "hourly"}, "off, at once or once a day"),
+        ({"new_requests": "nul\0byte"}, "Null characters"),
+    ],
+)
+def test_what_makes_no_sense_is_said_and_what_was_typed_is_kept(
+    web: World, sign_in: SignIn, wrong: dict[str, str], said: str
+) -> None:
+    answer = sign_in("lena").post("/mail/", FORM | wrong)
+    page = answer.content.decode()
+    assert answer.status_code == 422
+    assert said in page
+    assert "Nothing was changed." in page
+    assert 'value="08:30"' in page or "digest_at" in wrong
+    assert kept(web) == []
+
+
+def test_everybody_has_their_own_in_each_company(web: World, sign_in: SignIn) -> None:
+    sign_in("lena").post("/mail/", FORM)
+    assert 'value="off" checked' in sign_in("mara").get("/mail/").content.decode()
+    add_role(web, "lena", web.other, "support_lead")
+    client = sign_in("lena")
+    client.post("/tenant/", {"tenant": str(web.other.pk)})
+    assert 'value="off" checked' in client.get("/mail/").content.decode()
+
+
+def test_reading_changes_nothing_and_no_other_site_does(web: World, sign_in: SignIn) -> None:
+    sign_in("lena").get("/mail/", FORM)
+    strict = Client(enforce_csrf_checks=True)
+    strict.force_login(web.people["lena"])
+    assert strict.post("/mail/", FORM).status_code == 403
+    assert Client().post("/mail/", FORM).status_code == 302
+    assert kept(web) == []
+
+
+def test_a_web_process_taken_over_reads_no_choice_but_of_the_person_it_names(
+    web: World, sign_in: SignIn
+) -> None:
+    sign_in("lena").post("/mail/", FORM)
+    assert attempt(web, "web", "SELECT * FROM mail_choice") == 0
+    assert attempt(web, "web", "UPDATE mail_choice SET new_requests = 'at_once'") == 0
+    for process in ("web", "sweeper", "door"):
+        with pytest.raises(REFUSED):
+            attempt(web, process, "SELECT address_of(%s)", web.people["lena"].pk)
+    with pytest.raises(REFUSED):
+        attempt(web, "sweeper", "SELECT quiet_from FROM mail_choice")
+
+
+def test_a_worker_reads_the_address_of_nobody_who_did_not_choose_it(web: World, sign_in: SignIn) -> None:
+    sign_in("lena").post("/mail/", FORM)
+    for who, there in (("lena", True), ("mara", False), ("gus", False)):
+        with web.processes.acting_as("worker"), tenant_scope(web.tenant.pk):
+            from approvals.notifications.personal import _address_of
+
+            assert bool(_address_of(web.people[who].pk)) is there
+    sign_in("lena").post("/mail/", FORM | {"new_requests": "off", "reminders": ""})
+    with web.processes.acting_as("worker"), tenant_scope(web.tenant.pk):
+        assert _address_of(web.people["lena"].pk) == ""
