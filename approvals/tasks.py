@@ -82,7 +82,7 @@ def mail(row_id: str, tenant_id: str) -> None:
 def look(row_id: str, tenant_id: str) -> None:
     with claimed(UUID(row_id), UUID(tenant_id)) as row:
         if row:
-            fresh_look.look(row.request_id, row.tenant_id)
+            fresh_look.look(row.about, row.tenant_id)
 
 
 @shared_task(name="approvals.tasks.undo")
