@@ -17,7 +17,11 @@ def test_no_page_needs_an_inline_style_or_script(web: World, sign_in: SignIn) ->
     pages = [Client().get(path).content.decode() for path in OUTSIDE.values()]
     pages += [sign_in(who).get(path).content.decode() for who, path in at_work(web).pages.values()]
     for page in pages:
-        assert not re.search(r"<script|<style|\sstyle=|\son[a-z]+=|javascript:", page)
+        # A script of ours, in a file, runs under `script-src 'self'`.
+        assert not re.search(
+            r"<script(?! src=\"/static/[^\"<>]+\" defer></script>)|<style|\sstyle=|\son[a-z]+=|javascript:",
+            page,
+        )
         assert not re.search(r'(?:src|href)="https?:', page)
 
 
