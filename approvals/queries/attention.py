@@ -6,6 +6,7 @@ Numbers about people, for them: each sees their own, auditors and operators ever
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TypeAlias
 from uuid import UUID
 
 from django.db import connection
@@ -21,6 +22,8 @@ from approvals.queries.period import Period
 PERIODS = (7, 30, 90)  # days
 ENOUGH = 5  # decisions; of fewer, a share or a middle says nothing about a person
 ROWS = 50
+
+Asked: TypeAlias = Mapping[str, UUID | datetime | int | None]
 
 # An exercise counts as one, and in nothing else: it would make a share or a time of what was made up.
 COUNTED = """
@@ -81,7 +84,7 @@ class How:
 def how_we_decide(by: Reviewer, *, days: int, after: UUID | None = None, rows: int = ROWS) -> How:
     """Of the last `days`, by name; `after` is the last person of the page before."""
     everybody = exercises.knows(by)
-    asked: dict[str, object] = {
+    asked: Asked = {
         "tenant": by.tenant_id,
         "since": timezone.now() - timedelta(days=days),
         "until": None,
@@ -97,7 +100,7 @@ def how_we_decide(by: Reviewer, *, days: int, after: UUID | None = None, rows: i
 
 def decisions_in(by: Reviewer, period: Period, *, rows: int = ROWS) -> Page[Measures]:
     """Of everybody within a period, by name, the first page. For operators: the caller checks."""
-    asked: dict[str, object] = {
+    asked: Asked = {
         "tenant": by.tenant_id,
         "since": period.since,
         "until": period.until,
@@ -109,7 +112,7 @@ def decisions_in(by: Reviewer, period: Period, *, rows: int = ROWS) -> Page[Meas
         return _counted(asked, rows)
 
 
-def _counted(asked: Mapping[str, object], rows: int) -> Page[Measures]:
+def _counted(asked: Asked, rows: int) -> Page[Measures]:
     with connection.cursor() as cursor:
         cursor.execute(COUNTED, asked)
         found = [_measures(*row) for row in cursor.fetchall()]

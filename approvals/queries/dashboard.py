@@ -6,8 +6,9 @@ range of an index that begins with tenant and time, so it costs by how much ther
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any, TypeAlias
+from uuid import UUID
 
 from django.db import connection
 
@@ -32,12 +33,14 @@ GROUPS: dict[str, tuple[Status, ...]] = {
     ),
 }
 
+# The first day of the step that a moment belongs to, whatever zone the connection has.
+_STARTS = "date_trunc(%(step)s, created_at AT TIME ZONE 'UTC')::date"
 _FILED_THEN = """
     FROM approval_request
     WHERE tenant_id = %(tenant)s AND created_at >= %(since)s AND created_at < %(until)s AND NOT is_canary
 """
 FILED = f"""
-SELECT date_trunc(%(step)s, created_at, 'UTC') AS starts, status, doubted_at IS NOT NULL, count(*)
+SELECT {_STARTS} AS starts, status, doubted_at IS NOT NULL, count(*)
 {_FILED_THEN} GROUP BY 1, 2, 3
 """
 # What people decided, and no rule. An approval that was taken back was decided when it was.
@@ -45,7 +48,7 @@ TIMES = f"""
 SELECT starts, count(*), percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds),
     percentile_cont(0.9) WITHIN GROUP (ORDER BY seconds)
 FROM (
-    SELECT date_trunc(%(step)s, created_at, 'UTC') AS starts,
+    SELECT {_STARTS} AS starts,
         extract(epoch FROM decided_at - created_at)::float8 AS seconds
     {_FILED_THEN} AND decided_at IS NOT NULL AND verdict ->> 'kind' = 'require'
 ) AS decided
@@ -56,19 +59,19 @@ SELECT action, currency, count(*), sum(amount_minor), count(*) FILTER (WHERE sta
     coalesce(sum(amount_minor) FILTER (WHERE status = 'succeeded'), 0)
 {_FILED_THEN} AND currency <> '' GROUP BY action, currency ORDER BY currency, action
 """
-VOTES = """
-SELECT date_trunc(%(step)s, v.created_at, 'UTC') AS starts, v.decision, count(*)
+VOTES = f"""
+SELECT {_STARTS.replace("created_at", "v.created_at")} AS starts, v.decision, count(*)
 FROM vote v JOIN approval_request r ON r.id = v.request_id AND r.tenant_id = v.tenant_id
 WHERE v.tenant_id = %(tenant)s AND v.created_at >= %(since)s AND v.created_at < %(until)s AND NOT r.is_canary
 GROUP BY 1, 2
-"""
-MESSAGES = """
-SELECT date_trunc(%(step)s, created_at, 'UTC') AS starts,
+"""  # noqa: S608
+MESSAGES = f"""
+SELECT {_STARTS} AS starts,
     CASE WHEN gave_up_at IS NOT NULL THEN 'gave_up' WHEN done_at IS NOT NULL THEN 'sent' ELSE 'waiting' END, count(*)
 FROM outbox
 WHERE tenant_id = %(tenant)s AND created_at >= %(since)s AND created_at < %(until)s AND topic IN ('deliver', 'mail')
 GROUP BY 1, 2
-"""
+"""  # noqa: S608
 
 Number: TypeAlias = int | float | None
 Found: TypeAlias = list[tuple[Any, ...]]
@@ -143,22 +146,25 @@ class Dashboard:
 def dashboard(by: Reviewer, period: Period) -> Dashboard:
     """For operators: the caller checks."""
     with tenant_scope(by.tenant_id):
-        filed, times, money, votes, messages = (
+        stood, times, money, votes, messages = (
             _asked(sql, by, period) for sql in (FILED, TIMES, MONEY, VOTES, MESSAGES)
         )
     overall = next((row for row in times if row[0] is None), (None, 0, None, None))
     return Dashboard(
         period=period,
-        filed=_filed(period, filed),
-        statuses=tuple((status, sum(row[3] for row in filed if row[1] == status)) for status in Status),
+        filed=_filed(period, stood),
+        statuses=tuple((status, sum(row[3] for row in stood if row[1] == status)) for status in Status),
         times=_times(period, times),
         decided=overall[1],
         median_seconds=overall[2],
         ninth_seconds=overall[3],
         votes=_votes(period, votes),
-        doubt=_doubt(period, filed),
+        doubt=_doubt(period, stood),
         messages=_counted(period, ("sent", "waiting", "gave_up"), messages),
-        money=tuple(Moved(*row[:3], int(row[3]), row[4], int(row[5])) for row in money),
+        money=tuple(
+            Moved(action, currency, filed, int(asked_minor), done, int(done_minor))
+            for action, currency, filed, asked_minor, done, done_minor in money
+        ),
     )
 
 
@@ -168,7 +174,7 @@ def share(approvals: int, denials: int) -> float | None:
 
 
 def _asked(sql: str, by: Reviewer, period: Period) -> Found:
-    asked: dict[str, object] = {
+    asked: dict[str, UUID | datetime | str] = {
         "tenant": by.tenant_id,
         "since": period.since,
         "until": period.until,
@@ -196,7 +202,7 @@ def _doubt(period: Period, found: Found) -> Series:
 
 
 def _times(period: Period, found: Found) -> Series:
-    told = {_day(row[0]): (row[2], row[3], row[1]) for row in found if row[0] is not None}
+    told = {row[0]: (row[2], row[3], row[1]) for row in found if row[0] is not None}
     return _series(period, ("median", "ninth", "decided"), told, nothing=(None, None, 0))
 
 
@@ -213,14 +219,9 @@ def _counted(period: Period, keys: tuple[str, ...], found: Iterable[Sequence[Any
     """`found` has rows of when the step begins, a key and a number; what has none counts as 0."""
     counts: dict[date, list[int]] = {}
     for starts, key, count in found:
-        counts.setdefault(_day(starts), [0] * len(keys))[keys.index(key)] += count
+        counts.setdefault(starts, [0] * len(keys))[keys.index(key)] += count
     told = {day: tuple(numbers) for day, numbers in counts.items()}
     return _series(period, keys, told, nothing=(0,) * len(keys))
-
-
-def _day(starts: datetime) -> date:
-    """The day of a moment in UTC: a connection tells it in its own zone."""
-    return starts.astimezone(UTC).date()
 
 
 def _series(

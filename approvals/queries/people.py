@@ -62,8 +62,8 @@ def people(by: Reviewer, *, after: UUID | None = None, rows: int = ROWS) -> Peop
 def _members(by: Reviewer, after: UUID | None) -> QuerySet[Person]:
     members = Membership.objects.filter(tenant_id=by.tenant_id).values("person_id")
     every = Person.objects.filter(pk__in=members).annotate(called=Lower("name")).order_by("called", "id")
-    last = every.filter(pk=after).values_list("called", flat=True).first()
-    if last is None:
+    last = every.filter(pk=after).values_list("called", flat=True).first() if after else None
+    if after is None or last is None:
         return every
     return every.filter(Q(called__gt=last) | Q(called=last, pk__gt=after))
 

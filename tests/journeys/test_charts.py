@@ -15,6 +15,7 @@ LAST = date(2024, 3, 31)
 PAGE = "/operations/?first=2024-03-18&last=2024-03-31"
 # Of each chart: what is drawn, series by series from the bottom up, and the drawn columns of its table.
 DRAWN = """
+const number = (said) => (said === undefined ? null : Number(said));
 [...document.querySelectorAll("figure.chart:has(.plot)")].map((figure) => {
     const heads = [...figure.querySelectorAll("thead th")], rows = [...figure.querySelectorAll("tbody tr")];
     const columns = heads.flatMap((head, place) => (head.dataset.tone ? [place] : []));
@@ -22,7 +23,7 @@ DRAWN = """
     return {
         kind: figure.dataset.kind,
         series: series.map((one) => [...one]),
-        table: columns.map((at) => rows.map(({cells}) => (cells[at].dataset.value ? Number(cells[at].dataset.value) : null))),
+        table: columns.map((at) => rows.map((row) => number(row.cells[at].dataset.value))),
     };
 })
 """

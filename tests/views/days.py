@@ -107,6 +107,7 @@ def _without_triggers(shell: psycopg.Cursor[Any]) -> Iterator[None]:
     for table, name, _ in triggers:
         shell.execute(f"ALTER TABLE {table} DISABLE TRIGGER {name}")
     yield
+    shell.execute("SET CONSTRAINTS ALL IMMEDIATE")
     for table, name, state in triggers:
         always = "ALWAYS " if state == "A" else ""
         shell.execute(f"ALTER TABLE {table} ENABLE {always}TRIGGER {name}")

@@ -154,7 +154,8 @@ def test_times_to_decision_equal_a_recount(past: World, count: Count, sign_in: S
         assert float(numbers[1] or 0) == pytest.approx(ninth(seconds), abs=0.001), day
     every = [float(each) for each in count(DECIDED, midnight(first), midnight(last + timedelta(days=1)))]
     told = dashboard(past.reviewer("opal"), Period(first, last))
-    assert (told.decided, told.median_seconds) == (len(every), pytest.approx(median(every), abs=0.001))
+    assert told.decided == len(every)
+    assert told.median_seconds == pytest.approx(median(every), abs=0.001)
     assert told.ninth_seconds == pytest.approx(ninth(every), abs=0.001)
 
 
@@ -260,7 +261,7 @@ def test_money_equals_a_recount_and_no_currency_is_added_to_another(
 
 def test_reviewers_attention_equals_a_recount(past: World, sign_in: SignIn) -> None:
     first, last = SPANS["month"]
-    section = shown(sign_in, first, last).split('aria-labelledby="attention"')[1].split("</section>")[0]
+    _, section = shown(sign_in, first, last).split('<section class="panel" aria-labelledby="attention">')
     rows = re.findall(
         r'<tr><th scope="row">(.*?)</th><td>(\d+)</td><td>(\d+)</td><td>(.*?)</td>', section, re.S
     )
