@@ -71,11 +71,11 @@
     return all.reverse();
   }
 
-  /* A stack's parts stand on each other, the tallest sum behind. */
+  /* A stack's parts stand on each other, the tallest sum behind; where there is none, there is no bar. */
   function data(chart) {
     const places = chart.steps.map((_, place) => place);
     if (!chart.isStack) return [places, ...chart.values];
-    const sums = chart.values.map((_, last) => places.map((at) => chart.values.slice(0, last + 1).reduce((sum, one) => sum + one[at], 0)));
+    const sums = chart.values.map((_, last) => places.map((at) => chart.values.slice(0, last + 1).reduce((sum, one) => sum + one[at], 0) || null));
     return [places, ...sums.reverse()];
   }
 
@@ -115,7 +115,7 @@
       {
         width: plot.clientWidth,
         height: HEIGHT,
-        padding: [12, 8, 0, 0],
+        padding: [12, 18, 0, 0],
         legend: { show: false },
         cursor: { y: false, drag: { x: false, y: false }, points: { show: false } },
         scales: { x: { time: false, range: [-0.5, last + 0.5] }, y: { range: most } },

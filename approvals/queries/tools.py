@@ -22,7 +22,7 @@ from approvals.identity.requester import Reviewer
 from approvals.queries.switches import Stop, stopped
 from policies.durations import in_words
 from policies.rules import Document
-from policies.wording import told
+from policies.wording import asks
 
 # What agents rely on; `manage.py contract` compares the running code with it, and writes it.
 FROZEN = Path("mcp_bridge/contract/catalogue.json")
@@ -150,7 +150,7 @@ def _gate(
 def _rules(document: Document | None, action: str) -> tuple[GateRule, ...]:
     """In the order in which they are tried."""
     rules = document.actions.get(action) if document else None
-    return tuple(GateRule(one.name, told(one.verdict()), one.because) for one in rules.rules) if rules else ()
+    return tuple(GateRule(one.name, asks(one.verdict()), one.because) for one in rules.rules) if rules else ()
 
 
 def _over(tool: str, on: tuple[Stop, ...]) -> tuple[Stop, ...]:

@@ -35,9 +35,9 @@ def past(site: Site) -> Iterator[Site]:
         yield site
 
 
-def apart(series: list[list[float]]) -> list[list[float]]:
+def apart(series: list[list[float | None]]) -> list[list[float]]:
     """The parts of a stack, from its sums: the tallest sum is drawn first."""
-    sums = series[::-1]
+    sums = [[each or 0.0 for each in one] for one in series[::-1]]
     below = [[0.0] * len(sums[0]), *sums[:-1]]
     return [
         [top - foot for top, foot in zip(one, under, strict=True)]

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import psycopg
 from psycopg.types.json import Jsonb
@@ -16,7 +16,7 @@ from psycopg.types.json import Jsonb
 from approvals.states import Status
 from tests.world import World
 
-TABLES = ("approval_request", "vote", "outbox", "receiver")
+TABLES = ("approval_request", "vote", "outbox")
 EDGES = (timedelta(), timedelta(microseconds=1), timedelta(hours=12), timedelta(days=1, microseconds=-1))
 REQUEST = """
 INSERT INTO approval_request SELECT another.* FROM approval_request r,
@@ -43,22 +43,25 @@ def filled(world: World, days: Sequence[date], *, seed: int = 6) -> Iterator[Non
     """About four requests, three votes and two messages for each of these days, in the world's tenant."""
     base, dice = world.submit(), random.Random(seed)
     with world.processes.cursor("admin") as shell, _without_triggers(shell):
-        for day in days:
-            for _ in range(4):
-                _request(shell, world, base.pk, _moment(day, dice), dice)
+        moments = [_moment(day, dice) for day in days for _ in range(4)]
+        made = [_request(shell, world, base.pk, at, dice) for at in moments]
     try:
         yield
     finally:
         with world.processes.cursor("admin") as shell, _without_triggers(shell):
-            for table in TABLES[:3]:
-                shell.execute(f"DELETE FROM {table} WHERE tenant_id = %s", (world.tenant.pk,))
+            for table, column in (
+                ("vote", "request_id"),
+                ("outbox", "request_id"),
+                ("approval_request", "id"),
+            ):
+                shell.execute(f"DELETE FROM {table} WHERE {column} = ANY (%s)", (made,))
 
 
 def _moment(day: date, dice: random.Random) -> datetime:
     return datetime.combine(day, time.min, UTC) + dice.choice(EDGES)
 
 
-def _request(shell: psycopg.Cursor[Any], world: World, base: Any, at: datetime, dice: random.Random) -> None:
+def _request(shell: psycopg.Cursor[Any], world: World, base: Any, at: datetime, dice: random.Random) -> UUID:
     request, status = uuid4(), dice.choice(list(Status))
     action, currency = dice.choice(MONEY)
     is_canary = status in ("pending", "denied", "expired") and dice.random() < 0.4
@@ -93,6 +96,7 @@ def _request(shell: psycopg.Cursor[Any], world: World, base: Any, at: datetime, 
     for topic in ("mail", "execute"):
         ends = dice.choice([(None, None), (at, None), (None, at)])
         shell.execute(MAIL, (uuid4(), world.tenant.pk, request, topic, at, *ends))
+    return request
 
 
 @contextmanager
