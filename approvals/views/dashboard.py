@@ -171,7 +171,7 @@ def charts(it: Dashboard) -> dict[str, Chart]:
         Chart(
             "filed",
             _("Filed, by how it stands now"),
-            _("Requests by the day they were filed, in the state that they have now."),
+            _("Requests by when they were filed, in the state that they have now."),
             "stack",
             (
                 Column(_("Carried out"), "good"),
@@ -186,7 +186,7 @@ def charts(it: Dashboard) -> dict[str, Chart]:
             "times",
             _("Time to decision"),
             _(
-                "From filing to the last decision of people, by the day of filing. What a rule decided is left out; "
+                "From filing to the last decision of people, by when it was filed. What a rule decided is left out; "
                 "hours in which a switch held a request count."
             ),
             "lines",
@@ -200,9 +200,7 @@ def charts(it: Dashboard) -> dict[str, Chart]:
         Chart(
             "votes",
             _("Approve share"),
-            _(
-                "Of the votes of a day that approve or deny, those that approve. Asking for changes is neither."
-            ),
+            _("Of the votes that approve or deny, those that approve. Asking for changes is neither."),
             "lines",
             (
                 Column(_("Share"), "blue", "percent"),
@@ -216,7 +214,7 @@ def charts(it: Dashboard) -> dict[str, Chart]:
             "doubt",
             _("Failed and in doubt"),
             _(
-                "Requests by the day they were filed. Settled: it was in doubt, and then known to be carried out."
+                "Requests by when they were filed. Settled: it was in doubt, and then known to be carried out."
             ),
             "stack",
             (
@@ -230,7 +228,7 @@ def charts(it: Dashboard) -> dict[str, Chart]:
             "messages",
             _("Messages"),
             _(
-                "To receivers and by mail, by the day they were written; those about exercises count, too. "
+                "To receivers and by mail, by when they were written; those about exercises count, too. "
                 "Given up: no further attempt is made."
             ),
             "stack",
