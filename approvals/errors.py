@@ -560,6 +560,15 @@ class NoSecret(Refusal):
     """{name} has no secret here: a person connected it, or another issuer vouches for it."""
 
 
+class RoleNotHeld(Refusal):
+    """{name} does not have the role {role} in {tenant}, so nothing was taken."""
+
+
+class LastOperator(Refusal):
+    """{name} is the last operator of {tenant}: nobody could stop anything there, or agree to a policy.
+    Make somebody else an operator first: {command}"""
+
+
 class WeakPassword(Refusal):
     """This password was not taken: {why}"""
 

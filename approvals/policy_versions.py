@@ -57,7 +57,7 @@ def propose(
         try:
             document = readable(text, company(by.tenant_id))
         except PolicyError as error:
-            raise PolicyUnreadable(line=error.line, column=error.column, problem=error.message) from error
+            raise unreadable(error) from error
         _one_at_a_time(by)
         base = _numbered(based_on) if based_on else None
         if in_force := PolicyVersion.objects.filter(is_active=True, source=text).first():
@@ -86,6 +86,12 @@ def propose(
             personal={"because": because, "name": by.name},
         )
     return version
+
+
+def unreadable(error: PolicyError) -> PolicyUnreadable:
+    """The refusal of a text. Its `others` are what else is wrong with it: line, column and sentence of each."""
+    others = tuple((one.line, one.column, one.message) for one in error.others)
+    return PolicyUnreadable(line=error.line, column=error.column, problem=error.message, others=others)
 
 
 def ask(

@@ -1,14 +1,15 @@
 """From a text to a policy document, or to a sentence that tells its author what to change, and where."""
 
 import difflib
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
+from contextlib import contextmanager
 from importlib import resources
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from .conditions import Condition, ConditionError
-from .errors import PolicyError
+from .errors import PolicyError, together
 from .reach import Reach
 from .rules import Document, Judged, Requirement, Rule
 from .signature import Signature
@@ -26,7 +27,7 @@ _WORDS = (
     *("usage", "sums", "of", "per", "window", "cap"),
 )
 
-# One refusal is told at a time; a document that is wrong in every line must not cost more to refuse.
+# A document that is wrong in every line must not cost more to refuse.
 _MOST_PROBLEMS = 50
 
 # Pydantic's words are for programmers; these are for the author of a policy.
@@ -63,31 +64,43 @@ def load(
     `signatures` has one entry an action. `roles`, when given, are the reviewer roles that exist; `staff` says who
     holds which, so that a stage which nobody can fill is refused; `receivers` names who can be told, so that an
     unknown channel is. `source` is the name that errors begin with. Raises PolicyError, and nothing else, whatever
-    the text is.
+    the text is: for the first thing that is wrong, with what else is wrong behind it, as far as that can be told.
     """
     origin = Source(text, source)
     document = _validated(origin)
     texts = {action: [rule.when for rule in entry.rules] for action, entry in document.actions.items()}
     check(origin, document.usage, signatures, texts)
-    judged, comments = {}, {}
+    judged, comments, found = {}, {}, list[PolicyError]()
     for action, entry in document.actions.items():
         path = ("actions", action)
-        if action not in signatures:
-            message = f"There is no action '{action}'.{_known(action, signatures)}"
-            raise origin.error_at_key(path, message)
-        _refuse_repeated_names(origin, path, entry.rules)
-        _refuse_unknown_roles(origin, path, entry.rules, roles)
-        if staff is not None:
-            _refuse_unfillable(origin, path, entry.rules, staff)
-        if receivers is not None:
-            _refuse_unknown_channels(origin, path, entry.rules, receivers)
-        signature = declared(signatures[action], document.usage, action)
-        conditions = _conditions(origin, path, entry.rules, signature)
-        _refuse_unreachable(origin, path, entry.rules, conditions)
-        judged[action] = Judged(signature, tuple(zip(entry.rules, conditions, strict=True)))
+        with _noted(found):
+            if action not in signatures:
+                message = f"There is no action '{action}'.{_known(action, signatures)}"
+                raise origin.error_at_key(path, message)
+            _refuse_repeated_names(origin, path, entry.rules)
+            _refuse_unknown_roles(origin, path, entry.rules, roles)
+            if staff is not None:
+                _refuse_unfillable(origin, path, entry.rules, staff)
+            if receivers is not None:
+                _refuse_unknown_channels(origin, path, entry.rules, receivers)
+            signature = declared(signatures[action], document.usage, action)
+            conditions = _conditions(origin, path, entry.rules, signature)
+            _refuse_unreachable(origin, path, entry.rules, conditions)
+            judged[action] = Judged(signature, tuple(zip(entry.rules, conditions, strict=True)))
         for index, rule in enumerate(entry.rules):
             comments[action, rule.name] = origin.comment_above((*path, "rules", index))
+    if found:
+        raise together(found)
     return document.ready(judged, _usages(document, signatures), comments)
+
+
+@contextmanager
+def _noted(found: list[PolicyError]) -> Iterator[None]:
+    """What is refused is kept, so that the author is told of every action at once."""
+    try:
+        yield
+    except PolicyError as error:
+        found.append(error)
 
 
 def _usages(document: Document, signatures: Mapping[str, Signature]) -> dict[str, tuple[Usage, ...]]:
@@ -107,7 +120,7 @@ def _validated(origin: Source) -> Document:
         # A misspelt key is also a missing one; the word that is there helps more than the one that is not.
         telling = [p for p in inner if p["type"] != "missing"] or inner
         refusals = [_refusal(origin, problem) for problem in telling]
-        raise min(refusals, key=lambda refusal: (refusal.line, refusal.column)) from error
+        raise together(sorted(refusals, key=lambda refusal: (refusal.line, refusal.column))) from error
 
 
 def _is_inside(path: Path, outer: Path) -> bool:
@@ -162,14 +175,16 @@ def _refuse_unknown_roles(
 def _conditions(
     origin: Source, path: Path, rules: tuple[Rule, ...], signature: Signature
 ) -> tuple[Condition, ...]:
-    conditions = []
+    conditions, found = [], []
     for index, rule in enumerate(rules):
         try:
             conditions.append(Condition(rule.when, signature))
         except ConditionError as error:
             place = (*path, "rules", index, "when")
             message = f"Rule '{rule.name}': {error}"
-            raise origin.error_within(place, message, error.line, error.column) from error
+            found.append(origin.error_within(place, message, error.line, error.column))
+    if found:
+        raise together(found)
     return tuple(conditions)
 
 

@@ -10,6 +10,11 @@ def told(verdict: Verdict) -> str:
     return "; ".join(filter(None, (_said(verdict), _open(verdict))))
 
 
+def asks(verdict: Verdict) -> str:
+    """`told`, for whoever names the rule beside it: `2 finance lead`, and when it may be carried out."""
+    return "; ".join(filter(None, (_asked(verdict), _open(verdict))))
+
+
 def told_apart(was: Verdict, becomes: Verdict) -> tuple[str, str]:
     """Two verdicts in one line each, with the terms in which they differ: two that differ never read the same."""
     before, after = _all_terms(was), _all_terms(becomes)

@@ -1,5 +1,6 @@
 """Second factors: what is sealed at rest, and which site a passkey belongs to."""
 
+from collections.abc import Collection
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -28,7 +29,14 @@ class FactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]
 
 def has_second_factor(person_id: UUID) -> bool:
     """An authenticator app or a passkey; recovery codes come with one of them."""
+    return person_id in with_second_factor({person_id})
+
+
+def with_second_factor(people: Collection[UUID]) -> set[UUID]:
+    """Those of them who have one, as `has_second_factor` says."""
     from allauth.mfa.models import Authenticator
 
     types: list[Any] = [Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN]
-    return bool(Authenticator.objects.filter(user_id=person_id, type__in=types).exists())
+    return set(
+        Authenticator.objects.filter(user_id__in=people, type__in=types).values_list("user_id", flat=True)
+    )

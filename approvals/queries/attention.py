@@ -3,8 +3,10 @@
 Numbers about people, for them: each sees their own, auditors and operators everybody's, nobody a ranking.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TypeAlias
 from uuid import UUID
 
 from django.db import connection
@@ -15,10 +17,13 @@ from approvals.identity.requester import Reviewer
 from approvals.models import CanarySetting
 from approvals.queries import exercises
 from approvals.queries.paging import Page, page
+from approvals.queries.period import Period
 
 PERIODS = (7, 30, 90)  # days
 ENOUGH = 5  # decisions; of fewer, a share or a middle says nothing about a person
 ROWS = 50
+
+Asked: TypeAlias = Mapping[str, UUID | datetime | int | None]
 
 # An exercise counts as one, and in nothing else: it would make a share or a time of what was made up.
 COUNTED = """
@@ -26,7 +31,8 @@ WITH decision AS (
     SELECT v.person_id, v.decision, v.looked_for_seconds AS seconds, r.is_canary,
         date_trunc('hour', v.created_at, 'UTC') AS hour
     FROM vote v JOIN approval_request r ON r.id = v.request_id AND r.tenant_id = v.tenant_id
-    WHERE v.tenant_id = %(tenant)s AND v.created_at > %(since)s
+    WHERE v.tenant_id = %(tenant)s AND v.created_at >= %(since)s
+        AND v.created_at < coalesce(%(until)s::timestamptz, 'infinity')
         AND (%(person)s::uuid IS NULL OR v.person_id = %(person)s)
 ), busiest AS (
     SELECT person_id, max(decisions) AS decisions FROM (
@@ -78,19 +84,39 @@ class How:
 def how_we_decide(by: Reviewer, *, days: int, after: UUID | None = None, rows: int = ROWS) -> How:
     """Of the last `days`, by name; `after` is the last person of the page before."""
     everybody = exercises.knows(by)
-    asked: dict[str, UUID | datetime | int | None] = {
+    asked: Asked = {
         "tenant": by.tenant_id,
         "since": timezone.now() - timedelta(days=days),
+        "until": None,
         "person": None if everybody else by.person_id,
         "after": after,
         "rows": rows + 1,
     }
-    with tenant_scope(by.tenant_id), connection.cursor() as cursor:
+    with tenant_scope(by.tenant_id):
+        shown = _counted(asked, rows)
+        on = CanarySetting.objects.filter(tenant_id=by.tenant_id, is_on=True).first()
+    return How(days, everybody, shown, on.turned_at if on else None)
+
+
+def decisions_in(by: Reviewer, period: Period, *, rows: int = ROWS) -> Page[Measures]:
+    """Of everybody within a period, by name, the first page. For operators: the caller checks."""
+    asked: Asked = {
+        "tenant": by.tenant_id,
+        "since": period.since,
+        "until": period.until,
+        "person": None,
+        "after": None,
+        "rows": rows + 1,
+    }
+    with tenant_scope(by.tenant_id):
+        return _counted(asked, rows)
+
+
+def _counted(asked: Asked, rows: int) -> Page[Measures]:
+    with connection.cursor() as cursor:
         cursor.execute(COUNTED, asked)
         found = [_measures(*row) for row in cursor.fetchall()]
-        on = CanarySetting.objects.filter(tenant_id=by.tenant_id, is_on=True).first()
-    marks = [str(one.person_id) for one in found]
-    return How(days, everybody, page(found, marks, rows), on.turned_at if on else None)
+    return page(found, [str(one.person_id) for one in found], rows)
 
 
 def _measures(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from django.db import connection
 from django.db.models import Max, Q
 from django.utils import timezone
 from oauth2_provider.settings import oauth2_settings
@@ -19,6 +20,15 @@ from approvals.queries.paging import ROWS, Page, mark, page, parsed
 MOST = 200  # programs of one person in one company; the newest
 # The agent that exercises are filed by is no program: nobody connected it, and nobody removed it.
 NO_EXERCISE = Q(canarysetting=None)
+LATEST = 3  # requests of each agent on the operators' page
+
+NEWEST = """
+SELECT r.agent_id, r.id, r.headline, r.status, r.created_at
+FROM unnest(%(agents)s::uuid[]) AS wanted (id) CROSS JOIN LATERAL (
+    SELECT agent_id, id, headline, status, created_at FROM approval_request
+    WHERE tenant_id = %(tenant)s AND agent_id = wanted.id ORDER BY created_at DESC, id LIMIT %(most)s
+) AS r ORDER BY r.created_at DESC, r.id
+"""
 
 
 @dataclass(frozen=True)
@@ -60,17 +70,35 @@ class AnsweredFor:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """A request that an agent filed."""
+
+    id: UUID
+    headline: str
+    status: str
+    at: datetime
+
+
+@dataclass(frozen=True)
 class AgentRow:
-    """An agent of the company. `for_whom` is "" where it acts for itself; `is_connected` as of `Connected`."""
+    """An agent of the company. `for_whom` is "" where it acts for itself; `is_connected` as of `Connected`.
+
+    `scopes` is all that it can get, where it comes by itself, and else what its latest token lets it do;
+    `last_token_at` is as of `AnsweredFor`, and `latest` are its newest requests, the last one first.
+    """
 
     id: UUID
     name: str
     owner: str
     for_whom: str
+    client_id: str
     is_active: bool
     is_stopped: bool  # by a switch, with every tool that files requests
     is_connected: bool
+    scopes: tuple[str, ...]
     added_at: datetime
+    last_token_at: datetime | None
+    latest: tuple[Asked, ...]
 
 
 def connected_by(by: Reviewer) -> tuple[Connected, ...]:
@@ -105,15 +133,22 @@ def agents_in(by: Reviewer, *, after: str = "", rows: int = ROWS) -> Page[AgentR
     """All agents of the tenant, the newest first; `after` is a page's mark. For operators: the caller checks."""
     with tenant_scope(by.tenant_id):
         every = Agent.objects.filter(NO_EXERCISE, tenant_id=by.tenant_id).select_related(
-            "owner", "on_behalf_of"
+            "application", "owner", "on_behalf_of"
         )
         if place := parsed(after):
             _, at, last = place
             every = every.filter(created_at__lte=at).exclude(created_at=at, pk__gte=last)
         found = list(every.order_by("-created_at", "-id")[: rows + 1])
-        alive, is_stopped = _alive({agent.pk for agent in found}), _stopped(by)
+        ids = {agent.pk for agent in found}
+        alive, tokens, asked, is_stopped = _alive(ids), _latest_tokens(ids), _asked(by, ids), _stopped(by)
         shown = [
-            _row(agent, agent.on_behalf_of_id is None or agent.pk in alive, is_stopped(agent))
+            _row(
+                agent,
+                tokens.get(agent.pk),
+                asked.get(agent.pk, ()),
+                is_alive=agent.on_behalf_of_id is None or agent.pk in alive,
+                is_stopped=is_stopped(agent),
+            )
             for agent in found
         ]
     return page(shown, [mark(agent.created_at, agent.pk) for agent in found], rows)
@@ -134,6 +169,16 @@ def _latest_tokens(agents: Collection[UUID]) -> dict[UUID, AccessToken]:
 def _latest_requests(agents: Collection[UUID]) -> dict[UUID, datetime]:
     filed = ApprovalRequest.objects.filter(agent__in=agents).order_by().values_list("agent")
     return {agent: at for agent, at in filed.annotate(Max("created_at")) if agent}
+
+
+def _asked(by: Reviewer, agents: Collection[UUID]) -> dict[UUID, tuple[Asked, ...]]:
+    """The newest requests of each, by one index range an agent and one statement for all."""
+    found: dict[UUID, tuple[Asked, ...]] = {}
+    with connection.cursor() as cursor:
+        cursor.execute(NEWEST, {"tenant": by.tenant_id, "agents": list(agents), "most": LATEST})
+        for agent, *asked in cursor.fetchall():
+            found[agent] = (*found.get(agent, ()), Asked(*asked))
+    return found
 
 
 def _alive(agents: Collection[UUID]) -> set[UUID]:
@@ -180,14 +225,21 @@ def _answered_for(
     )
 
 
-def _row(agent: Agent, is_connected: bool, is_stopped: bool) -> AgentRow:
+def _row(
+    agent: Agent, token: AccessToken | None, latest: tuple[Asked, ...], *, is_alive: bool, is_stopped: bool
+) -> AgentRow:
+    may = agent.application.scope.split() or BROAD
     return AgentRow(
         id=agent.pk,
         name=agent.name,
         owner=agent.owner.name,
         for_whom=agent.on_behalf_of.name if agent.on_behalf_of else "",
+        client_id=agent.application.client_id,
         is_active=agent.is_active,
         is_stopped=is_stopped,
-        is_connected=agent.is_active and is_connected,
+        is_connected=agent.is_active and is_alive,
+        scopes=tuple(may if agent.on_behalf_of_id is None else token.scope.split() if token else ()),
         added_at=agent.created_at,
+        last_token_at=token.created if token else None,
+        latest=latest,
     )

@@ -10,12 +10,12 @@ from approvals import switches
 from approvals.audit.events import Actor
 from approvals.audit.kinds import KINDS
 from approvals.audit.queries import TrailEntry
+from approvals.glass import AUDITOR
 from approvals.identity.requester import Reviewer
 from approvals.models import ApprovalRequest
 from approvals.queries.standing import Cast
 from approvals.states import FINAL, Status
 
-AUDITOR = "auditor"
 TOLD_BY = ("id", "is_canary", "status", "agent_id")  # what `trail_for` asks of a request
 FILED, AS_OTHERS = "canary.filed", "request.created"
 

@@ -38,6 +38,7 @@ class Spent:
     cap: str
     left: str
     is_full: bool
+    percent: int  # used of the cap, 100 at most
 
 
 @dataclass(frozen=True)
@@ -178,4 +179,5 @@ def _spent(row: _Row, names: dict[str, str]) -> Spent:
         cap=usage.written(cap, currency),
         left=usage.written(max(cap - row.used, 0), currency),
         is_full=row.used >= cap,
+        percent=min(100 * row.used // cap, 100) if cap else 100,
     )

@@ -11,13 +11,13 @@ from approvals.audit.decisions import decided
 from approvals.audit.events import Actor, record
 from approvals.audit.queries import KeptOutside, TrailEntry
 from approvals.database import tenant_scope
+from approvals.glass import AUDITOR as AUDITOR
 from approvals.identity.models import Agent, Membership
 from approvals.identity.requester import Reviewer
 from approvals.models import ApprovalRequest, Switch
 from approvals.queries import exercises
 from approvals.queries.paging import ROWS, Page, mark, page, parsed
 
-AUDITOR = exercises.AUDITOR
 REFUSALS = ("access.denied", "limit.reached", "request.refused")
 # The kind's own sentence is about a request that was not filed; its data says when it was about one that was.
 WITHDRAWAL_REFUSED = "The requester wanted to take the request back and could not; it stays as it is."

@@ -12,12 +12,12 @@ from approvals.database import tenant_scope
 from approvals.errors import NotFound, OperatorOnly, ReasonMissing, Refusal, StoppedAlready, WentOnAlready
 from approvals.identity.models import Agent
 from approvals.identity.requester import Reviewer
+from approvals.identity.roles import OPERATOR as OPERATOR
 from approvals.models import Switch
 from approvals.switches.reach import LOCK, action_of, files, tools
 
 logger = logging.getLogger(__name__)
 
-OPERATOR = "operator"  # of one tenant
 PLATFORM_OPERATOR = "platform_operator"  # of the installation: every tenant
 REASON = (3, 300)  # characters
 PATIENCE = 1000  # milliseconds for workers that are about to send to commit that they are

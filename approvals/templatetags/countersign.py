@@ -42,6 +42,12 @@ LABELS = {
     "orders_count": _("number of orders"),
     "address.line1": _("address line 1"),
     "address.line2": _("address line 2"),
+    "version_id": _("id of the version"),
+    "source_sha256": _("SHA-256 of its text"),
+    "active_number": _("number of the version in force"),
+    "active_source_sha256": _("SHA-256 of the text in force"),
+    "active_id": _("id of the version in force"),
+    "author_id": _("id of who wrote it"),
 }
 DECISIONS = {
     "approve": ("check", _("Approved"), "good"),

@@ -8,8 +8,10 @@ from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render, resolve_url
+from django.utils.functional import Promise
 from django.views.decorators.cache import never_cache
 
 from approvals import notifications, policy_versions, switches
@@ -17,7 +19,7 @@ from approvals.audit.decisions import decided
 from approvals.audit.events import Actor
 from approvals.errors import NotFound, Refusal
 from approvals.identity.requester import Reviewer
-from approvals.queries import may_see_doubt, may_watch, staying, stopped, tenants_of, unreviewed
+from approvals.queries import denied, may_see_doubt, may_watch, staying, stopped, tenants_of, unreviewed
 from approvals.queries.trail import AUDITOR
 
 P = ParamSpec("P")
@@ -60,6 +62,29 @@ def _for_a_person(view: Callable[..., HttpResponse]) -> Callable[..., HttpRespon
         )
 
     return guarded
+
+
+def operators_only(
+    wanted: str, sentence: Promise | str
+) -> Callable[
+    [Callable[Concatenate[HttpRequest, Reviewer, P], HttpResponse]],
+    Callable[Concatenate[HttpRequest, Reviewer, P], HttpResponse],
+]:
+    """Only for operators. Raises PermissionDenied with this sentence, leaving an event, for anybody else."""
+
+    def decorator(
+        view: Callable[Concatenate[HttpRequest, Reviewer, P], HttpResponse],
+    ) -> Callable[Concatenate[HttpRequest, Reviewer, P], HttpResponse]:
+        @wraps(view)
+        def guarded(request: HttpRequest, by: Reviewer, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+            if not switches.may_operate(by):
+                denied(by, wanted=wanted, code="role_missing")
+                raise PermissionDenied(str(sentence))
+            return view(request, by, *args, **kwargs)
+
+        return guarded
+
+    return decorator
 
 
 def reviewer_of(request: HttpRequest) -> Reviewer | None:

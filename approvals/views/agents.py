@@ -8,6 +8,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
 from approvals import switches
@@ -15,8 +16,8 @@ from approvals.errors import NotFound
 from approvals.identity.connect import disconnect
 from approvals.identity.models import Person
 from approvals.identity.requester import Reviewer
-from approvals.queries import agents_in, answered_for_by, connected_by, denied
-from approvals.views.access import member, show
+from approvals.queries import agents_in, allowed, answered_for_by, connected_by, denied
+from approvals.views.access import member, operators_only, show
 from approvals.views.oauth.scopes import in_words
 
 
@@ -25,8 +26,23 @@ from approvals.views.oauth.scopes import in_words
 def agents_page(request: HttpRequest, by: Reviewer) -> HttpResponse:
     mine = [(one, in_words(one.scopes)) for one in connected_by(by)]
     answered_for = [(one, in_words(one.scopes)) for one in answered_for_by(by)]
-    every = agents_in(by, after=request.GET.get("after", "")) if switches.may_operate(by) else None
-    return show(request, "agents/agents.html", {"mine": mine, "answered_for": answered_for, "page": every})
+    return show(request, "agents/agents.html", {"mine": mine, "answered_for": answered_for})
+
+
+@require_safe
+@member
+@operators_only(
+    "agents", gettext_lazy("All agents are for operators. Your roles here do not include operator.")
+)
+def every_agent_page(request: HttpRequest, by: Reviewer) -> HttpResponse:
+    allowed(by, wanted="agents")
+    page = agents_in(by, after=request.GET.get("after", ""))
+    context = {
+        "page": page,
+        "rows": [(row, in_words(row.scopes)) for row in page.rows],
+        "may_stop_here": switches.OPERATOR in by.roles,
+    }
+    return show(request, "operator/agents.html", context)
 
 
 @member

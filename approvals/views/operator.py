@@ -1,26 +1,24 @@
 """What an operator sees and does: stop a tool, an agent, a company or everything, and let it go on again."""
 
-from collections.abc import Callable
-from functools import wraps
-from typing import Any, Concatenate, ParamSpec
+from typing import Any
 from uuid import UUID
 
 from django import forms
 from django.contrib import messages
-from django.core.exceptions import NON_FIELD_ERRORS, BadRequest, PermissionDenied
+from django.core.exceptions import NON_FIELD_ERRORS, BadRequest
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
 from approvals import switches
 from approvals.errors import OperatorOnly, ReasonMissing, Refusal, StoppedAlready, WentOnAlready
 from approvals.identity.requester import Reviewer
 from approvals.models import Switch
-from approvals.queries import agents_of, denied, went_on
-from approvals.views.access import member, show
+from approvals.queries import agents_of, went_on
+from approvals.views.access import member, operators_only, show
 
-P = ParamSpec("P")
 HERE, EVERYWHERE = "here", "everywhere"
 
 # RFC 9110, section 15.5: 403 for who you are, 409 for what has happened meanwhile, 422 for what you wrote.
@@ -48,19 +46,9 @@ class StopForm(forms.Form):
         return chosen
 
 
-def operator(
-    view: Callable[Concatenate[HttpRequest, Reviewer, P], HttpResponse],
-) -> Callable[Concatenate[HttpRequest, Reviewer, P], HttpResponse]:
-    """Only for operators. Raises PermissionDenied, leaving an event, for anybody else."""
-
-    @wraps(view)
-    def guarded(request: HttpRequest, by: Reviewer, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
-        if not switches.may_operate(by):
-            denied(by, wanted="switches", code="role_missing")
-            raise PermissionDenied(_("Switches are for operators. Your roles here do not include operator."))
-        return view(request, by, *args, **kwargs)
-
-    return guarded
+operator = operators_only(
+    "switches", gettext_lazy("Switches are for operators. Your roles here do not include operator.")
+)
 
 
 @require_safe

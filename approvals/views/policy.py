@@ -155,6 +155,7 @@ def _propose(request: HttpRequest, typed: dict[str, Any], refusal: Refusal | Non
     context["problem"] = str(refusal)
     if isinstance(line := refusal.details.get("line"), int):
         context["near"] = near(typed["text"], line)
+        context["others"] = refusal.details["others"]
     context["wrong_because"] = str(refusal) if isinstance(refusal, BecauseMissing) else ""
     return show(request, "policy/propose.html", context, status=STATUS_OF[type(refusal)])
 

@@ -19,11 +19,11 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
-from approvals import judge
+from approvals import judge, policy_versions
 from approvals.actions.activate_policy import company, readable
 from approvals.actions.money import display
 from approvals.database import tenant_scope
-from approvals.errors import PolicyUnreadable, TooMuchToCount
+from approvals.errors import TooMuchToCount
 from approvals.identity.requester import Reviewer
 from approvals.models import PolicyVersion
 from approvals.queries import allowed, history
@@ -93,9 +93,10 @@ def simulation_page(request: HttpRequest, by: Reviewer) -> HttpResponse:
     try:
         draft = _draft(form.cleaned_data["text"], by)
     except PolicyError as error:
-        unreadable = PolicyUnreadable(line=error.line, column=error.column, problem=error.message)
+        refusal = policy_versions.unreadable(error)
         around = near(form.cleaned_data["text"], error.line)
-        return _page(request, *typed, problem=str(unreadable), around=around, status=422)
+        others = refusal.details["others"]
+        return _page(request, *typed, problem=str(refusal), around=around, others=others, status=422)
     try:
         judge.document_of(current)
     except PolicyError as error:
@@ -119,6 +120,7 @@ def _page(
     *,
     problem: str = "",
     around: Sequence[tuple[int, str, bool]] = (),
+    others: object = (),
     runs: bool = False,
     status: int = 200,
 ) -> HttpResponse:
@@ -127,6 +129,7 @@ def _page(
         "since": since,
         "problem": problem,
         "near": around,
+        "others": others,
         "runs": runs,
     }
     return show(request, "policy/simulation.html", context, status=status)

@@ -57,6 +57,10 @@ from approvals.queries import (
     timeline,
     went_on,
 )
+from approvals.queries.dashboard import dashboard
+from approvals.queries.people import people
+from approvals.queries.period import Period
+from approvals.queries.tools import tools
 from tests.bench.backtest import company
 from tests.bench.filling import EVENTS, Filled, fill, more_requests
 from tests.world import World
@@ -190,6 +194,12 @@ def shown(world: World, times: int) -> Iterator[tuple[str, Timed]]:
     yield "a request's trail", measure(lambda: timeline(waiting, ada), times)
     for days in (7, 90):
         yield f"how we decide, {days} days", measure(lambda days=days: how_we_decide(ada, days=days), times)  # type: ignore[misc]
+    today = timezone.now().date()
+    for days in (7, 30, 90, 366):
+        period = Period(today - timedelta(days=days - 1), today)
+        yield f"operations, {days} days", measure(lambda period=period: dashboard(opal, period), times)  # type: ignore[misc]
+    yield "tools", measure(lambda: tools(opal), times)
+    yield "people", measure(lambda: people(opal), times)
     yield "switches that are on", measure(lambda: stopped(opal), times)
 
 

@@ -289,3 +289,50 @@ def test_no_more_roles_are_asked_side_by_side_than_can_be_counted(
     else:
         with pytest.raises(PolicyError, match="More than 10 roles are asked side by side"):
             load(text, signatures)
+
+
+WRONG_IN_FOUR = """\
+policy: 1
+name: test
+actions:
+  refund_payment:
+    rules:
+      - name: large
+        when: args.amuont_minor > 50000
+        because: "Large."
+        then: { deny: No. }
+      - name: small
+        when: args.amount_minor > "x"
+        because: "Small."
+        then: { deny: No. }
+  refund_paymnet:
+    rules:
+      - { name: any, when: "true", because: Any., then: { deny: No. } }
+  cancel_order:
+    rules:
+      - name: any
+        when: "true"
+        because: "Any."
+        then: { require: [{ role: nobody, count: 1 }] }
+"""
+
+
+def test_an_author_is_told_of_every_line_that_is_wrong(signatures: Mapping[str, Signature]) -> None:
+    known = {**signatures, "cancel_order": signatures["refund_payment"]}
+    error = refusal(WRONG_IN_FOUR, known)
+    assert (error.line, [other.line for other in error.others]) == (7, [11, 14, 22])
+    assert "There is no action 'refund_paymnet'." in error.others[1].message
+    assert [other.others for other in error.others] == [(), (), ()]
+
+
+def test_an_author_is_told_of_every_misspelt_key(signatures: Mapping[str, Signature]) -> None:
+    text = WHOLE.replace("because:", "becuase:").replace("expires_in:", "expires:")
+    error = refusal(text, signatures)
+    assert [error.line, *(other.line for other in error.others)] == [8, 12]
+
+
+def test_of_very_many_wrong_lines_some_are_told(signatures: Mapping[str, Signature]) -> None:
+    rule = '      - {{ name: r{0}, when: "args.nothing{0} > 1", because: No., then: {{ deny: No. }} }}\n'
+    rules = "".join(rule.format(number) for number in range(90))
+    error = refusal(f"policy: 1\nname: test\nactions:\n  refund_payment:\n    rules:\n{rules}", signatures)
+    assert (error.line, [other.line for other in error.others]) == (6, list(range(7, 27)))

@@ -1,23 +1,32 @@
 """Connected programs: what a person has let ask in their name, and how they take it back."""
 
+import re
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from approvals.audit.models import Event
+from approvals.database import tenant_scope
 from approvals.errors import NotFound, TokenRefused
 from approvals.identity import agents, connect
 from approvals.identity.credentials import requester_of_token
 from approvals.identity.models import AccessToken, Agent, Application, RefreshToken
+from approvals.identity.scopes import BROAD
+from approvals.queries import agents_in
+from approvals.queries.connected import LATEST
 from tests.oauth.programs import Program
 from tests.oauth.test_headless import added, ask
 from tests.views.conftest import SignIn, add_role
 from tests.views.test_access import page
 from tests.world import World, break_the_trail
 
+EVERY = "/operations/agents/"
 HIDDEN = "Desk\u202ehelper"
 
 
@@ -191,7 +200,7 @@ def test_operators_see_every_agent_of_their_company_and_nobody_elses(
     program.connected(sign_in("lena"), web.tenant.pk)
     with web.processes.acting_as("migrator"):
         theirs = agents.add_agent(web.other, owner=web.people["gus"], name="Their night bot")
-    seen = shown(sign_in("mara"))
+    seen = shown(sign_in("mara"), EVERY)
     for words in ("Every agent of North", "Support bot", "Otto answers for it", "in the name of Lena"):
         assert words in seen
     assert theirs.agent.name not in seen
@@ -200,7 +209,7 @@ def test_operators_see_every_agent_of_their_company_and_nobody_elses(
     disconnect(sign_in("lena"), agent_of(program).pk)
     with web.processes.acting_as("migrator"):
         agents.remove_agent(Agent.objects.get(pk=web.agent.id))
-    later = shown(sign_in("mara"))
+    later = shown(sign_in("mara"), EVERY)
     assert later.count("Not connected") == later.count("Removed") == 1
 
 
@@ -208,7 +217,52 @@ def test_operators_see_every_agent_of_their_company_and_nobody_elses(
 def test_who_is_no_operator_sees_no_agents_of_others(web: World, sign_in: SignIn, who: str) -> None:
     seen = shown(sign_in(who))
     assert "Every agent of" not in seen
+    assert sign_in(who).get(EVERY).status_code == 403
+    with tenant_scope(web.tenant.pk):
+        assert '"wanted":"agents"' in Event.objects.get(kind="access.denied").text
     assert "Support bot" not in seen.replace(answered_for(seen), "")
+
+
+def test_operators_see_what_an_agent_may_do_and_did_last(
+    web: World, program: Program, sign_in: SignIn
+) -> None:
+    narrow = added(web, scopes=("mcp:read", "mcp:request:refund_payment"))
+    assert ask(narrow).status_code == 200
+    filed = [web.submit(amount_minor=100 + number) for number in range(LATEST + 1)]
+    found = {one.name: one for one in agents_in(web.reviewer("opal")).rows}
+    assert found["Night bot"].scopes == ("mcp:read", "mcp:request:refund_payment")
+    assert found["Night bot"].last_token_at and not found["Night bot"].latest
+    assert found["Support bot"].scopes == BROAD and found["Support bot"].last_token_at is None
+    assert [one.id for one in found["Support bot"].latest] == [one.pk for one in filed[:0:-1]]
+    seen = shown(sign_in("opal"), EVERY)
+    assert narrow.client_id in seen and "Filed nothing yet" in seen and "Holds no token of ours" in seen
+    assert f'href="/requests/{filed[-1].pk}/"' in seen and f'href="/requests/{filed[0].pk}/"' not in seen
+
+
+def test_an_agent_is_stopped_from_there(web: World, sign_in: SignIn) -> None:
+    opal = sign_in("opal")
+    (form,) = re.findall(r"<form[^>]*action=\"/switches/on/\".*?</form>", shown(opal, EVERY), re.S)
+    sent = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', form))
+    assert sent["agent"] == str(web.agent.agent_id)
+    sent.pop("csrfmiddlewaretoken", None)
+    assert (
+        opal.post("/switches/on/", {**sent, "reason": "It asks for the same again and again."}).status_code
+        == 302
+    )
+    assert "Stopped by a switch" in shown(opal, EVERY)
+
+
+def test_the_statements_of_all_agents_do_not_grow_with_them(web: World) -> None:
+    def asked() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            agents_in(web.reviewer("opal"))
+        return len(queries)
+
+    before = asked()
+    with web.processes.acting_as("migrator"):
+        for number in range(10):
+            agents.add_agent(web.tenant, owner=web.people["otto"], name=f"Bot {number:02}")
+    assert asked() == before
 
 
 def test_a_long_list_of_agents_comes_in_pages(web: World, sign_in: SignIn) -> None:
@@ -216,9 +270,9 @@ def test_a_long_list_of_agents_comes_in_pages(web: World, sign_in: SignIn) -> No
     with web.processes.acting_as("migrator"):
         for number in range(26):
             agents.add_agent(web.tenant, owner=web.people["otto"], name=f"Bot {number:02}")
-    first = sign_in("mara").get("/agents/")
+    first = sign_in("mara").get(EVERY)
     following = first.context["page"].next
-    second = sign_in("mara").get("/agents/", {"after": following})
+    second = sign_in("mara").get(EVERY, {"after": following})
     names = [row.name for row in (*first.context["page"].rows, *second.context["page"].rows)]
     assert names == [*(f"Bot {number:02}" for number in reversed(range(26))), "Support bot"]
 

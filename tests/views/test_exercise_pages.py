@@ -133,8 +133,8 @@ def test_receivers_hear_that_it_was_an_exercise_when_it_is_over(
 def test_the_agent_of_exercises_is_among_nobodys_programs(web: World, sign_in: SignIn) -> None:
     """It was switched off from the start, and would read as removed."""
     exercise(web)
-    shown = main(sign_in("opal").get("/agents/").content.decode())
-    assert shown.count("Support bot") == 1  # the real one, of otto
+    shown = main(sign_in("opal").get("/operations/agents/").content.decode())
+    assert shown.count("<bdi>Support bot</bdi>") == 1  # the real one, of otto
     assert "Removed" not in shown
 
 

@@ -73,6 +73,16 @@ def test_a_version_is_proposed_asked_for_and_agreed_to_on_pages_alone(web: World
     assert "In force" in said(paul.get("/policy/"))
 
 
+def test_every_line_that_is_wrong_is_told_at_once(web: World, sign_in: SignIn) -> None:
+    two = STRICTER.replace("args.amount_minor > 40000", "args.amuont > 40000").replace(
+        "facts.remaining_minor", "facts.left"
+    )
+    page = said(proposed(sign_in("paul"), two))
+    told = re.findall(r"Line (\d+), column \d+: Rule '", page.replace("&#x27;", "'"))
+    assert len(told) == 2 and "1 more line is wrong:" in page
+    assert stored(web) == 1
+
+
 def test_a_line_that_is_wrong_is_shown_and_nothing_that_was_typed_is_lost(
     web: World, sign_in: SignIn
 ) -> None:

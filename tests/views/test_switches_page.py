@@ -67,11 +67,12 @@ def test_an_operator_stops_the_company_in_one_step_and_lets_it_go_on(web: World,
 def test_an_agent_that_a_switch_stops_does_not_read_as_active(web: World, sign_in: SignIn) -> None:
     opal, otto = sign_in("opal"), sign_in("otto")
     stop(opal, tool="request_refund")
-    pages = (opal, otto)  # every agent, and those that somebody answers for
-    assert all("Stopped by a switch" not in one.get("/agents/").content.decode() for one in pages)
+    # Every agent, and those that somebody answers for.
+    pages = ((opal, "/operations/agents/"), (otto, "/agents/"))
+    assert all("Stopped by a switch" not in one.get(path).content.decode() for one, path in pages)
     stop(opal, agent=str(web.agent.agent_id))
-    for one in pages:
-        shown = one.get("/agents/").content.decode()
+    for one, path in pages:
+        shown = one.get(path).content.decode()
         assert "Stopped by a switch" in shown
         assert "Active</span>" not in shown
     elsewhere = sign_in("gus").get("/agents/").content.decode()

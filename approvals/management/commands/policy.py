@@ -263,6 +263,6 @@ def _not_done() -> Iterator[None]:
     try:
         yield
     except PolicyError as error:
-        raise CommandError(str(error), returncode=NOT_DONE) from error
+        raise CommandError("\n".join(map(str, (error, *error.others))), returncode=NOT_DONE) from error
     except CommandError as error:
         raise CommandError(str(error), returncode=NOT_DONE) from error
