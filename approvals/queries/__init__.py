@@ -32,6 +32,16 @@ from approvals.queries.connected import (
 )
 from approvals.queries.decided import Decided, decided
 from approvals.queries.doubt import Doubt, InDoubt, in_doubt, may_see_doubt, staying
+from approvals.queries.listing import (
+    Listed,
+    Sought,
+    WithoutSensitive,
+    listed,
+    own_request,
+    own_requests_page,
+    requests_page,
+    without_sensitive,
+)
 from approvals.queries.paging import Page
 from approvals.queries.policies import (
     PolicyChange,
@@ -46,8 +56,8 @@ from approvals.queries.queue import QueueRow, queue
 from approvals.queries.request import RequestView, request_view
 from approvals.queries.searching import Found, search
 from approvals.queries.spent import Spent, capped, spent
-from approvals.queries.switches import AgentChoice, Stop, agents_of, stopped, went_on
-from approvals.queries.tenants import TenantChoice, tenants_of
+from approvals.queries.switches import AgentChoice, Stop, agents_of, stop_of, stopped, went_on
+from approvals.queries.tenants import TenantChoice, tenant_called, tenants_of
 from approvals.queries.trail import TrailLine, allowed, denied, kept_outside, request_trail, tenant_trail
 
 __all__ = [
@@ -63,17 +73,20 @@ __all__ = [
     "GlassUse",
     "How",
     "InDoubt",
+    "Listed",
     "Page",
     "PolicyChange",
     "PolicyRow",
     "PolicyView",
     "QueueRow",
     "RequestView",
+    "Sought",
     "Spent",
     "Stop",
     "TenantChoice",
     "TrailLine",
     "Wanted",
+    "WithoutSensitive",
     "agent_called",
     "agent_view",
     "agents_in",
@@ -88,9 +101,12 @@ __all__ = [
     "how_we_decide",
     "in_doubt",
     "kept_outside",
+    "listed",
     "may_review",
     "may_see_doubt",
     "may_watch",
+    "own_request",
+    "own_requests_page",
     "person_called",
     "policies",
     "policy_in_force",
@@ -100,15 +116,19 @@ __all__ = [
     "request_trail",
     "request_view",
     "requests_of_agent",
+    "requests_page",
     "review_url",
     "search",
     "sentence",
     "spent",
     "standings",
     "staying",
+    "stop_of",
     "stopped",
+    "tenant_called",
     "tenant_trail",
     "tenants_of",
     "unreviewed",
     "went_on",
+    "without_sensitive",
 ]

@@ -97,9 +97,14 @@ def denied(by: Reviewer, *, wanted: str, code: str, what: str = "") -> None:
             "access.denied",
             tenant_id=by.tenant_id,
             actor=who,
-            data={"code": code, "wanted": wanted, "id": what},
+            data={"code": code, "wanted": wanted, "id": what, **_through(by)},
         )
     decided(wanted, is_allowed=False, by=who, tenant_id=by.tenant_id, resource_id=what or None, because=code)
+
+
+def _through(by: Reviewer) -> dict[str, str]:
+    """The agent that read in the person's name, where it was one."""
+    return {"agent": str(by.through)} if by.through else {}
 
 
 def allowed(by: Reviewer, *, wanted: str, what: str = "") -> None:

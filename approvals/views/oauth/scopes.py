@@ -1,4 +1,4 @@
-"""The scopes that can be asked for: two broad ones, and one for each registered action. None approves."""
+"""The scopes that can be asked for: two broad ones, one for each registered action, and the API's. None approves."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -7,7 +7,7 @@ from django.utils.translation import gettext
 from oauth2_provider.scopes import BaseScopes
 
 from approvals import actions
-from approvals.identity.scopes import BROAD, READ, REQUEST, both, narrowed
+from approvals.identity.scopes import API_READ, BROAD, READ, REQUEST, both, narrowed
 
 
 class Scopes(BaseScopes):
@@ -19,10 +19,13 @@ class Scopes(BaseScopes):
             READ: gettext("Look up orders, customers and payments, and read its own requests"),
             REQUEST: gettext("File requests of every kind that Countersign has, and take its own back"),
             **{narrowed(action.name): _only(action.title) for action in actions.every()},
+            API_READ: gettext(
+                "Read over the REST API: in somebody's name all that they may read here, by itself its own requests"
+            ),
         }
 
     def get_available_scopes(self, application: Any = None, *_: Any, **__: Any) -> list[str]:
-        """What this program may ask for; without one, what the metadata names: the broad ones."""
+        """What this program may ask for; without one, what the metadata names: the broad ones of the door."""
         if application is None:
             return list(BROAD)
         given = frozenset(application.scope.split())
