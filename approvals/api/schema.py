@@ -1,6 +1,6 @@
 """The OpenAPI document: each operation is described where it stands, and what refuses it is said by the refusals.
 
-`docs/openapi.yaml` is a copy; `manage.py spectacular --file docs/openapi.yaml` writes it, and a test compares.
+`docs/openapi.yaml` is a copy, which `manage.py openapi` writes and compares.
 """
 
 from collections.abc import Callable, Iterable, Mapping

@@ -249,6 +249,8 @@ class ApprovalRequest(models.Model):
                 condition=models.Q(amount_minor__isnull=False),
                 name="request_amount",
             ),
+            # What the API's list is filtered by, too.
+            models.Index(fields=["tenant", "risk", "-created_at"], name="request_risk"),
             # The few that limits leave out.
             models.Index(
                 fields=["tenant", "-created_at"], condition=models.Q(is_canary=True), name="request_canary"
