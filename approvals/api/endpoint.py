@@ -3,7 +3,6 @@
 from typing import Any, TypeVar
 
 from django.http import HttpRequest
-from django.http.response import HttpResponseBase
 from rest_framework.authentication import CSRFCheck
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
@@ -61,7 +60,7 @@ class Endpoint(APIView):
         if self.who.agent is not None:
             raise TokenNeverDecides
         check_type(request)  # else the check below would read a form
-        check = CSRFCheck(lambda _: None)  # type: ignore[arg-type,return-value] # it answers nothing
+        check = CSRFCheck(lambda _: None)  # type: ignore[arg-type] # it answers nothing
         check.process_request(request)
         if check.process_view(request, None, (), {}):  # type: ignore[arg-type]
             raise NotFromOurPages
@@ -92,13 +91,11 @@ class Endpoint(APIView):
         """For what needs no body: whatever is in one is refused. Raises what `sent` raises."""
         self.sent(Strict)
 
-    def options(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+    def options(self, request: Request, *args: Any, **kwargs: Any) -> Response:  # type: ignore[override]
         """What there is to ask, in `Allow`. No other origin is let in (CORS)."""
         return Response(status=204)
 
-    def finalize_response(
-        self, request: Request, response: HttpResponseBase, *args: Any, **kwargs: Any
-    ) -> HttpResponseBase:
+    def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
         response = super().finalize_response(request, response, *args, **kwargs)
         response["Cache-Control"] = "no-store"
         return response

@@ -38,8 +38,10 @@ EVERY = (
     *(errors.NotAuthenticated, errors.TokenRefused, errors.NoCompany, errors.SwitchedOff),
     *(errors.NotAcceptable, errors.FieldsWrong, errors.LimitReached, errors.BrokenHere),
 )
-WRITES = (errors.TokenNeverDecides, errors.NotFromOurPages, errors.BodyUnreadable, errors.BodyNotJson)
-WRITES += (errors.BodyTooLarge,)  # type: ignore[assignment]
+WRITES = (
+    *(errors.TokenNeverDecides, errors.NotFromOurPages, errors.BodyUnreadable, errors.BodyNotJson),
+    errors.BodyTooLarge,
+)
 
 
 class Schema(AutoSchema):
@@ -92,7 +94,7 @@ def described(
                 *_examples(sent_examples, request_only=True),
             ],
         )
-        return told(held)  # type: ignore[no-any-return]
+        return told(held)
 
     return decorate
 

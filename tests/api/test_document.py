@@ -7,7 +7,7 @@ import pytest
 import yaml
 from django.conf import settings
 from django.test import Client
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from approvals.api.document import written
 from approvals.api.problems import MEDIA_TYPE

@@ -53,7 +53,8 @@ class Problem(serializers.Serializer[Any]):
     detail = serializers.CharField(help_text="A sentence for people: what was refused, and what to do.")
     instance = serializers.CharField(help_text="The path that was asked.")
     code = serializers.CharField(help_text="The stable word of this refusal.")
-    errors = WrongField(
+    # The library takes fields off the class before it looks for its own attributes.
+    errors = WrongField(  # type: ignore[assignment]
         many=True, required=False, help_text="With `fields_wrong`: each field, and what is wrong."
     )
     seconds = serializers.IntegerField(required=False, help_text="With `limit_reached`: when to come back.")
@@ -81,7 +82,7 @@ def _next(mark: str, path: str, query: QueryDict) -> str | None:
     return f"{settings.PUBLIC_URL}{path}?{urlencode({**kept, 'after': mark})}"
 
 
-NEXT = {
+NEXT: dict[str, Any] = {
     "allow_null": True,
     "help_text": "The address of the next page; null on the last one. Rows that arrive meanwhile neither repeat nor "
     "hide.",

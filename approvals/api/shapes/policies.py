@@ -53,7 +53,10 @@ class Policy(serializers.Serializer[Any]):
     """A version, whole."""
 
     version = ListedPolicy(source="row")
-    source = serializers.CharField(help_text="The document, to the letter.")
+    # The library takes fields off the class before it looks for its own attributes.
+    source = serializers.CharField(  # type: ignore[assignment]
+        help_text="The document, to the letter."
+    )
     source_sha256 = serializers.CharField()
     in_force = InForce(many=True, help_text="The last time first.")
     asked = AskedFor(many=True)

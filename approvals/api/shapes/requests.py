@@ -13,7 +13,7 @@ from approvals.queries import Listed, RequestView, WithoutSensitive
 from approvals.queries.request import Attempt, LookUp
 from approvals.states import Status
 
-AT = {"help_text": "In UTC."}
+AT: dict[str, Any] = {"help_text": "In UTC."}
 AGENT, PERSON = "agent", "person"
 
 

@@ -42,7 +42,10 @@ class Event(serializers.Serializer[Any]):
     request_id = serializers.UUIDField(allow_null=True)
     headline = serializers.CharField(help_text="Of that request.")
     trace_id = serializers.CharField(source="entry.trace_id")
-    data = serializers.DictField(source="entry.data", child=serializers.JSONField())
+    # The library takes fields off the class before it looks for its own attributes.
+    data = serializers.DictField(  # type: ignore[assignment]
+        source="entry.data", child=serializers.JSONField()
+    )
     personal = serializers.DictField(
         source="entry.personal",
         child=serializers.CharField(allow_null=True),
