@@ -24,7 +24,7 @@ from approvals.views.oauth.scopes import in_words
 @member
 def agents_page(request: HttpRequest, by: Reviewer) -> HttpResponse:
     mine = [(one, in_words(one.scopes)) for one in connected_by(by)]
-    answered_for = [(one, in_words(one.scopes)) for one in answered_for_by(by)]
+    answered_for = [(one, in_words(one.scopes, by_itself=True)) for one in answered_for_by(by)]
     every = agents_in(by, after=request.GET.get("after", "")) if switches.may_operate(by) else None
     return show(request, "agents/agents.html", {"mine": mine, "answered_for": answered_for, "page": every})
 

@@ -10,7 +10,7 @@ from approvals.identity.credentials import requester_of_token
 from approvals.identity.models import AccessToken, RefreshToken
 from approvals.identity.scopes import EVERY, are_for_one_audience, audience_of
 from approvals.views.oauth.scopes import Scopes
-from tests.api.calling import Bearer, Browser
+from tests.api.calling import Bearer
 from tests.oauth.programs import Program, refusal, would_go
 from tests.oauth.terminal import Terminal
 from tests.oauth.test_device import allowed
@@ -78,7 +78,7 @@ def test_a_narrowed_agent_gets_it_where_it_was_given(web: World, given: tuple[st
 def test_a_program_reads_in_the_name_of_who_said_yes(web: World, sign_in: SignIn) -> None:
     program, lena = Program.registered(web), sign_in("lena")
     page = lena.get(program.asks(**READ)).content.decode()
-    assert "approvals:read" in page and "in somebody&#x27;s name all that they may read here" in page
+    assert "approvals:read" in page and "Read over the REST API all that you may read here" in page
     issued = program.connected(lena, web.tenant.pk, **READ)
     assert issued["scope"] == "approvals:read"
     assert at_the_api(issued["access_token"]) and not at_the_door(web, issued["access_token"])
@@ -136,7 +136,7 @@ def test_the_page_of_programs_says_what_it_reads(web: World, sign_in: SignIn) ->
     Program.registered(web).connected(lena, web.tenant.pk, **READ)
     page = lena.get("/agents/").content.decode()
     assert "Read over the REST API" in page and 'href="/api/"' in page
-    assert "approvals:read" in Browser(web, "otto").client.get("/agents/").content.decode()
+    assert "Read its own requests over the REST API" in sign_in("otto").get("/agents/").content.decode()
 
 
 def test_scopes_belong_to_one_place_each() -> None:

@@ -136,6 +136,7 @@ class Scene:
             "simulation": ("opal", "/policy/simulation/"),
             "programs": ("lena", "/agents/"),
             "programs-none": ("felix", "/agents/"),
+            "api": ("felix", "/api/"),
             "programs-operator": ("opal", "/agents/"),
             "security": ("lena", "/accounts/security/"),
             "prove": ("lena", "/accounts/reauthenticate/"),

@@ -20,7 +20,8 @@ class Scopes(BaseScopes):
             REQUEST: gettext("File requests of every kind that Countersign has, and take its own back"),
             **{narrowed(action.name): _only(action.title) for action in actions.every()},
             API_READ: gettext(
-                "Read over the REST API: in somebody's name all that they may read here, by itself its own requests"
+                "Read over the REST API all that you may read here: requests and votes, policies, and by your roles "
+                "the trail, agents and switches"
             ),
         }
 
@@ -38,9 +39,13 @@ class Scopes(BaseScopes):
         return [READ]
 
 
-def in_words(scopes: Iterable[str]) -> list[tuple[str, str]]:
-    """`("mcp:read", "Look up ...")` for each, in the order in which they were asked."""
+def in_words(scopes: Iterable[str], *, by_itself: bool = False) -> list[tuple[str, str]]:
+    """`("mcp:read", "Look up ...")` for each, in the order in which they were asked: to whoever lets a program do it,
+    or of an agent that comes `by_itself`.
+    """
     words = Scopes().get_all_scopes()
+    if by_itself:
+        words[API_READ] = gettext("Read its own requests over the REST API")
     return [(scope, words.get(scope, scope)) for scope in scopes]
 
 
