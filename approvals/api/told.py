@@ -16,7 +16,6 @@ from approvals.errors import (
     LimitReached,
     NotFound,
     PeopleOnly,
-    SwitchedOff,
     TokenNeverDecides,
     TokenRefused,
 )
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 WEB = Actor("system", "web")  # a token says which agent it is for; who holds it is not known
-TOLD = (TokenRefused, TokenNeverDecides, SwitchedOff, PeopleOnly, NotFound, LimitReached)
+TOLD = (TokenRefused, TokenNeverDecides, PeopleOnly, NotFound, LimitReached)
 LEFT_ELSEWHERE = (NotFound,)  # where it is read in a person's name: theirs is the event
 
 
