@@ -4,6 +4,7 @@ from typing import Any, TypeVar
 
 from django.http import HttpRequest
 from rest_framework.authentication import CSRFCheck
+from rest_framework.parsers import JSONParser
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -27,7 +28,7 @@ class Endpoint(APIView):
     wanted = ""
     http_method_names = ["get", "head", "post", "options"]
     renderer_classes = (JSONRenderer,)
-    parser_classes = ()  # bodies.py reads
+    parser_classes = (JSONParser,)  # as the document says; bodies.py reads
     authentication_classes = permission_classes = throttle_classes = ()  # `initial` asks
     caller: Caller | None = None
 

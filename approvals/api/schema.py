@@ -178,11 +178,16 @@ SECURITY = {
 }
 
 
+SENT = ("VoteSent", "StopSent")  # `Strict` refuses what it does not know
+
+
 def finished(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     """What no single operation says; and each refusal once."""
     result["info"]["description"] = ABOUT.strip()
     result["info"]["license"] = {"name": "Apache-2.0", "identifier": "Apache-2.0"}
     result["components"]["securitySchemes"] = SECURITY
+    for shape in SENT:
+        result["components"]["schemas"][shape]["additionalProperties"] = False
     result["components"]["examples"] = dict(sorted(_examples_once(result["paths"]).items()))
     return _without_marks(result)  # type: ignore[no-any-return]
 

@@ -71,6 +71,18 @@ def conforms(value: Any, schema: dict[str, Any]) -> None:
     Draft202012Validator({**schema, "components": DOCUMENT["components"]}).validate(value)
 
 
+def test_what_is_sent_is_described_to_the_letter() -> None:
+    sent = {
+        path: operation["requestBody"]["content"]
+        for method, path, operation in OPERATIONS
+        if method == "POST" and "requestBody" in operation
+    }
+    assert list(sent) == ["/api/v1/requests/{request_id}/votes/", "/api/v1/switches/"]
+    for content in sent.values():
+        assert list(content) == ["application/json"]
+        assert resolved(content["application/json"]["schema"])["additionalProperties"] is False
+
+
 @each
 def test_its_examples_are_what_it_says(method: str, path: str, operation: dict[str, Any]) -> None:
     seen = 0
