@@ -6,6 +6,7 @@ import pytest
 from django.conf import settings
 
 from approvals.errors import TokenRefused
+from approvals.identity import agents
 from approvals.identity.credentials import requester_of_token
 from approvals.identity.models import AccessToken, RefreshToken
 from approvals.identity.scopes import EVERY, are_for_one_audience, audience_of
@@ -123,8 +124,6 @@ def test_nobody_is_even_asked_about_a_token_for_both(
 
 def test_a_program_on_a_terminal_gets_one_too(web: World, sign_in: SignIn) -> None:
     with web.processes.acting_as("migrator"):
-        from approvals.identity import agents
-
         terminal = Terminal(agents.add_program("Reporting tool").client_id)
     began = allowed(web, terminal, sign_in("lena"), scope="approvals:read", resource=settings.API_URL)
     raw = terminal.poll(began["device_code"]).json()["access_token"]

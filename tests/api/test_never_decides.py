@@ -1,12 +1,12 @@
 """A token reads. Whatever changes something takes a browser's session and its CSRF token."""
 
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from approvals import decide, judge, policy_versions, switches
-from approvals.api.schema import described  # noqa: F401 - the room of the API is there
 from approvals.errors import TokenNeverDecides
 from approvals.identity.requester import Reviewer
 from tests.api.calling import V1, Bearer, Browser, agent_token, nothing_changed, person_token, refused, told
@@ -86,8 +86,6 @@ def test_a_form_of_another_site_is_not_even_read(web: World) -> None:
 @pytest.fixture
 def through(web: World) -> Reviewer:
     """Lena, read for by a program."""
-    from dataclasses import replace
-
     return replace(web.reviewer("lena"), through=web.agent.agent_id)
 
 

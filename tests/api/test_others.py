@@ -14,6 +14,7 @@ from approvals.switches import turning
 from policies.documents import shipped
 from tests.api.calling import Bearer, Browser, nothing_changed, person_token, refused, told
 from tests.versions import activated, asked, propose
+from tests.views.conftest import add_role
 from tests.world import World, break_the_trail
 
 WHY = "The refunds of this morning look wrong."
@@ -89,8 +90,6 @@ def test_pages_of_the_trail_are_followed(web: World) -> None:
 
 def test_another_companys_events_are_not_there(web: World) -> None:
     web.submit()
-    from tests.views.conftest import add_role
-
     add_role(web, "gus", web.other, "auditor")
     for caller in callers(web, "gus"):
         assert caller.get("/trail/", kind="request.created").json()["results"] == []
@@ -217,8 +216,6 @@ def test_only_operators_read_what_went_on_and_turn_a_switch(web: World) -> None:
 
 def test_another_companys_switch_and_agent_are_missing_ones(web: World) -> None:
     switch = verbs.turn_on(tenant_id=web.tenant.pk, reason=WHY, by=web.reviewer("opal"))
-    from tests.views.conftest import add_role
-
     add_role(web, "gus", web.other, "operator")
     gus = Browser(web, "gus")
     assert gus.get("/switches/").json()["results"] == []

@@ -8,12 +8,13 @@ from uuid import uuid4
 
 import pytest
 
-from approvals import judge, material
+from approvals import judge, material, submit
 from approvals.models import ApprovalRequest
 from approvals.queries import listing
 from tests.api.calling import V1, Bearer, Browser, agent_token, person_token, refused, told
+from tests.exercising import exercise
 from tests.test_decide import shift
-from tests.world import World
+from tests.world import REFUND, TRACE, World
 
 ADDRESS: dict[str, Any] = {
     "order_id": "ord_10001",
@@ -133,9 +134,6 @@ def test_many_that_say_a_word_are_found_as_few_are(
 def test_an_agent_reads_its_own_requests_and_no_others(web: World) -> None:
     mine, other = web.submit(), web.another_agent()
     with web.processes.acting_as("door"):
-        from approvals import submit
-        from tests.world import REFUND, TRACE
-
         theirs = submit.submit("refund_payment", REFUND, by=other, key="theirs", trace_id=TRACE).request
     agent = Bearer(agent_token(web))
     assert ids(agent.get("/requests/")) == [str(mine.pk)]
@@ -238,8 +236,6 @@ def test_what_a_program_is_denied_in_somebodys_name_says_which_program(web: Worl
 
 
 def test_an_exercise_reads_like_any_request_until_it_is_over(web: World) -> None:
-    from tests.exercising import exercise
-
     request = exercise(web)
     said = Browser(web, "lena").get(f"/requests/{request.pk}/")
     assert said.json()["exercise"] == ""
