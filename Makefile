@@ -28,12 +28,13 @@ test: .venv/.installed-dev ## run the tests; ARGS="-k refund" chooses some
 verify: .venv/.installed ## verify the trail of the run that is live in this checkout
 	@$(PY) manage.py verify_audit $(ARGS)
 
-lint: .venv/.installed-dev ## style, types, who may import whom, and the contract with agents
+lint: .venv/.installed-dev ## style, types, who may import whom, the contract with agents, the API's document
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy .
 	@.venv/bin/lint-imports
 	@$(PY) manage.py contract check
+	@$(PY) manage.py openapi check
 
 conformance: .venv/.installed-dev .venv/conformance/.installed ## the official MCP conformance suite against the real door and pages
 	@CONFORMANCE_INSTALLED=.venv/conformance $(PY) -m pytest -s tests/conformance/suite.py $(ARGS)

@@ -12,6 +12,7 @@ ACTS_AS = {
     "actions": "supervisor",
     "check": "supervisor",
     "contract": "supervisor",
+    "openapi": "supervisor",
     "policy test": "supervisor",
     "states": "supervisor",
     "mcp_stdio": "door",

@@ -26,6 +26,7 @@ def acting_on(
     try:
         with tenant_scope(by.tenant_id):
             request = moves.locked(request_id)
+            by.check_in_person()
             yield request
     except Refusal as refusal:
         _record(refusal, request_id, verb, by.tenant_id, who, refused, trace_id)

@@ -590,7 +590,7 @@ class TooManyPrograms(Refusal):
 
 
 class AuditorsOnly(Refusal):
-    """Only auditors have the trail verified or take it away. Your roles here do not include auditor."""
+    """The whole trail is for auditors. Your roles here do not include auditor."""
 
 
 class VerifyingAlready(Refusal):
@@ -673,3 +673,58 @@ class CredentialUnusable(SettingMissing):
 
 class ActionUnreadable(CountersignError):
     """{file}, line {line}, column {column}: {problem}"""
+
+
+# --- the REST API -----------------------------------------------------------------------------------------
+
+
+class TokenNeverDecides(Refusal):
+    """An access token reads and never decides: this takes a person who is signed in in a browser. Nothing was done."""
+
+
+class NotFromOurPages(Refusal):
+    """This takes the CSRF token of your session in the header X-CSRFToken, and an origin of ours. Nothing was done."""
+
+
+class NoCompany(Refusal):
+    """You belong to no company here. Ask whoever runs Countersign in yours."""
+
+
+class PeopleOnly(Refusal):
+    """An agent reads its own requests here, and nothing else. People read this, by their roles."""
+
+
+class OperatorsOnly(Refusal):
+    """This is for operators. Your roles here do not include operator."""
+
+
+class NothingHere(Refusal):
+    """There is nothing at this address. Addresses of the API end with a slash, and /api/v1/schema/ lists them."""
+
+
+class MethodNotAllowed(Refusal):
+    """This address takes {methods}, and no other method."""
+
+
+class NotAcceptable(Refusal):
+    """Answers are JSON alone. Accept application/json, and application/problem+json for what is refused."""
+
+
+class BodyNotJson(Refusal):
+    """Send the body as application/json, in UTF-8 and uncompressed."""
+
+
+class BodyUnreadable(Refusal):
+    """The body is no JSON object that can be read: {problem}. Nothing was done."""
+
+
+class BodyTooLarge(Refusal):
+    """The body is longer than {most} bytes. Nothing was done."""
+
+
+class FieldsWrong(Refusal):
+    """This was not taken: {problems}. Nothing was done."""
+
+
+class BrokenHere(CountersignError):
+    """Something broke on our side. If you asked for a change, read again whether it happened."""

@@ -70,9 +70,16 @@ def as_shown(of: C, *, decides: bool) -> C:
     """The same to be shown: itself while its request is open, else a copy with the redacted payload; `{}` for what
     is gone, or cannot be opened. Never to be saved."""
     how = what_is_shown(of, decides=decides)
-    if how == "whole":
-        return of
-    parts = json.loads(of.redacted) if how == "redacted" else {}
+    return of if how == "whole" else _copied(of, of.redacted if how == "redacted" else "")
+
+
+def as_redacted(of: C) -> C:
+    """The same without its sensitive fields, open or finished, for who does not decide; `{}` for what is gone."""
+    return _copied(of, of.redacted)
+
+
+def _copied(of: C, redacted: str) -> C:
+    parts = json.loads(redacted) if redacted else {}
     shown = copy(of)
     shown.arguments = canonical(parts["args"]) if parts else NOTHING
     shown.facts = canonical(parts["facts"]) if parts else NOTHING

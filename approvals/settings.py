@@ -62,6 +62,10 @@ def days(name: str, default: str) -> int:
 
 PUBLIC_URL = os.environ.get("PUBLIC_URL", "http://localhost:8000").rstrip("/")
 DOOR_URL = os.environ.get("DOOR_URL", "http://localhost:8001/mcp").rstrip("/")
+# What a token for the REST API names as its resource; the pages' own process serves it.
+API_URL = f"{PUBLIC_URL}/api"
+if DOOR_URL == API_URL:
+    raise SettingMissing(name="DOOR_URL", hint="It is another address than that of the REST API.")
 BACKING_URL = os.environ.get("BACKING_URL", "http://127.0.0.1:8002").rstrip("/")
 BACKING_TIMEOUT_SECONDS = float(os.environ.get("BACKING_TIMEOUT_SECONDS", "10"))
 # How long a call that nobody answered may still arrive there. Until then "no record of it" proves nothing.
@@ -211,6 +215,8 @@ LIMIT_SAME_REFUSALS = int(os.environ.get("LIMIT_SAME_REFUSALS", "5"))
 # Of the OAuth server: what one address asks for tokens, and how often one program at an address may fail.
 LIMIT_TOKEN_CALLS_A_MINUTE = int(os.environ.get("LIMIT_TOKEN_CALLS_A_MINUTE", "600"))
 LIMIT_TOKEN_FAILURES_A_MINUTE = int(os.environ.get("LIMIT_TOKEN_FAILURES_A_MINUTE", "30"))
+# Of the REST API: calls of one person, or of one agent.
+LIMIT_API_CALLS_A_MINUTE = int(os.environ.get("LIMIT_API_CALLS_A_MINUTE", "240"))
 
 # --- secrets ----------------------------------------------------------------------------------------------
 
@@ -498,6 +504,26 @@ if TOKEN_ISSUER and not TOKEN_JWKS_URL.startswith("https://" if IN_PRODUCTION el
     raise SettingMissing(
         name="TOKEN_JWKS_URL", hint="Give the https address where TOKEN_ISSUER publishes keys."
     )
+
+# --- the REST API -----------------------------------------------------------------------------------------
+
+# What each endpoint is, `approvals/api/endpoint.py` says; here is what the libraries read from nowhere else.
+REST_FRAMEWORK = {
+    "DEFAULT_SCHEMA_CLASS": "approvals.api.schema.Schema",
+    "EXCEPTION_HANDLER": "approvals.api.problems.answer",
+    "UNAUTHENTICATED_USER": None,
+    "URL_FORMAT_OVERRIDE": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Countersign",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
+    "PREPROCESSING_HOOKS": ["approvals.api.schema.ours"],
+    "POSTPROCESSING_HOOKS": ["approvals.api.schema.finished"],
+    "SCHEMA_PATH_PREFIX": r"/api/v1/",
+    "SORT_OPERATIONS": False,
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+}
 
 # --- logs -------------------------------------------------------------------------------------------------
 

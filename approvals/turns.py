@@ -54,13 +54,14 @@ class Lane:
 
 # What hashes secrets, anybody may ask for, and it is slow on purpose: few, and apart from the pages, where a person
 # turns a switch. What a process may have open in all is the sum; its role has more than twice as much (roles.py).
-PAGES = Lane("pages", 8, 64)
+PAGES = Lane("pages", 7, 64)
+API = Lane("api", 2, 32)  # of programs, which do not get tired
 CONSENT = Lane("consent", 2, 16)  # fetches a program's document from its own address
 TOKENS = Lane("tokens", 2, 32)
 SIGN_IN = Lane("sign-in", 2, 16)
 HEALTH = Lane("health", 2, 8)
 PASSWORDS = ("/accounts/login/", "/accounts/reauthenticate/")
-LANES = (PAGES, CONSENT, TOKENS, SIGN_IN, HEALTH)
+LANES = (PAGES, API, CONSENT, TOKENS, SIGN_IN, HEALTH)
 
 
 def lane_of(request: HttpRequest) -> Lane:
@@ -69,6 +70,8 @@ def lane_of(request: HttpRequest) -> Lane:
         return HEALTH
     if path.startswith("/o/"):
         return CONSENT if path == "/o/authorize/" else TOKENS
+    if path.startswith("/api/"):
+        return API
     if path in PASSWORDS and request.method == "POST":
         return SIGN_IN
     return PAGES
@@ -99,6 +102,10 @@ def _busy(lane: Lane) -> HttpResponse:
     if lane is TOKENS:
         told = {"error": "temporarily_unavailable", "error_description": sentence}
         answer = JsonResponse(told, status=503, headers=headers)
+    elif lane is API:
+        # RFC 9457, as everything of the API that is refused (api/problems.py, which is above this floor).
+        problem = {"title": "Too many requests", "status": 503, "detail": sentence, "code": "busy"}
+        answer = JsonResponse(problem, status=503, headers=headers, content_type="application/problem+json")
     else:
         answer = HttpResponse(sentence, content_type="text/plain", status=503, headers=headers)
     answer._has_been_logged = True  # type: ignore[attr-defined] # Django would write a line for each

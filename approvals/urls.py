@@ -5,9 +5,12 @@ from django.conf import settings
 from django.urls import include, path
 from oauth2_provider import urls as oauth
 
+from approvals.api.codes import codes
+from approvals.api.document import metadata
 from approvals.views import (
     account,
     agents,
+    api,
     attention,
     auditor,
     away,
@@ -16,9 +19,9 @@ from approvals.views import (
     bulk,
     changes,
     claims,
+    dashboard,
     deliveries,
     discuss,
-    dashboard,
     doubt,
     factors,
     fresh_look,
@@ -144,6 +147,8 @@ urlpatterns = [
     path("tenant/", account.choose_tenant, name="choose_tenant"),
     path("healthz", account.healthz, name="healthz"),
     path("accounts/", include(accounts)),
+    path("api/", api.api_page, {"refusals": codes()}, name="api"),
+    path("api/v1/", include("approvals.api.urls")),
 ]
 
 # Where another issuer's tokens open the door, ours is no issuer at all.
@@ -153,6 +158,7 @@ if not settings.TOKEN_ISSUER:
         path("device/answer/", device_answer_page, name="device_answer"),
         path("o/", include((tokens, oauth.app_name))),
         path(".well-known/oauth-authorization-server", MetadataView.as_view()),
+        path(".well-known/oauth-protected-resource/api", metadata),
     ]
 
 handler400 = account.bad_request

@@ -59,7 +59,7 @@ KINDS: dict[str, str] = {
     "receiver.secret_ended": "An operator ended the time in which a receiver's earlier secret counted as well.",
     "receiver.tested": "An operator had a test sent to a receiver.",
     "access.denied": "An access was denied.",
-    "access.turned_away": "Calls were turned away, by the door or the OAuth server; counted, once a minute.",
+    "access.turned_away": "Calls were turned away, by the door, the OAuth server or the API; counted, once a minute.",
     "limit.reached": "An agent reached a limit and was told when to come back; counted, once a minute.",
     "session.signed_in": "A person signed in.",
     "session.sign_in_failed": "A sign-in was refused.",

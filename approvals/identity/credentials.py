@@ -1,4 +1,4 @@
-"""From a credential to a requester, at the agent's door. Exact and fail-closed."""
+"""From a credential to a requester, at the agent's door and at the REST API. Exact and fail-closed."""
 
 import hashlib
 
@@ -10,7 +10,7 @@ from approvals.errors import CredentialRefused, TokenRefused
 from approvals.identity.issuer import claims_of
 from approvals.identity.models import AccessToken, Agent
 from approvals.identity.requester import Requester
-from approvals.identity.scopes import BROAD, both
+from approvals.identity.scopes import API_READ, BROAD, EVERY, both
 
 
 def requester_of_token(raw: str) -> Requester:
@@ -21,7 +21,20 @@ def requester_of_token(raw: str) -> Requester:
     `because`, and `agent_id` and `tenant_id` where the agent is known, for the trail and not for the caller. Raises
     IssuerSilent when the other issuer's keys cannot be read.
     """
-    return _of_issuer(raw) if settings.TOKEN_ISSUER else _of_ours(raw)
+    return _of_issuer(raw) if settings.TOKEN_ISSUER else _of_ours(raw, settings.DOOR_URL)
+
+
+def requester_of_api_token(raw: str) -> Requester:
+    """The same at the REST API: the audience has to be the API alone, and the scope to be there.
+
+    Where another issuer's tokens open the door, no token opens the API. Raises TokenRefused.
+    """
+    if settings.TOKEN_ISSUER:
+        raise TokenRefused(because="other_issuer")
+    found = _of_ours(raw, settings.API_URL)
+    if API_READ not in found.scopes:
+        raise TokenRefused(because="scope", agent_id=found.agent_id, tenant_id=found.tenant_id)
+    return found
 
 
 def _of_issuer(raw: str) -> Requester:
@@ -39,7 +52,7 @@ def _of_issuer(raw: str) -> Requester:
     return _requester(agent, claims.scopes)
 
 
-def _of_ours(raw: str) -> Requester:
+def _of_ours(raw: str, audience: str) -> Requester:
     token = (
         AccessToken.objects.select_related("agent__tenant", "agent__application")
         .only(*_TOKEN_FIELDS)
@@ -48,15 +61,15 @@ def _of_ours(raw: str) -> Requester:
     )
     if token is None or token.agent is None:
         raise TokenRefused(because="unknown")
-    if because := _refused_because(token, token.agent):
+    if because := _refused_because(token, token.agent, audience):
         raise TokenRefused(because=because, agent_id=token.agent.pk, tenant_id=token.agent.tenant_id)
     return _requester(token.agent, frozenset(token.scope.split()))
 
 
-def _refused_because(token: AccessToken, agent: Agent) -> str:
+def _refused_because(token: AccessToken, agent: Agent, audience: str) -> str:
     if token.expires <= timezone.now():
         return "expired"
-    if token.resource != [settings.DOOR_URL]:
+    if token.resource != [audience]:
         return "audience"
     if token.application_id != agent.application_id:
         return "other_application"
@@ -113,5 +126,5 @@ def _requester(agent: Agent, scopes: frozenset[str]) -> Requester:
         agent_id=agent.pk,
         on_behalf_of_id=agent.on_behalf_of_id,
         client_id=agent.application.client_id,
-        scopes=both(scopes, frozenset(agent.application.scope.split() or BROAD)),
+        scopes=both(scopes, frozenset(agent.application.scope.split() or EVERY)),
     )

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 from uuid import UUID
 
+from approvals.errors import TokenNeverDecides
 from approvals.identity.models import Membership, Person
 from approvals.identity.proof import Proof
 
@@ -34,13 +35,22 @@ class Requester:
 
 @dataclass(frozen=True)
 class Reviewer:
-    """A signed-in person in one tenant, with the roles they hold there now, and what their session proved of them."""
+    """A person in one tenant, with the roles they hold there now: signed in, with what their session proved of them.
+
+    Or `through` an agent that reads in their name by a token of the REST API: every verb refuses that one.
+    """
 
     person_id: UUID
     tenant_id: UUID
     name: str
     roles: frozenset[str]
     proofs: tuple[Proof, ...] = ()
+    through: UUID | None = None
+
+    def check_in_person(self) -> None:
+        """Raises TokenNeverDecides."""
+        if self.through is not None:
+            raise TokenNeverDecides
 
 
 def reviewer(person: Person, tenant_id: UUID, proofs: tuple[Proof, ...] = ()) -> Reviewer:
@@ -52,5 +62,6 @@ def reviewer(person: Person, tenant_id: UUID, proofs: tuple[Proof, ...] = ()) ->
 
 
 def asking(by: Reviewer, tenant_slug: str) -> Requester:
-    """The same person, as one who asks."""
+    """The same person, as one who asks. Raises TokenNeverDecides."""
+    by.check_in_person()
     return Requester(by.tenant_id, tenant_slug, by.name, owner_id=by.person_id, person_id=by.person_id)

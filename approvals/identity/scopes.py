@@ -1,10 +1,27 @@
-"""What a token lets an agent do at the door: read, ask, or ask for one kind of action only.
+"""What a token lets an agent do: at the door read, ask, or ask for one kind of action only; at the REST API read.
 
-`mcp:request:refund_payment` is `mcp:request` narrowed to one action. No scope approves.
+`mcp:request:refund_payment` is `mcp:request` narrowed to one action. No scope approves. Where a token counts follows
+from its scopes, so one for the door opens no API, and the other way round (docs/decisions/0014).
 """
 
+from collections.abc import Collection
+
+from django.conf import settings
+
 READ, REQUEST = "mcp:read", "mcp:request"
-BROAD = (READ, REQUEST)
+BROAD = (READ, REQUEST)  # of the door
+API_READ = "approvals:read"
+EVERY = (*BROAD, API_READ)  # but for the narrowed ones
+
+
+def audience_of(scopes: Collection[str]) -> str:
+    """The one resource (RFC 8707) that a token with these scopes is for: the REST API, or the door."""
+    return str(settings.API_URL if API_READ in scopes else settings.DOOR_URL)
+
+
+def are_for_one_audience(scopes: Collection[str]) -> bool:
+    """Nobody gets the API's scope together with one of the door's."""
+    return API_READ not in scopes or set(scopes) == {API_READ}
 
 
 def narrowed(action: str) -> str:

@@ -1,16 +1,15 @@
-"""The OAuth server's hardening: a token is for one agent and for this door alone, and is issued once.
+"""The OAuth server's hardening: a token is for one agent and for one place alone, and is issued once.
 
 django-oauth-toolkit takes any `resource` and treats a missing one as "everywhere" (RFC 8707 leaves that open).
-Here an absent resource means the door, the door's canonical URI is the only other answer, and anything else is
-refused with `invalid_target`. What a code or a refresh token is worth is used up in the transaction that issues the
-next token; one that comes a second time revokes all that came of it (`revoke.came_again`). The overridden methods are
-private: the library is pinned and tests stand on them.
+Here the place follows from the scopes (`scopes.audience_of`): the door, or the REST API. An absent resource means it,
+its canonical URI is the only other answer, and anything else is refused with `invalid_target`. What a code or a refresh
+token is worth is used up in the transaction that issues the next token; one that comes a second time revokes all that
+came of it (`revoke.came_again`). The overridden methods are private: the library is pinned and tests stand on them.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
-from django.conf import settings
 from oauth2_provider.oauth2_validators import OAuth2Validator
 from oauth2_provider.scopes import get_scopes_backend
 from oauthlib.oauth2.rfc6749 import errors
@@ -19,7 +18,7 @@ from approvals.identity import device, revoke
 from approvals.identity.basic import basic
 from approvals.identity.connect import is_member, only_one_at_work
 from approvals.identity.models import AccessToken, Agent, DeviceGrant, Grant, RefreshToken
-from approvals.identity.scopes import both
+from approvals.identity.scopes import are_for_one_audience, audience_of, both
 
 
 class Validator(OAuth2Validator):
@@ -48,12 +47,12 @@ class Validator(OAuth2Validator):
     def validate_scopes(
         self, client_id: str, scopes: Sequence[str], client: Any, request: Any, *args: Any, **kwargs: Any
     ) -> bool:
-        """No scope twice: what is stored and shown would otherwise be as long as the request."""
+        """No scope twice: what is stored and shown would otherwise be as long as the request. All of one place."""
         each_once = len(set(scopes)) == len(scopes)
         if request.grant_type == "client_credentials":
             request.scopes = scopes = _as_given(client, scopes)
         known = super().validate_scopes(client_id, scopes, client, request, *args, **kwargs)  # type: ignore[no-untyped-call]
-        return bool(scopes and known and each_once)
+        return bool(scopes and known and each_once and are_for_one_audience(scopes))
 
     def is_within_original_scope(
         self, request_scopes: Sequence[str], refresh_token: str, request: Any
@@ -65,14 +64,14 @@ class Validator(OAuth2Validator):
 
     def _check_and_set_request_resource(self, request: Any) -> None:
         super()._check_and_set_request_resource(request)  # type: ignore[no-untyped-call]
-        check_resource(request.resource, request)
-        request.resource = [settings.DOOR_URL]
+        check_resource(request.resource, request.scopes, request)
+        request.resource = [audience_of(request.scopes)]
 
     # --- codes --------------------------------------------------------------------------------------------
 
     def _create_authorization_code(self, request: Any, code: Any, expires: Any = None) -> Grant:
         """For the agent that the consent page made known as `request.agent`."""
-        request.resource = [settings.DOOR_URL]
+        request.resource = [audience_of(request.scopes)]
         request.nonce = request.claims = None  # OpenID's; nothing here reads them
         grant: Grant = super()._create_authorization_code(request, code, expires)  # type: ignore[no-untyped-call]
         grant.agent = request.agent
@@ -137,12 +136,13 @@ class Validator(OAuth2Validator):
             revoke.handed_back(agent)
 
 
-def check_resource(wanted: Sequence[str], request: Any) -> None:
-    """Raises `invalid_target` (RFC 8707, section 2) unless every resource named is the door."""
-    if set(wanted) - {settings.DOOR_URL}:
+def check_resource(wanted: Sequence[str], scopes: Sequence[str], request: Any) -> None:
+    """Raises `invalid_target` (RFC 8707, section 2) unless every resource named is the one of these scopes."""
+    audience = audience_of(scopes)
+    if set(wanted) - {audience}:
         raise errors.CustomOAuth2Error(
             error="invalid_target",
-            description=f"Tokens of this server are for {settings.DOOR_URL} only.",
+            description=f"Tokens with these scopes are for {audience} only.",
             request=request,
         )
 

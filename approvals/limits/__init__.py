@@ -4,12 +4,14 @@ Calls a minute and repeated refusals are counted in Redis, which all door proces
 Requests that wait and requests of a day are counted in PostgreSQL, in the transaction that files one more.
 """
 
-from approvals.limits.calls import LIMITED, check_call, fingerprint, note_refusal
+from approvals.limits.calls import LIMITED, check_api_call, check_call, fingerprint, note_refusal
 from approvals.limits.filings import check_filing
+from approvals.limits.seldom import times_untold
 from approvals.limits.sparingly import record_limit, record_sparingly, tell
 
 __all__ = [
     "LIMITED",
+    "check_api_call",
     "check_call",
     "check_filing",
     "fingerprint",
@@ -17,4 +19,5 @@ __all__ = [
     "record_limit",
     "record_sparingly",
     "tell",
+    "times_untold",
 ]

@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 from math import ceil
 from typing import NamedTuple
+from uuid import UUID
 
 from django.conf import settings
 from django.utils.crypto import salted_hmac
@@ -90,6 +91,22 @@ def check_call(by: Requester, tool: str = "", *, same: str = "") -> None:
         raise LimitReached(limit=words, seconds=ceil(wait / 1000))
     if which > 0:
         raise LimitReached(limit=limits[which - 1].words, seconds=ceil(wait / 1000))
+
+
+def check_api_call(caller: UUID) -> None:
+    """Count one call of the REST API by this person or agent.
+
+    Raises LimitReached. While nobody can count, it is let in: it reads, or does what a page does, uncounted as well.
+    """
+    most = settings.LIMIT_API_CALLS_A_MINUTE
+    if most <= 0:
+        return
+    try:
+        which, wait, _ = _COUNT([key("api", caller)], [WINDOW, most])
+    except Unreachable:
+        return
+    if which > 0:
+        raise LimitReached(limit=f"{most} calls of the API a minute", seconds=ceil(wait / 1000))
 
 
 def note_refusal(by: Requester, same: str, refusal: Refusal) -> None:

@@ -10,7 +10,7 @@ from approvals import actions, switches
 from approvals.actions.activate_policy import POLICY_AUTHOR
 from approvals.command_line import command_line
 from approvals.identity.models import Agent, Person, Tenant
-from approvals.identity.scopes import BROAD, narrowed
+from approvals.identity.scopes import EVERY, narrowed
 from approvals.judge import roles_that_decide
 from approvals.queries.trail import AUDITOR
 from policies.hidden import is_hidden
@@ -89,7 +89,7 @@ def agent_to_stop(of: Tenant | None, named: str) -> UUID | None:
 
 def scopes(named: list[str]) -> tuple[str, ...]:
     """Raises CommandError for one that does not exist."""
-    known = (*BROAD, *(narrowed(action.name) for action in actions.every()))
+    known = (*EVERY, *(narrowed(action.name) for action in actions.every()))
     if unknown := sorted(set(named) - set(known)):
         raise CommandError(f"There is no scope {', '.join(unknown)}. There are: {', '.join(known)}.")
     return tuple(dict.fromkeys(named))

@@ -44,7 +44,7 @@ ACCESS = (
 
 
 class Migration(migrations.Migration):
-    dependencies = [("approvals", "0054_factor_letters"), ("audit", "0014_room")]
+    dependencies = [("approvals", "0070_request_risk"), ("audit", "0014_room")]
     operations = [
         migrations.CreateModel(
             name="Verification",

@@ -272,6 +272,8 @@ class ApprovalRequest(models.Model):
                 models.F("created_at").desc(),
                 name="request_of_customer",
             ),
+            # What the API's list is filtered by, too.
+            models.Index(fields=["tenant", "risk", "-created_at"], name="request_risk"),
             # The few that limits leave out.
             models.Index(
                 fields=["tenant", "-created_at"], condition=models.Q(is_canary=True), name="request_canary"

@@ -32,8 +32,18 @@ from approvals.queries.connected import (
     connected_by,
 )
 from approvals.queries.decided import Decided, decided
-from approvals.queries.deliveries import STATES, Delivery, Sought, deliveries
+from approvals.queries.deliveries import STATES, Delivery, SoughtMessages, deliveries
 from approvals.queries.doubt import Doubt, InDoubt, in_doubt, may_see_doubt, staying
+from approvals.queries.listing import (
+    Listed,
+    Sought,
+    WithoutSensitive,
+    listed,
+    own_request,
+    own_requests_page,
+    requests_page,
+    without_sensitive,
+)
 from approvals.queries.paging import Page
 from approvals.queries.policies import (
     PolicyChange,
@@ -49,10 +59,10 @@ from approvals.queries.receivers import ReceiverRow, ReceiverView, receiver_view
 from approvals.queries.request import RequestView, request_view
 from approvals.queries.searching import Found, every, search
 from approvals.queries.spent import Spent, capped, spent
-from approvals.queries.switches import AgentChoice, Stop, agents_of, stopped, went_on
+from approvals.queries.switches import AgentChoice, Stop, agents_of, stop_of, stopped, went_on
 from approvals.queries.table import table
 from approvals.queries.taken import Taken, taken
-from approvals.queries.tenants import TenantChoice, tenants_of
+from approvals.queries.tenants import TenantChoice, tenant_called, tenants_of
 from approvals.queries.timeline import Timeline, Told, in_short, timeline
 from approvals.queries.trail import TrailLine, allowed, denied, kept_outside, tenant_trail
 from approvals.queries.verified import Verified, verified
@@ -74,6 +84,7 @@ __all__ = [
     "GlassUse",
     "How",
     "InDoubt",
+    "Listed",
     "Page",
     "PolicyChange",
     "PolicyRow",
@@ -83,6 +94,7 @@ __all__ = [
     "ReceiverView",
     "RequestView",
     "Sought",
+    "SoughtMessages",
     "Spent",
     "Stop",
     "Taken",
@@ -93,6 +105,7 @@ __all__ = [
     "TrailLine",
     "Verified",
     "Wanted",
+    "WithoutSensitive",
     "agent_called",
     "agent_view",
     "agents_in",
@@ -111,9 +124,12 @@ __all__ = [
     "in_doubt",
     "in_short",
     "kept_outside",
+    "listed",
     "may_review",
     "may_see_doubt",
     "may_watch",
+    "own_request",
+    "own_requests_page",
     "person_called",
     "policies",
     "policy_in_force",
@@ -124,20 +140,24 @@ __all__ = [
     "request_of_agent",
     "request_view",
     "requests_of_agent",
+    "requests_page",
     "review_url",
     "search",
     "sentence",
     "spent",
     "standings",
     "staying",
+    "stop_of",
     "stopped",
     "table",
     "taken",
     "tallies",
+    "tenant_called",
     "tenant_trail",
     "tenants_of",
     "timeline",
     "unreviewed",
     "verified",
     "went_on",
+    "without_sensitive",
 ]

@@ -177,6 +177,16 @@ def _changed_at(request: ApprovalRequest) -> datetime:
 
 def request_of_agent(request_id: UUID, by: Requester, *, trace_id: str) -> AgentView:
     """One of the agent's own requests. Raises NotFound for any other, worded alike; the trail has the attempt."""
+    if found := mine(request_id, by):
+        return agent_view(found)
+    unseen = NotFound(thing="request", id=request_id)
+    data = {"code": unseen.code, "wanted": "read", "id": str(request_id)}
+    limits.record_sparingly("access.denied", by=by, trace_id=trace_id, data=data)
+    raise unseen
+
+
+def mine(request_id: UUID, by: Requester) -> ApprovalRequest | None:
+    """What `agent_view` reads of it, where it is the agent's own."""
     found = rows_in_scope(
         _MINE[by.kind],
         [request_id, by.id],
@@ -184,12 +194,7 @@ def request_of_agent(request_id: UUID, by: Requester, *, trace_id: str) -> Agent
         agent_id=by.agent_id,
         person_id=by.person_id,
     )
-    if found:
-        return agent_view(_from_row(found[0]))
-    unseen = NotFound(thing="request", id=request_id)
-    data = {"code": unseen.code, "wanted": "read", "id": str(request_id)}
-    limits.record_sparingly("access.denied", by=by, trace_id=trace_id, data=data)
-    raise unseen
+    return _from_row(found[0]) if found else None
 
 
 def standings(request_ids: Iterable[UUID], by: Requester) -> dict[UUID, tuple[Status, int]]:

@@ -13,7 +13,7 @@ from oauth2_provider.settings import oauth2_settings
 from approvals.database import tenant_scope
 from approvals.identity.models import AccessToken, Agent, DeviceGrant, Grant, RefreshToken
 from approvals.identity.requester import Reviewer
-from approvals.identity.scopes import BROAD
+from approvals.identity.scopes import EVERY
 from approvals.models import ApprovalRequest, Switch
 from approvals.queries.paging import ROWS, Page, mark, page, parsed
 
@@ -218,7 +218,7 @@ def _answered_for(
         client_id=agent.application.client_id,
         is_active=agent.is_active,
         is_stopped=is_stopped,
-        scopes=tuple(agent.application.scope.split() or BROAD),
+        scopes=tuple(agent.application.scope.split() or EVERY),
         added_at=agent.created_at,
         last_token_at=token.created if token else None,
         last_request_at=asked_at,
@@ -228,7 +228,7 @@ def _answered_for(
 def _row(
     agent: Agent, token: AccessToken | None, latest: tuple[Asked, ...], *, is_alive: bool, is_stopped: bool
 ) -> AgentRow:
-    may = agent.application.scope.split() or BROAD
+    may = agent.application.scope.split() or EVERY
     return AgentRow(
         id=agent.pk,
         name=agent.name,

@@ -23,7 +23,7 @@ TOLD = Q(topic__in=[DELIVER, MAIL])
 
 
 @dataclass(frozen=True)
-class Sought:
+class SoughtMessages:
     """All of it has to fit; "" and None are anything. `receiver` is an id, or the word `mail`."""
 
     receiver: UUID | str = ""
@@ -66,7 +66,7 @@ _COLUMNS = (
 )
 
 
-def deliveries(by: Reviewer, sought: Sought, *, after: str = "", rows: int = ROWS) -> Page[Delivery]:
+def deliveries(by: Reviewer, sought: SoughtMessages, *, after: str = "", rows: int = ROWS) -> Page[Delivery]:
     """The last first; `after` is a page's mark."""
     with tenant_scope(by.tenant_id):
         told = _sought(Outbox.objects.filter(TOLD, tenant_id=by.tenant_id), sought)
@@ -77,7 +77,7 @@ def deliveries(by: Reviewer, sought: Sought, *, after: str = "", rows: int = ROW
     return page(shown, [mark(one.at, one.id) for one in shown], rows)
 
 
-def _sought(told: QuerySet[Outbox], sought: Sought) -> QuerySet[Outbox]:
+def _sought(told: QuerySet[Outbox], sought: SoughtMessages) -> QuerySet[Outbox]:
     if sought.receiver == MAIL:
         told = told.filter(topic=MAIL)
     elif sought.receiver:

@@ -19,7 +19,7 @@ from approvals.database import tenant_scope
 from approvals.identity.requester import Reviewer
 from approvals.queries.paging import ROWS, Page, mark, page, parsed
 from approvals.queries.question import READ
-from approvals.queries.trail import AUDITOR, TrailLine, allowed, lines
+from approvals.queries.trail import AUDITOR, TrailLine, allowed, lines, through
 
 SEARCHED, EXPORTED = "trail.searched", "trail.exported"
 # What the page lists.
@@ -110,7 +110,7 @@ def _record(
     request_id: UUID | None = None,
 ) -> None:
     """Once in ten minutes; two pages at the same moment may both tell."""
-    personal = {"name": by.name, **personal}
+    personal, data = {"name": by.name, **personal}, {**data, **through(by)}
     with tenant_scope(by.tenant_id):
         if _is_told(by, kind, data, personal, request_id, since=timezone.now() - AGAIN):
             return

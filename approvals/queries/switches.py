@@ -8,6 +8,7 @@ from django.db.models import Q, QuerySet
 
 from approvals import switches
 from approvals.database import tenant_scope
+from approvals.errors import NotFound
 from approvals.identity.models import Agent
 from approvals.identity.requester import Reviewer
 from approvals.models import Switch
@@ -61,6 +62,15 @@ def went_on(by: Reviewer, *, after: str = "", rows: int = ROWS) -> Page[Stop]:
         found = list(past.order_by("-turned_off_at", "-id")[: rows + 1])
         shown = [_stop(switch, by) for switch in found]
     return page(shown, [mark(one.off_at or one.on_at, one.id) for one in shown], rows)
+
+
+def stop_of(switch_id: UUID, by: Reviewer) -> Stop:
+    """One switch that is this tenant's or everybody's. Raises NotFound."""
+    with tenant_scope(by.tenant_id):
+        switch = _ours(by).filter(pk=switch_id).first()
+        if switch is None:
+            raise NotFound(thing="switch", id=switch_id)
+        return _stop(switch, by)
 
 
 def agents_of(by: Reviewer) -> tuple[AgentChoice, ...]:

@@ -13,6 +13,12 @@ class TenantChoice:
     name: str
 
 
+def tenant_called(tenant_id: UUID) -> str:
+    """Its name."""
+    with tenant_scope(tenant_id):
+        return Tenant.objects.values_list("name", flat=True).get(pk=tenant_id)
+
+
 def tenants_of(person_id: UUID) -> tuple[TenantChoice, ...]:
     """The tenants in which this person holds a role, by name."""
     with tenant_scope(None, person_id=person_id):

@@ -115,6 +115,10 @@ class Timeline:
     is_exact: bool
     was_sent: bool
 
+    @property
+    def lines(self) -> tuple[TrailLine, ...]:
+        return tuple(step.line for step in self.steps)
+
 
 def timeline(request_id: UUID, by: Reviewer) -> Timeline:
     """One request's events in order of time. Raises NotFound, leaving an event, for what is not this tenant's.

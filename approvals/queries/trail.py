@@ -15,7 +15,6 @@ from approvals.glass import AUDITOR as AUDITOR
 from approvals.identity.models import Agent, Membership
 from approvals.identity.requester import Reviewer
 from approvals.models import ApprovalRequest, Switch
-from approvals.queries import exercises
 from approvals.queries.paging import ROWS, Page, mark, page, parsed
 
 REFUSALS = ("access.denied", "limit.reached", "request.refused")
@@ -75,9 +74,14 @@ def denied(by: Reviewer, *, wanted: str, code: str, what: str = "") -> None:
             "access.denied",
             tenant_id=by.tenant_id,
             actor=who,
-            data={"code": code, "wanted": wanted, "id": what},
+            data={"code": code, "wanted": wanted, "id": what, **through(by)},
         )
     decided(wanted, is_allowed=False, by=who, tenant_id=by.tenant_id, resource_id=what or None, because=code)
+
+
+def through(by: Reviewer) -> dict[str, str]:
+    """The agent that read in the person's name, where it was one."""
+    return {"agent": str(by.through)} if by.through else {}
 
 
 def allowed(by: Reviewer, *, wanted: str, what: str = "") -> None:

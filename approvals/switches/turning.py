@@ -79,9 +79,13 @@ def turn_off(switch_id: UUID, *, by: Reviewer | None) -> Switch:
 
 
 def _check_role(by: Reviewer | None, tenant_id: UUID | None) -> None:
-    """Ours needs an operator of ours, everybody's an operator of the installation. Raises OperatorOnly, NotFound."""
+    """Ours needs an operator of ours, everybody's an operator of the installation.
+
+    Raises OperatorOnly, NotFound, TokenNeverDecides.
+    """
     if by is None:
         return
+    by.check_in_person()
     wanted = OPERATOR if tenant_id else PLATFORM_OPERATOR
     if wanted not in by.roles:
         raise OperatorOnly(role=wanted.replace("_", " "))

@@ -25,7 +25,7 @@ from approvals.views.oauth.scopes import in_words
 @member
 def agents_page(request: HttpRequest, by: Reviewer) -> HttpResponse:
     mine = [(one, in_words(one.scopes)) for one in connected_by(by)]
-    answered_for = [(one, in_words(one.scopes)) for one in answered_for_by(by)]
+    answered_for = [(one, in_words(one.scopes, by_itself=True)) for one in answered_for_by(by)]
     return show(request, "agents/agents.html", {"mine": mine, "answered_for": answered_for})
 
 
@@ -39,7 +39,7 @@ def every_agent_page(request: HttpRequest, by: Reviewer) -> HttpResponse:
     page = agents_in(by, after=request.GET.get("after", ""))
     context = {
         "page": page,
-        "rows": [(row, in_words(row.scopes)) for row in page.rows],
+        "rows": [(row, in_words(row.scopes, by_itself=True)) for row in page.rows],
         "may_stop_here": switches.OPERATOR in by.roles,
     }
     return show(request, "operator/agents.html", context)

@@ -17,7 +17,7 @@ from approvals.errors import MessageMovedOn, ReceiverIsOff
 from approvals.identity.requester import Reviewer
 from approvals.notifications.kinds import WORDS
 from approvals.outbox import MAIL
-from approvals.queries import STATES, Sought, deliveries, receivers
+from approvals.queries import STATES, SoughtMessages, deliveries, receivers
 from approvals.views.access import member, show
 from approvals.views.receivers import for_operators
 
@@ -73,7 +73,7 @@ def _page(request: HttpRequest, by: Reviewer, *, problem: str = "", status: int 
     form = SoughtForm(request.GET)
     if not form.is_valid():
         raise BadRequest
-    sought = Sought(**form.cleaned_data)
+    sought = SoughtMessages(**form.cleaned_data)
     context = {
         "page": deliveries(by, sought, after=request.GET.get("after", "")),
         "sought": {name: str(value or "") for name, value in form.cleaned_data.items()},

@@ -18,6 +18,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext
 
+from approvals import limits
 from approvals.identity.accounts import AccountAdapter
 from approvals.identity.company import may_prove
 from approvals.identity.factors import has_second_factor
@@ -45,7 +46,7 @@ class SignIn(AccountAdapter):
         self._windows = windows(request, email)
         self._entry = rates.enter(*self._windows)
         if self._entry.wait:
-            sessions.locked(email, times=rates.times_untold(f"locked {rates.digest(email)}"))
+            sessions.locked(email, times=limits.times_untold(f"locked {rates.digest(email)}"))
             raise self.validation_error("too_many_login_attempts")
 
     def _rollback_login_failed_rl_usage(self) -> None:

@@ -8,7 +8,6 @@ import logging
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
-from threading import BoundedSemaphore
 from time import monotonic
 from typing import cast
 
@@ -27,6 +26,7 @@ from approvals.errors import TooMuchToCount
 from approvals.identity.requester import Reviewer
 from approvals.models import PolicyVersion
 from approvals.queries import allowed, history
+from approvals.views import streaming
 from approvals.views.access import member, show
 from approvals.views.excerpt import near
 from approvals.views.policy import reader, simulated_since
@@ -56,7 +56,7 @@ TOLD_EVERY = 0.5  # seconds
 MOST_COUNTED = 200_000  # approvals, in memory
 MOST_SHOWN = 200  # of each list; the command has them all
 HERE = "<!-- what is found -->"
-_one_at_a_time = BoundedSemaphore(1)
+_one_at_a_time = streaming.ONE_AT_A_TIME
 
 
 class DraftForm(forms.Form):

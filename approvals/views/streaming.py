@@ -5,11 +5,14 @@ from collections.abc import AsyncGenerator, AsyncIterator, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from functools import partial
+from threading import BoundedSemaphore
 from typing import Generic, TypeVar
 
 from django.db import connection
 
 T = TypeVar("T")
+# In a process: each has a connection of its own, beside those of the lanes (turns.py, roles.py).
+ONE_AT_A_TIME = BoundedSemaphore(1)
 
 
 class Stream(Generic[T]):

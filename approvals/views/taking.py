@@ -8,7 +8,6 @@ import logging
 from collections.abc import Callable, Generator, Iterable
 from datetime import datetime
 from functools import partial
-from threading import BoundedSemaphore
 from time import monotonic
 from typing import cast
 
@@ -23,6 +22,7 @@ from approvals.database import tenant_scope
 from approvals.errors import TakingAlready
 from approvals.identity.requester import Reviewer
 from approvals.queries import every, looked, table
+from approvals.views import streaming
 from approvals.views.access import show
 from approvals.views.auditor import auditor
 from approvals.views.search import Moment, SearchForm, typed_in
@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 MOST_ROWS = 10_000
 LONGEST_SECONDS = 900.0
 PIECE = 65_536  # characters, at least; but for the last one
-_one_at_a_time = BoundedSemaphore(1)
+_one_at_a_time = streaming.ONE_AT_A_TIME
 
 
 class TooLong(Exception):

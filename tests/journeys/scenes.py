@@ -160,6 +160,7 @@ class Scene:
             "mail": ("lena", "/mail/"),
             "programs": ("lena", "/agents/"),
             "programs-none": ("felix", "/agents/"),
+            "api": ("felix", "/api/"),
             "programs-operator": ("opal", "/agents/"),
             "operations": ("opal", "/operations/?days=7"),
             "operations-empty": ("opal", "/operations/?first=2024-03-01&last=2024-03-31"),

@@ -14,6 +14,7 @@ from approvals import quick_redis
 from approvals.identity.agents import Added
 from approvals.identity.validator import Validator
 from approvals.limits import counters
+from approvals.limits.seldom import times_untold
 from approvals.views.oauth import rates
 from tests.oauth.programs import Program, refusal, told
 from tests.oauth.test_exchange import at_once
@@ -241,7 +242,7 @@ def test_a_thousand_refusals_are_one_event_and_one_line(
     said: dict[str, Any] = json.loads(event.text)
     assert (said["actor"], said["data"]) == ({"kind": "system", "id": "web"}, {"429 token": 1})
     assert len(caplog.records) == 1
-    assert rates.times_untold("another") == 1
+    assert times_untold("another") == 1
 
 
 def test_who_asks_too_often_is_told_so_also_without_its_event(

@@ -25,12 +25,13 @@ def web(world: World) -> Iterator[World]:
 
 
 def forget_counts() -> None:
-    """What was counted against rate limits so far, by allauth and by the OAuth server: tests share one address."""
+    """What was counted against rate limits so far, by allauth, OAuth server and API: tests share one address."""
     cache.clear()
     rates._here.clear()
     with redis.Redis.from_url(settings.REDIS_URL) as server:
-        for key in server.scan_iter(counters.key("oauth", "*")):
-            server.delete(key)
+        for counted in ("oauth", "api", "told", "untold"):
+            for key in server.scan_iter(counters.key(counted, "*")):
+                server.delete(key)
 
 
 @pytest.fixture

@@ -30,6 +30,7 @@ OPEN = {
     "/o/token/",
     "/o/revoke_token/",
     "/.well-known/oauth-authorization-server",
+    "/.well-known/oauth-protected-resource/api",
 }
 OF_A_REQUEST = ("/requests/{}/", "/requests/{}/decide/", "/requests/{}/trail/")
 
@@ -49,7 +50,8 @@ def all_addresses() -> list[str]:
 
 
 def test_every_page_asks_a_stranger_to_sign_in(web: World) -> None:
-    closed = [path for path in all_addresses() if path not in OPEN]
+    # The API answers with a problem (tests/api/test_callers.py).
+    closed = [path for path in all_addresses() if path not in OPEN and not path.startswith("/api/v1/")]
     assert len(closed) >= 8
     for path in closed:
         for method in ("get", "post"):

@@ -13,7 +13,7 @@ from approvals import notifications
 from approvals.audit.models import Event
 from approvals.database import tenant_scope
 from approvals.models import ApprovalRequest, Outbox, Receiver
-from approvals.queries import Sought, deliveries
+from approvals.queries import SoughtMessages, deliveries
 from approvals.queries.paging import mark
 from tests.views.conftest import SignIn, add_role
 from tests.world import World
@@ -138,20 +138,20 @@ INSERT INTO outbox SELECT another.* FROM outbox o, generate_series(1, 3000) n,
 @pytest.mark.parametrize(
     ("sought", "index"),
     [
-        (Sought(), "outbox_told"),
-        (Sought(kind="policy.error"), "outbox_told_kind"),
-        (Sought(state="failed"), "outbox_failed"),
-        (Sought(state="waiting"), "outbox_waiting"),
-        (Sought(receiver="rare"), "outbox_receiver"),
-        (Sought(kind="nothing.such", state="delivered"), "outbox_told_kind"),
+        (SoughtMessages(), "outbox_told"),
+        (SoughtMessages(kind="policy.error"), "outbox_told_kind"),
+        (SoughtMessages(state="failed"), "outbox_failed"),
+        (SoughtMessages(state="waiting"), "outbox_waiting"),
+        (SoughtMessages(receiver="rare"), "outbox_receiver"),
+        (SoughtMessages(kind="nothing.such", state="delivered"), "outbox_told_kind"),
     ],
 )
 def test_a_page_asks_an_index_whatever_it_is_filtered_by(
-    web: World, told: tuple[Receiver, Receiver, ApprovalRequest], sought: Sought, index: str
+    web: World, told: tuple[Receiver, Receiver, ApprovalRequest], sought: SoughtMessages, index: str
 ) -> None:
     first, rare, _ = told
     if sought.receiver:
-        sought = Sought(receiver=rare.pk)
+        sought = SoughtMessages(receiver=rare.pk)
     by, after = web.reviewer("opal"), mark(timezone.now() - timedelta(minutes=20), uuid4())
     with CaptureQueriesContext(connection) as queries:
         deliveries(by, sought)
@@ -183,7 +183,7 @@ def test_pages_follow_each_other_without_gaps(
         every = set(Outbox.objects.filter(topic="deliver").values_list("id", flat=True))
     by, seen, after = web.reviewer("opal"), [], ""
     while True:
-        page = deliveries(by, Sought(), after=after, rows=3)
+        page = deliveries(by, SoughtMessages(), after=after, rows=3)
         seen += [one.id for one in page.rows]
         after = page.next
         if not after:

@@ -33,7 +33,7 @@ class Asked:
         """
         request = found["request"]
         try:
-            check_resource(resources, request)
+            check_resource(resources, scopes, request)
             _check_challenge(request)
         except errors.OAuth2Error as error:
             raise OAuthToolkitError(error, found["redirect_uri"]) from error  # type: ignore[no-untyped-call]

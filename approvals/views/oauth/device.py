@@ -53,7 +53,7 @@ class BeginView(DeviceAuthorizationView):
         if status != 200:
             return _json(json.loads(answer), status)
         try:
-            application = _may_begin(request)
+            application = _may_begin(request, answer["scope"].split())
         except errors.OAuth2Error as error:
             return _json(json.loads(error.json), error.status_code)
         scopes = answer["scope"].split()
@@ -63,12 +63,12 @@ class BeginView(DeviceAuthorizationView):
         return _json(answer, 200)
 
 
-def _may_begin(request: HttpRequest) -> Application:
+def _may_begin(request: HttpRequest, scopes: list[str]) -> Application:
     """The program, which the library found. Raises OAuth2Error where it may not, or wants another resource."""
     application = Application.objects.get(client_id=request.POST["client_id"])
     if application.authorization_grant_type != Application.GRANT_DEVICE_CODE:
         raise errors.UnauthorizedClientError
-    check_resource(request.POST.getlist("resource"), None)
+    check_resource(request.POST.getlist("resource"), scopes, None)
     return application
 
 

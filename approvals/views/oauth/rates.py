@@ -41,19 +41,11 @@ _GIVE_BACK = Script("""
 for i = 1, #KEYS do redis.call('LREM', KEYS[i], 1, ARGV[1]) end
 return {}
 """)
-_TIMES = Script("""
-local times = redis.call('INCR', KEYS[2])
-redis.call('EXPIRE', KEYS[2], 86400)
-if not redis.call('SET', KEYS[1], 1, 'NX', 'EX', ARGV[1]) then return {0} end
-redis.call('DEL', KEYS[2])
-return {times}
-""")
 _MARK = Script("redis.call('SET', KEYS[1], 1, 'EX', ARGV[1]) return {1}")
 _UNMARK = Script("return {redis.call('DEL', KEYS[1])}")
 _IS_MARKED = Script("return {redis.call('EXISTS', KEYS[1])}")
 
 _here: dict[str, list[float]] = {}
-_untold: dict[str, int] = {}
 _lock = Lock()
 
 
@@ -113,18 +105,6 @@ def unmark(name: str, of: str) -> None:
 def is_marked(name: str, of: str) -> bool:
     """False, too, while nobody can be asked."""
     return _asked(_IS_MARKED, name, of) == 1
-
-
-def times_untold(what: str) -> int:
-    """How often this was asked for since it was told; 0 when it was told within the minute."""
-    try:
-        (times,) = _TIMES([key("oauth", "told", what), key("oauth", "untold", what)], [MINUTE])
-        return times
-    except Unreachable:
-        with _lock:
-            _untold[what] = _untold.get(what, 0) + 1
-            told = _counted_here("take", [Window("told", what, 1)]).wait == 0
-            return _untold.pop(what) if told else 0
 
 
 def digest(text: str) -> str:

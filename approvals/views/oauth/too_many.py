@@ -6,7 +6,7 @@ from django.http import JsonResponse
 
 from approvals.audit.events import INSTALLATION, Actor, record
 from approvals.database import tenant_scope
-from approvals.views.oauth.rates import times_untold
+from approvals.limits.seldom import times_untold
 
 logger = logging.getLogger(__name__)
 
