@@ -20,8 +20,9 @@ from tests.scan.known import secret
 from tests.world import TRACE, World
 
 REASON = "The customer disputes the address that the parcel went to."
-# Nobody is called so, and nothing else in a database looks like it.
-MARKS = ("Zebulon Quagmire", "Xylotomous Alley 77", "Ytterbium Falls", "Qoph County", "ZQ-99XW", "Q7Z9")
+# Nobody is called so, and nothing else in a database looks like it: the short one has a character that stands in no
+# sealed text.
+MARKS = ("Zebulon Quagmire", "Xylotomous Alley 77", "Ytterbium Falls", "Qoph County", "ZQ-99XW", "Q7#9")
 ADDRESS = {
     "name": MARKS[0],
     "line1": MARKS[1],
