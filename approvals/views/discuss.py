@@ -29,5 +29,5 @@ def remark_page(request: HttpRequest, by: Reviewer, request_id: UUID) -> HttpRes
         raise
     except RemarkNotTaken as refusal:
         return page_of(request, by, request_id, remark=typed, remark_problem=str(refusal), status=422)
-    messages.success(request, _("Said. Your colleagues read it on this page; the agent does not."))
+    messages.success(request, _("Said. Your colleagues read it on this page."))
     return redirect(f"{reverse('request', args=[request_id])}#talk")

@@ -6,19 +6,9 @@ from django.http import HttpRequest, HttpResponse
 
 # Nothing here needs a camera, a place or a payment handler; a passkey needs its two (W3C, Permissions Policy).
 OFF = (
-    *("accelerometer", "ambient-light-sensor", "autoplay", "bluetooth", "camera", "display-capture"),
-    *("encrypted-media", "fullscreen", "geolocation", "gyroscope", "hid", "idle-detection", "magnetometer"),
-    *(
-        "microphone",
-        "midi",
-        "payment",
-        "picture-in-picture",
-        "screen-wake-lock",
-        "serial",
-        "usb",
-        "web-share",
-    ),
-    "xr-spatial-tracking",
+    *("accelerometer", "autoplay", "camera", "display-capture", "encrypted-media", "fullscreen"),
+    *("geolocation", "gyroscope", "hid", "idle-detection", "magnetometer", "microphone", "midi", "payment"),
+    *("picture-in-picture", "screen-wake-lock", "serial", "usb", "xr-spatial-tracking"),
 )
 OURS = ("publickey-credentials-create", "publickey-credentials-get")
 PERMISSIONS = ", ".join([*(f"{one}=()" for one in OFF), *(f"{one}=(self)" for one in OURS)])

@@ -19,7 +19,7 @@ from tests.world import World
 REFUSED = psycopg.errors.InsufficientPrivilege
 TOPICS = (
     *(outbox.JUDGE, outbox.EXECUTE, outbox.RECONCILE, outbox.REOPEN),
-    *(outbox.ANNOUNCE, outbox.DELIVER, outbox.MAIL, outbox.UNDO),
+    *(outbox.ANNOUNCE, outbox.DELIVER, outbox.MAIL, outbox.UNDO, outbox.LOOK),
 )
 NEWS = (
     "request.created", "request.withdrawn", "request.approved", "request.denied", "request.expired",

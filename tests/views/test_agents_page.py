@@ -17,7 +17,7 @@ from approvals.errors import NotFound, TokenRefused
 from approvals.identity import agents, connect
 from approvals.identity.credentials import requester_of_token
 from approvals.identity.models import AccessToken, Agent, Application, RefreshToken
-from approvals.identity.scopes import BROAD
+from approvals.identity.scopes import EVERY as EVERY_SCOPE
 from approvals.queries import agents_in
 from approvals.queries.connected import LATEST
 from tests.oauth.programs import Program
@@ -232,7 +232,7 @@ def test_operators_see_what_an_agent_may_do_and_did_last(
     found = {one.name: one for one in agents_in(web.reviewer("opal")).rows}
     assert found["Night bot"].scopes == ("mcp:read", "mcp:request:refund_payment")
     assert found["Night bot"].last_token_at and not found["Night bot"].latest
-    assert found["Support bot"].scopes == BROAD and found["Support bot"].last_token_at is None
+    assert found["Support bot"].scopes == EVERY_SCOPE and found["Support bot"].last_token_at is None
     assert [one.id for one in found["Support bot"].latest] == [one.pk for one in filed[:0:-1]]
     seen = shown(sign_in("opal"), EVERY)
     assert narrow.client_id in seen and "Filed nothing yet" in seen and "Holds no token of ours" in seen
