@@ -96,13 +96,13 @@ def overdue(world: World) -> ApprovalRequest:
 def test_an_overdue_request_expires_and_the_trail_is_sealed(world: World, start: Start) -> None:
     request = overdue(world)
     start()
-    assert within(60, lambda: world.status(request) == "expired")
+    assert within(20, lambda: world.status(request) == "expired")
 
     def sealed() -> bool:
         with world.processes.acting_as("web"), tenant_scope(world.tenant.pk):
             return Checkpoint.objects.filter(tenant_id=world.tenant.pk).exists()
 
-    assert within(60, sealed)
+    assert within(20, sealed)
 
 
 def test_what_was_sealed_comes_outside(world: World, start: Start, tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_a_payload_whose_time_is_over_is_erased(world: World, start: Start) -> N
     request = courses.denied(world)
     days_pass(world, request, settings.FULL_PAYLOAD_DAYS + 1)
     start()
-    assert within(60, lambda: raw(world, request) == (None, None))
+    assert within(20, lambda: raw(world, request) == (None, None))
 
 
 def test_the_next_sweeper_takes_over_from_one_that_was_killed(world: World, start: Start) -> None:
@@ -134,14 +134,14 @@ def test_the_next_sweeper_takes_over_from_one_that_was_killed(world: World, star
     first.kill()
     first.wait()
     request = overdue(world)
-    assert within(60, lambda: world.status(request) == "expired")
+    assert within(20, lambda: world.status(request) == "expired")
     assert second.poll() is None
 
 
 def test_the_next_sweeper_takes_over_from_one_that_is_frozen(world: World, start: Start) -> None:
     """Its connection stays open, and it does not let go of the lock: as with a machine that has lost its power."""
     first, before = start(), overdue(world)
-    assert within(60, lambda: world.status(before) == "expired")  # so it leads
+    assert within(20, lambda: world.status(before) == "expired")  # so it leads
     second = start()
     first.send_signal(signal.SIGSTOP)
     request = overdue(world)
@@ -157,7 +157,7 @@ def test_it_goes_on_when_the_database_has_ended_its_sessions(world: World, start
     with world.processes.cursor("admin") as shell:
         shell.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s", [role])
     request = overdue(world)
-    assert within(60, lambda: world.status(request) == "expired")
+    assert within(20, lambda: world.status(request) == "expired")
     assert (first.poll(), second.poll()) == (None, None)
 
 

@@ -1,8 +1,7 @@
 """`make faults`: approvals while everything is killed in turn; prints a table, and as the last line the counts as JSON.
 
 Exit code 0 when nothing was lost, doubled, wrong or left in doubt and the trail is intact, 1 when something was,
-130 (or the signal, which shells call 130, too) when it was interrupted. The logs of a run that failed stay in its
-data folder.
+130 when it was interrupted. The logs of a run that failed stay in its data folder.
 """
 
 import argparse
@@ -86,6 +85,9 @@ if __name__ == "__main__":
     try:
         sys.exit(main())
     except KeyboardInterrupt:
+        # `python -m` ends by the signal, whatever code it is given, if the interrupt began in a string that was
+        # executed, such as the methods of a dataclass being imported. Executing another one makes it forget that.
+        exec("")
         sys.exit(_INTERRUPTED)
     except CommandError as error:
         sys.exit(str(error))
