@@ -15,7 +15,7 @@ from approvals.queries import Wanted, denied, looked, search, timeline
 from approvals.queries.trail import AUDITOR
 
 # What a search calls otherwise than the address.
-CALLED = {"person": "person_id", "agent": "agent_id", "thing": "resource"}
+CALLED = {"person": "person_id", "agent": "agent_id", "trace": "trace_id", "thing": "resource"}
 
 
 class RequestTrailEndpoint(Endpoint):

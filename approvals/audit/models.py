@@ -32,6 +32,9 @@ class Event(models.Model):
             # What auditors search by. The words of personal values have theirs in `migrations/0012_search.py`.
             models.Index(fields=["tenant_id", "actor_id", "at"], name="audit_event_actor"),
             models.Index(fields=["tenant_id", "kind", "at"], name="audit_event_kind"),
+            models.Index(
+                fields=["tenant_id", "trace_id"], condition=~models.Q(trace_id=""), name="audit_event_trace"
+            ),
         )
 
     def __str__(self) -> str:

@@ -39,13 +39,14 @@ REQUESTS_SAYING = f"SELECT id FROM approval_requests_saying({ASKED}, %(most)s)" 
 class Wanted:
     """What is looked for; all of it holds for an event that is found.
 
-    `request_id` is the request that it is about. `person_id` did it. `agent_id` did it, or filed that request. `action`
-    to `status` are about the request: `least` and `most` in minor units of `currency`, both inclusive. `since` is
-    inclusive, `until` is not. `words` all stand in one text: something that a person or an agent said, or the request's
-    headline, resource and outcome together.
+    `request_id` is the request that it is about, `trace_id` the call in which it happened. `person_id` did it.
+    `agent_id` did it, or filed that request. `action` to `status` are about the request: `least` and `most` in minor
+    units of `currency`, both inclusive. `since` is inclusive, `until` is not. `words` all stand in one text: something
+    that a person or an agent said, or the request's headline, resource and outcome together.
     """
 
     request_id: UUID | None = None
+    trace_id: str = ""
     person_id: UUID | None = None
     agent_id: UUID | None = None
     action: str = ""
@@ -77,6 +78,7 @@ class Question:
         self._asked: dict[str, Any] = {
             "tenant": tenant_id,
             "request": wanted.request_id,
+            "trace": wanted.trace_id,
             "person": str(wanted.person_id),
             "agent": str(wanted.agent_id),
             "action": wanted.action,
@@ -106,6 +108,7 @@ class Question:
         self._of_event = _those(
             {
                 "e.request_id = %(request)s": wanted.request_id,
+                "e.trace_id = %(trace)s": wanted.trace_id,
                 "e.actor_id = %(person)s": wanted.person_id,
                 "e.kind = %(kind)s": wanted.kind,
             }
@@ -141,7 +144,7 @@ class Question:
         kept = _all(*self._of_event, *self._of_request, *self._of_agent, *says)
         found = self._ask(
             f"""WITH newest AS MATERIALIZED (
-                SELECT e.id, e.at, e.tenant_id, e.request_id, e.actor_id, e.kind FROM audit_event e
+                SELECT e.id, e.at, e.tenant_id, e.request_id, e.actor_id, e.kind, e.trace_id FROM audit_event e
                 WHERE {_all("e.tenant_id = %(tenant)s", *self._when)} ORDER BY e.at DESC, e.id DESC LIMIT {most})
             SELECT e.id, (SELECT count(*) FROM newest) FROM newest e {self._request(says)}
             WHERE {kept} ORDER BY e.at DESC, e.id DESC"""  # noqa: S608

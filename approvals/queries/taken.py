@@ -1,4 +1,4 @@
-"""What is meant by what somebody types into one box: a request, a person, an agent, a thing, or else words."""
+"""What is meant by what somebody types into one box: a request, a person, an agent, a trace, a thing, or else words."""
 
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
@@ -10,7 +10,7 @@ from approvals.identity.models import Agent, Membership
 from approvals.identity.requester import Reviewer
 from approvals.models import ApprovalRequest
 
-As: TypeAlias = Literal["request", "person", "agent", "thing", "words"]
+As: TypeAlias = Literal["request", "person", "agent", "trace", "thing", "words"]
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Taken:
 
 
 def taken(typed: str, by: Reviewer) -> Taken:
-    """An id is that of a request, a person, an agent or an event of the tenant.
+    """An id is that of a request, a person, an agent, an event or a trace of the tenant.
 
     A text is the exact id of a thing that was asked about, or the whole name of a person (or their mail address) or of
     an agent, where exactly one is called so; any other is words. For auditors: the caller checks.
@@ -41,7 +41,10 @@ def _by_id(tenant_id: UUID, key: UUID) -> Taken | None:
     if name := _first(Agent.objects.filter(tenant_id=tenant_id, pk=key), "name"):
         return Taken("agent", name, {"agent_id": key})
     request_id = _first(Event.objects.filter(tenant_id=tenant_id, pk=key), "request_id")
-    return Taken("request", str(request_id), {"request_id": request_id}) if request_id else None
+    if request_id:
+        return Taken("request", str(request_id), {"request_id": request_id})
+    is_trace = Event.objects.filter(tenant_id=tenant_id, trace_id=key.hex).exists()
+    return Taken("trace", key.hex, {"trace_id": key.hex}) if is_trace else None
 
 
 def _by_name(tenant_id: UUID, typed: str) -> Taken | None:

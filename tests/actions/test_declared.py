@@ -14,6 +14,7 @@ from django.test import Client
 from approvals import actions, attempts, backing, execute, judge, outbox, reconcile, submit
 from approvals.actions.contract import Money
 from approvals.actions.declared.action import Declared
+from approvals.effect import Effect, effect
 from approvals.errors import ArgumentsInvalid, NoAnswer, NotFound, SettingMissing
 from approvals.models import ApprovalRequest
 from approvals.payloads import REDACTED
@@ -73,6 +74,10 @@ def page_of(world: World, request: ApprovalRequest) -> str:
         browser = Client()
         browser.force_login(world.people["lena"])
         return browser.get(f"/requests/{request.pk}/").content.decode()
+
+
+def preview(world: World, request: ApprovalRequest) -> Effect | None:
+    return effect(world.reload_as("web", request))
 
 
 # --- the whole way ----------------------------------------------------------------------------------------
@@ -546,3 +551,65 @@ def test_it_moves_money_where_the_file_says_so(tmp_path: Path) -> None:
         ("{money} of store", "Store"),
     )
     assert not loaded(tmp_path, without).moves_money()
+
+
+# --- what would be afterwards -----------------------------------------------------------------------------
+
+
+def test_what_a_file_says_of_afterwards_is_what_is_found_then(world: World, declared: Declared) -> None:
+    request = approved(world)
+    told = preview(world, request)
+    assert told is not None
+    (change,) = told.changes
+    arguments = declared.arguments.model_validate_json(request.arguments)
+    after = declared.afterwards(arguments, declared.facts.model_validate_json(request.facts))
+    assert run(world, request) == "succeeded"
+    with world.processes.acting_as("worker"):
+        found = declared.look_up(arguments, declared.reader(world.tenant.slug))
+    assert after == found
+    before = json.loads(request.facts)["balance_minor"]
+    assert (change.name, change.now.value) == ("balance_minor", str(before))
+    assert change.then.value == str(before - 2500) == str(found.balance_minor)  # type: ignore[attr-defined]
+    assert "What it would change" in page_of(world, world.submit(NAME, **asked(world)))
+
+
+@pytest.mark.parametrize(
+    "claim", [{"currency": "EUR"}, {"amount_minor": 50_000}], ids=["currency", "minimum"]
+)
+def test_where_a_file_does_not_tell_the_page_says_nothing(
+    world: World, declared: Declared, claim: dict[str, Any]
+) -> None:
+    assert preview(world, world.submit(NAME, **asked(world, **claim))) is None
+
+
+def test_each_form_of_a_value(world: World, access: None, tmp_path: Path) -> None:
+    """Fixed ones, one name, a sum with digits, and where money goes, in place of what the page's file says."""
+    then = '    balance_minor: "{facts.balance_minor} - {amount_minor}"\n'
+    text = changed(
+        (HOST, world.shop.url),
+        (
+            '  where:\n    balance_currency: "{currency}"\n',
+            '  goes_to: "back to us, {money} of {facts.country}"\n',
+        ),
+        (
+            then,
+            '    balance_minor: "{facts.balance_minor} + 7"\n    country: FR\n    balance_currency: "{currency}"\n',
+        ),
+    )
+    with registered(loaded(tmp_path, text)) as action:
+        request = world.submit(NAME, **asked(world, currency="EUR"))
+        before = json.loads(request.facts)
+        told = preview(world, request)
+        assert told is not None
+        assert told.goes_to == f"back to us, 25.00 EUR of {before['country']}"
+        after = action.afterwards(
+            action.arguments.model_validate_json(request.arguments),
+            action.facts.model_validate_json(request.facts),
+        )
+        assert after is not None
+        assert after.model_dump() == {
+            **before,
+            "balance_minor": before["balance_minor"] + 7,
+            "country": "FR",
+            "balance_currency": "EUR",
+        }

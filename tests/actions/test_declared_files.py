@@ -19,6 +19,7 @@ LOOK = "  path: /v1/customers/{customer_id}\n"
 IRREVERSIBLE = "irreversible: It can be given again only as new credit."
 KIND = "    kind: store_credit_reversal\n"
 RECEIPT = '  receipt: id\n  done: "{money} of store credit taken back"\n'
+THEN = '    balance_minor: "{facts.balance_minor} - {amount_minor}"\n'
 NEEDED = "required: [customer_id, operation_id, amount_minor, currency]"
 
 
@@ -50,6 +51,24 @@ WRONG = {
         "'inverse' means nothing here.",
     ),
     "nothing of undoing": (f"{IRREVERSIBLE}\n", "", "'irreversible' is missing here"),
+    # --- what would be afterwards
+    "no such fact": (THEN, "    nothing: 1\n", "There is no fact 'nothing'."),
+    "no such fact to be so": (
+        '    balance_currency: "{currency}"\n  change',
+        "    nothing: a\n  change",
+        "no fact 'nothing'.",
+    ),
+    "a text for a number": (THEN, "    balance_minor: none\n", "Here stands a whole number"),
+    "another type": (THEN, '    balance_minor: "{currency}"\n', "{currency} is not to be used here"),
+    "another type in a sum": (
+        THEN,
+        '    balance_minor: "{currency} + 1"\n',
+        "{currency} is not to be used here",
+    ),
+    "three in a sum": (THEN, '    balance_minor: "1 + 2 + 3"\n', "Here stands a whole number"),
+    "a product": (THEN, '    balance_minor: "{amount_minor} * 2"\n', "one name in braces"),
+    "a reason": (THEN, '    country: "{reason}"\n', "{reason} is not to be used here"),
+    "nothing changes": (f"  change:\n{THEN}", "  change: {}\n", "at least 1 item"),
     # --- where it goes
     "method": ("method: POST", "method: GET", "Input should be 'POST'"),
     "method by argument": ("method: POST", 'method: "{method}"', "Input should be 'POST'"),

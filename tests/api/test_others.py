@@ -7,6 +7,8 @@ from uuid import uuid4
 import pytest
 
 from approvals import switches as verbs
+from approvals.audit.models import Personal
+from approvals.database import tenant_scope
 from approvals.identity import connect
 from approvals.identity.models import Agent
 from approvals.models import Switch
@@ -73,6 +75,33 @@ def test_the_trail_is_searched_as_on_the_page(web: World) -> None:
     assert kinds(action="refund_payment", status="denied", words="never came")
     assert kinds(currency="USD", least=12901) == []
     assert kinds(person=uuid4()) == []
+    trace = ada.get("/trail/", kind="request.created").json()["results"][0]["trace_id"]
+    assert "request.created" in kinds(trace=trace) and kinds(trace="7" * 32) == []
+
+
+def test_that_the_trail_was_read_over_the_api_is_on_the_trail(web: World) -> None:
+    request = web.submit()
+    for caller in callers(web, "ada"):
+        for _ in range(2):
+            caller.get("/trail/", thing="pay_10001", words="parcel")
+            caller.get(f"/requests/{request.pk}/trail/")
+    for kind, data in (
+        ("trail.read", {"page": "course"}),
+        ("trail.searched", {"fields": ["thing", "words"]}),
+    ):
+        by_herself, by_a_program = told(web.tenant, kind)
+        assert by_herself["data"] == data
+        assert by_a_program["data"] == {**data, "agent": by_a_program["data"]["agent"]}
+    with tenant_scope(web.tenant.pk):
+        kept = Personal.objects.filter(tenant_id=web.tenant.pk, field="searched")
+        assert [one.value for one in kept] == ["thing: pay_10001; words: parcel"] * 2
+
+
+def test_what_a_member_reads_of_a_request_over_the_api_is_no_event(web: World) -> None:
+    request = web.submit()
+    for caller in callers(web, "mara"):
+        caller.get(f"/requests/{request.pk}/trail/")
+    assert told(web.tenant, "trail.read") == []
 
 
 def test_pages_of_the_trail_are_followed(web: World) -> None:

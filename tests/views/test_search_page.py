@@ -15,7 +15,7 @@ from approvals.database import tenant_scope
 from approvals.errors import NobodyCalled, SearchPageUnknown, SeveralCalled
 from approvals.queries import Wanted, agent_called, person_called, search
 from approvals.queries import search as search_of_queries
-from tests.views.conftest import SignIn
+from tests.views.conftest import SignIn, add_role
 from tests.views.test_timeline import text
 from tests.world import REFUND, TRACE, World
 
@@ -391,6 +391,24 @@ def test_an_id_is_that_of_a_request_a_person_an_agent_or_an_event(busy: World, s
     assert len(told(asked(client, {"q": str(busy.agent.agent_id)}))) == 7
     theirs = asked(client, {"q": str(busy.people["gus"].pk)})
     assert "Nothing fits" in theirs and "Taken as words" in theirs
+
+
+def test_a_trace_id_is_what_happened_in_that_call(busy: World, sign_in: SignIn) -> None:
+    """As a line of the log has it: what was filed, or who was turned away, in the one call."""
+    with tenant_scope(busy.tenant.pk):
+        vote = Event.objects.get(tenant_id=busy.tenant.pk, kind="vote.cast")
+        mates = Event.objects.filter(tenant_id=busy.tenant.pk, trace_id=vote.trace_id).order_by("-at", "-id")
+        kinds = list(mates.values_list("kind", flat=True))
+    shown = asked(sign_in("ada"), {"q": vote.trace_id})
+    assert told(shown) == kinds and f"Taken as what happened in the trace {vote.trace_id}." in text(shown)
+
+
+def test_another_companys_trace_is_not_there(busy: World, sign_in: SignIn) -> None:
+    with tenant_scope(busy.tenant.pk):
+        trace = Event.objects.get(tenant_id=busy.tenant.pk, kind="vote.cast").trace_id
+    add_role(busy, "gus", busy.other, "auditor")
+    shown = asked(sign_in("gus"), {"q": trace})
+    assert "Nothing fits" in shown and "Taken as words" in shown
 
 
 def test_above_the_events_it_says_who_let_it_happen(busy: World, sign_in: SignIn) -> None:

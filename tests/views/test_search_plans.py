@@ -79,6 +79,7 @@ def asks_index(found: str) -> bool:
     ("wanted", "index"),
     [
         (Wanted(kind="sought.7"), "audit_event_kind"),
+        (Wanted(trace_id="7" * 32), "audit_event_trace"),
         (Wanted(resource="sought 7"), "request_resource"),
         (Wanted(action="action_7"), "request_action"),
         (Wanted(action="action_7", status="denied"), "request_status"),

@@ -8,7 +8,7 @@ from django.conf import settings
 from pydantic import ConfigDict, ValidationError
 
 from approvals.actions.contract import Action, Arguments, Facts, Money, NotReversible, Receipt
-from approvals.actions.declared import schema, templates
+from approvals.actions.declared import expected, schema, templates
 from approvals.actions.declared.document import Declaration
 from approvals.actions.declared.templates import REFERENCE, TemplateError
 from approvals.actions.money import display
@@ -83,6 +83,25 @@ class Declared(Action[Arguments, Facts]):
                     _receipt(one, asked.receipt, reader), f"{self.title}: done, found by our reference"
                 )
         raise NoAnswer(status=reader.last_status)  # ours, and not as declared: no proof of either
+
+    def goes_to(self, arguments: Arguments, facts: Facts) -> str:
+        told = self.declaration.afterwards
+        return self._told(told.goes_to, arguments, facts) if told and told.goes_to else ""
+
+    def afterwards(self, arguments: Arguments, facts: Facts) -> Facts | None:
+        told, values = self.declaration.afterwards, _values(arguments, facts)
+        if told is None or self._valued(told.where, values) != {
+            name: values[f"facts.{name}"] for name in told.where
+        }:
+            return None
+        try:
+            return self.facts.model_validate({**facts.model_dump(), **self._valued(told.change, values)})
+        except ValidationError:
+            return None  # beyond what a fact can be: it would be refused
+
+    def _valued(self, said: Mapping[str, str], values: Mapping[str, object]) -> dict[str, object]:
+        kinds = self.declaration.facts.properties
+        return {name: expected.value(one, kinds[name].type, values) for name, one in said.items()}
 
     def _place(self, tenant_slug: str, setting: str) -> Backing:
         folder = getattr(settings, setting)

@@ -62,6 +62,14 @@ class Reconcile(Shape):
     index_lags_seconds: Annotated[int, Field(ge=0, le=86_400)] = 0
 
 
+class Afterwards(Shape):
+    """What the facts would be once it was carried out: none of it is told where a fact of `where` has another value."""
+
+    change: Annotated[dict[Name, Line], Field(min_length=1)]
+    where: dict[Name, Line] = {}
+    goes_to: Line | None = None
+
+
 class Declaration(Shape):
     """One file. What each key means stands in docs/declared-actions.md."""
 
@@ -89,6 +97,7 @@ class Declaration(Shape):
     look_up: LookUp
     execute: Execute
     reconcile: Reconcile
+    afterwards: Afterwards | None = None
 
     @field_validator("host")
     @classmethod

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import TypeAlias
 
-from approvals.actions.declared import templates
+from approvals.actions.declared import expected, templates
 from approvals.actions.declared.document import Declaration, Reconcile
 from approvals.actions.declared.schema import ObjectSchema, Property, name_problem, pattern_problem
 from approvals.actions.declared.templates import REFERENCE, Body, TemplateError
@@ -35,6 +35,7 @@ def problems(of: Declaration) -> Found:
         if name not in of.facts.properties:
             yield ("look_up", "take", name), f"There is no fact '{name}'."
     yield from _of_templates(of)
+    yield from _of_afterwards(of)
 
 
 def _of_schema(schema: ObjectSchema, place: str) -> Found:
@@ -116,6 +117,27 @@ def _of_templates(of: Declaration) -> Found:
     told = (arguments | facts | ({"money"} if of.money else set())) - _hidden(of)
     yield from _named(partial(templates.names_in, of.headline), ("headline",), told)
     yield from _named(partial(templates.names_in, of.execute.done), ("execute", "done"), told)
+
+
+def _of_afterwards(of: Declaration) -> Found:
+    """Each value is one that its fact can have: it names what is of the same type."""
+    if of.afterwards is None:
+        return
+    types: dict[str, str] = {name: one.type for name, one in of.arguments.properties.items()}
+    types |= {f"facts.{name}": one.type for name, one in of.facts.properties.items()}
+    for part, said in (("change", of.afterwards.change), ("where", of.afterwards.where)):
+        for name, template in said.items():
+            where, kind = ("afterwards", part, name), types.get(f"facts.{name}")
+            if kind is None:
+                yield where, f"There is no fact '{name}'."
+                continue
+            alike = {named for named, type_ in types.items() if type_ == kind}
+            yield from _named(partial(expected.names, template, kind), where, alike)
+    if of.afterwards.goes_to is not None:
+        where = ("afterwards", "goes_to")
+        if of.money is None:
+            yield where, "Nothing goes anywhere: this action declares no money."
+        yield from _named(partial(templates.names_in, of.afterwards.goes_to), where, set(types) | {"money"})
 
 
 def _hidden(of: Declaration) -> set[str]:

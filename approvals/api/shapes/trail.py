@@ -18,6 +18,7 @@ class TrailAsked(Amounts, Paged):
         required=False,
         help_text="The id of an agent that did it, or whose request it is about.",
     )
+    trace = Text(max_length=32, required=False, help_text="The trace id of the call in which it happened.")
     kind = Word(list(KINDS), required=False)
     action = Text(max_length=60, required=False)
     thing = Text(max_length=120, required=False)
