@@ -67,6 +67,9 @@ class Scene:
     denied: ApprovalRequest
     done: ApprovalRequest
     failed: ApprovalRequest
+    expired: ApprovalRequest
+    withdrawn: ApprovalRequest
+    approved: ApprovalRequest  # and no worker has come to it
     doubt: ApprovalRequest
     stays: ApprovalRequest  # in doubt for days
     settling: ApprovalRequest  # asks to settle that
@@ -95,6 +98,9 @@ class Scene:
             "denied",
             "done",
             "failed",
+            "expired",
+            "withdrawn",
+            "approved",
             "doubt",
             "exercise",
             "asked",
@@ -221,6 +227,9 @@ def at_work(world: World) -> Scene:
         exercise=missed,
         done=_executed(world, payment_id="pay_10004", amount_minor=12000, currency="EUR"),
         failed=_executed(world, fault="refuse", payment_id="pay_10005", amount_minor=6400, currency="GBP"),
+        expired=courses.expired(world),
+        withdrawn=courses.withdrawn(world),
+        approved=courses.approved(world),
         doubt=_executed(
             world, fault="drop_after_commit", payment_id="pay_10007", amount_minor=18400, currency="JPY"
         ),

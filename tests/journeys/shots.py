@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page
 
+from tests.journeys import factors
+from tests.journeys.moments import MOMENTS
 from tests.journeys.scenes import OUTSIDE, at_work
 from tests.journeys.site import ROOT, THEMES, Site
 
@@ -12,7 +14,7 @@ WIDTHS = (360, 768, 1440)
 FOLDER = ROOT / ".shots"  # not in .data, which is the running product's alone
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 def test_shots(site: Site) -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     pages = at_work(site.world).pages
@@ -26,8 +28,19 @@ def test_shots(site: Site) -> None:
                     for name, (viewer, path) in pages.items():
                         if viewer == who:
                             _shoot(page, path, FOLDER / f"{name}-{width}-{theme}.png")
+            for name, (who, act) in MOMENTS.items():
+                with site.signed_in(who, width=width, theme=theme) as page:
+                    act(site.world, page)
+                    _keep(page, FOLDER / f"{name}-{width}-{theme}.png")
+            with site.signed_in(factors.WHO, width=width, theme=theme) as page:
+                for name in factors.walk(site.world, page):
+                    _keep(page, FOLDER / f"{name}-{width}-{theme}.png")
 
 
 def _shoot(page: Page, path: str, file: Path) -> None:
     page.goto(path)
+    _keep(page, file)
+
+
+def _keep(page: Page, file: Path) -> None:
     page.screenshot(path=file, full_page=True)

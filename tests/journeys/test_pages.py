@@ -4,6 +4,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+from tests.journeys import factors
+from tests.journeys.moments import MOMENTS
 from tests.journeys.scenes import OUTSIDE, at_work
 from tests.journeys.site import PASSWORD, THEMES, Site, Theme
 
@@ -89,11 +91,40 @@ def test_nothing_on_any_page_is_in_anybodys_way(site: Site, width: int, theme: T
     assert found == []
 
 
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(("width", "theme"), [(360, "dark"), (1440, "light")])
+def test_nothing_is_in_anybodys_way_when_a_page_answers(site: Site, width: int, theme: Theme) -> None:
+    """What the same checks find of refusals, conflicts, and pages that are shown once."""
+    at_work(site.world)
+    found = []
+    for name, (who, act) in MOMENTS.items():
+        with site.signed_in(who, width=width, theme=theme) as page:
+            complaints = heard(page)
+            act(site.world, page)
+            found += [f"{name}: {problem}" for problem in seen(page, complaints)]
+    with site.signed_in(factors.WHO, width=width, theme=theme) as page:
+        complaints = heard(page)
+        for name in factors.walk(site.world, page):
+            found += [f"{name}: {problem}" for problem in seen(page, complaints)]
+    assert found == []
+
+
 def problems(page: Page, path: str) -> list[str]:
+    complaints = heard(page)
+    page.goto(path)
+    return seen(page, complaints)
+
+
+def heard(page: Page) -> list[str]:
+    """What the browser complains of from now on."""
     complaints: list[str] = []
     page.on("console", lambda message: complaints.append(f"console: {message.text}"))
     page.on("pageerror", lambda error: complaints.append(f"script: {error}"))
-    page.goto(path)
+    return complaints
+
+
+def seen(page: Page, complaints: list[str]) -> list[str]:
+    """These, and what is wrong with the page as it is shown."""
     complaints = [
         text for text in complaints if "status of 4" not in text
     ]  # an error page is one of the pages

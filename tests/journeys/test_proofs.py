@@ -5,29 +5,12 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.breaking import REASON, give
+from tests.journeys.factors import with_authenticator
 from tests.journeys.site import PASSWORD, THEMES, Site, Theme
 from tests.proving import rule_asks_for_proof
 from tests.test_decide import BIG
 
 AXE = Axe()
-
-
-def with_authenticator(page: Page) -> None:
-    """A passkey of this device, which always says yes."""
-    protocol = page.context.new_cdp_session(page)
-    protocol.send("WebAuthn.enable")
-    protocol.send(
-        "WebAuthn.addVirtualAuthenticator",
-        {
-            "options": {
-                "protocol": "ctap2",
-                "transport": "internal",
-                "hasResidentKey": True,
-                "hasUserVerification": True,
-                "isUserVerified": True,
-            }
-        },
-    )
 
 
 def add_a_passkey(page: Page) -> None:
