@@ -37,27 +37,34 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection
+from django.test import Client
 from django.utils import timezone
 
 from approvals.database import tenant_scope
 from approvals.identity.requester import Reviewer
 from approvals.models import ApprovalRequest
 from approvals.queries import (
+    Filters,
     Page,
+    Sought,
     Wanted,
     agents_in,
     decided,
     how_we_decide,
+    in_doubt,
     queue,
     request_view,
+    requests_page,
     search,
     spent,
     stopped,
+    tallies,
     tenant_trail,
     timeline,
     went_on,
 )
 from approvals.queries.dashboard import dashboard
+from approvals.queries.looked import who_looked
 from approvals.queries.people import people
 from approvals.queries.period import Period
 from approvals.queries.tools import tools
@@ -174,13 +181,39 @@ def searched(by: Reviewer, of: Filled, times: int) -> Iterator[tuple[str, Timed]
             yield f"search: {name}, {page} page", measure(one, times)
 
 
-def shown(world: World, times: int) -> Iterator[tuple[str, Timed]]:
+def _queue(by: Reviewer, wanted: Filters) -> Callable[[str], Page[Any]]:
+    return lambda after: queue(by, wanted=wanted, after=after)
+
+
+def _browser(world: World, path: str) -> Read:
+    """All that the web process does for one page: session, walls, queries, template."""
+    client = Client()
+    client.force_login(world.people["lena"])
+
+    def read() -> None:
+        assert client.get(path).status_code == 200, path
+
+    return read
+
+
+def shown(world: World, of: Filled, times: int) -> Iterator[tuple[str, Timed]]:
     """The other pages, at as many requests as there are."""
     lena, ada, opal = (world.reviewer(name) for name in ("lena", "ada", "opal"))
     with tenant_scope(world.tenant.pk):
         waiting = ApprovalRequest.objects.filter(tenant_id=world.tenant.pk, status="pending").only("id")[0].pk
+    queues = {
+        "the queue": Filters(),
+        "the queue by deadline": Filters(by_deadline=True),
+        "the queue, of a risk": Filters(risk="medium"),
+        "the queue, of an action": Filters(action="issue_store_credit"),
+        "the queue, of an agent": Filters(agent_id=UUID(of.common_agent)),
+        "the queue, of a thing": Filters(thing="thing_10000"),
+        "the queue, what I can approve": Filters(mine=True),
+    }
     lists: dict[str, Callable[[str], Page[Any]]] = {
-        "the queue": lambda after: queue(lena, after=after),
+        **{name: _queue(lena, wanted) for name, wanted in queues.items()},
+        "requests over the API": lambda after: requests_page(ada, Sought(), after=after),
+        "who looked": lambda after: who_looked(ada, after=after),
         "the trail": lambda after: tenant_trail(ada, after=after),
         "my decisions": lambda after: decided(lena, after=after),
         "programs": lambda after: agents_in(opal, after=after),
@@ -190,6 +223,10 @@ def shown(world: World, times: int) -> Iterator[tuple[str, Timed]]:
     for name, read in lists.items():
         for page, one in pages_of(read):
             yield f"{name}, {page} page", measure(one, times)
+    yield "the queue, how many wait", measure(lambda: tallies(lena), times)
+    yield "in doubt", measure(lambda: in_doubt(opal), times)
+    for name, path in (("the queue", "/"), ("a request", f"/requests/{waiting}/")):
+        yield f"{name}, from the browser's question to the whole page", measure(_browser(world, path), times)
     yield "a request", measure(lambda: request_view(waiting, lena), times)
     yield "a request's trail", measure(lambda: timeline(waiting, ada), times)
     for days in (7, 90):
@@ -235,7 +272,7 @@ def main() -> None:
         more_requests(world, of, options.requests, tell=tell)
         print(f"{f'{options.requests:,} requests':62}{'median ms':>9}{'p95':>8}{'CPU':>8}")
         with world.processes.acting_as("web"):
-            keep(shown(world, options.times))
+            keep(shown(world, of, options.times))
     figures = {
         name: {
             "median_ms": round(one.median, 1),

@@ -134,10 +134,10 @@ def _of_afterwards(of: Declaration) -> Found:
             alike = {named for named, type_ in types.items() if type_ == kind}
             yield from _named(partial(expected.names, template, kind), where, alike)
     if of.afterwards.goes_to is not None:
-        where = ("afterwards", "goes_to")
+        goes_to = ("afterwards", "goes_to")
         if of.money is None:
-            yield where, "Nothing goes anywhere: this action declares no money."
-        yield from _named(partial(templates.names_in, of.afterwards.goes_to), where, set(types) | {"money"})
+            yield goes_to, "Nothing goes anywhere: this action declares no money."
+        yield from _named(partial(templates.names_in, of.afterwards.goes_to), goes_to, set(types) | {"money"})
 
 
 def _hidden(of: Declaration) -> set[str]:
