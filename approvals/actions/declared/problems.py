@@ -123,7 +123,7 @@ def _of_afterwards(of: Declaration) -> Found:
     """Each value is one that its fact can have: it names what is of the same type."""
     if of.afterwards is None:
         return
-    types: dict[str, str] = {name: one.type for name, one in of.arguments.properties.items()}
+    types: dict[str, expected.Kind] = {name: one.type for name, one in of.arguments.properties.items()}
     types |= {f"facts.{name}": one.type for name, one in of.facts.properties.items()}
     for part, said in (("change", of.afterwards.change), ("where", of.afterwards.where)):
         for name, template in said.items():
