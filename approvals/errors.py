@@ -601,8 +601,14 @@ class VerifiedJustNow(Refusal):
     """The trail was verified less than {seconds} seconds ago. See what was found, and ask again a little later."""
 
 
+class SimulatingAlready(Refusal):
+    """A draft of a policy is being tried just now, or a trail taken away, and one at a time is enough work.
+    Try again in a minute."""
+
+
 class TakingAlready(Refusal):
-    """Somebody is taking a trail away just now, and one at a time is enough work. Try again in a minute."""
+    """A trail is being taken away just now, or a draft of a policy tried, and one at a time is enough work.
+    Try again in a minute."""
 
 
 # --- messages ---------------------------------------------------------------------------------------------

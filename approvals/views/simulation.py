@@ -22,7 +22,7 @@ from approvals import judge, policy_versions
 from approvals.actions.activate_policy import company, readable
 from approvals.actions.money import display
 from approvals.database import tenant_scope
-from approvals.errors import TooMuchToCount
+from approvals.errors import SimulatingAlready, TooMuchToCount
 from approvals.identity.requester import Reviewer
 from approvals.models import PolicyVersion
 from approvals.queries import allowed, history
@@ -138,7 +138,7 @@ def _page(
 def _pieces(asked: Asked, head: str, tail: str) -> Generator[str, None, None]:
     yield head
     if not _one_at_a_time.acquire(blocking=False):
-        yield _sentence(_("Somebody else is simulating just now. Try again in a minute."))
+        yield _sentence(str(SimulatingAlready()))
     else:
         try:
             yield from _found(asked)

@@ -10,6 +10,7 @@ from typing import Any, cast
 import pytest
 from django.test import Client
 
+from approvals.errors import SimulatingAlready
 from approvals.models import ApprovalRequest
 from approvals.views import simulation
 from policies.documents import shipped
@@ -187,7 +188,7 @@ def test_one_at_a_time_and_a_reader_who_goes_away_leaves_nothing_running(web: Wo
     assert simulation._one_at_a_time.acquire(timeout=5)  # nobody holds it
     try:
         _, pieces = tried(browser, STRICTER)
-        assert "Somebody else is simulating just now." in text("".join(pieces))
+        assert str(SimulatingAlready()) in text("".join(pieces))
         assert pieces[-1].rstrip().endswith("</html>")
     finally:
         simulation._one_at_a_time.release()
