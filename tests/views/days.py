@@ -42,13 +42,13 @@ MONEY = (
 def filled(world: World, days: Sequence[date], *, seed: int = 6) -> Iterator[None]:
     """About four requests, three votes and two messages for each of these days, in the world's tenant."""
     base, dice = world.submit(), random.Random(seed)
-    with world.processes.cursor("admin") as shell, _without_triggers(shell):
+    with world.processes.cursor("admin") as shell, without_triggers(shell):
         moments = [_moment(day, dice) for day in days for _ in range(4)]
         made = [_request(shell, world, base.pk, at, dice) for at in moments]
     try:
         yield
     finally:
-        with world.processes.cursor("admin") as shell, _without_triggers(shell):
+        with world.processes.cursor("admin") as shell, without_triggers(shell):
             for table, column in (
                 ("vote", "request_id"),
                 ("outbox", "request_id"),
@@ -100,7 +100,7 @@ def _request(shell: psycopg.Cursor[Any], world: World, base: Any, at: datetime, 
 
 
 @contextmanager
-def _without_triggers(shell: psycopg.Cursor[Any]) -> Iterator[None]:
+def without_triggers(shell: psycopg.Cursor[Any]) -> Iterator[None]:
     """As the server's administrator; each trigger stands afterwards as it stood before."""
     shell.execute(
         "SELECT tgrelid::regclass::text, tgname, tgenabled::text FROM pg_trigger"
