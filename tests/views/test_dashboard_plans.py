@@ -9,7 +9,7 @@ from approvals.queries.dashboard import FILED, MESSAGES, MONEY, TIMES, VOTES
 from tests.views.test_search_plans import many
 from tests.world import World
 
-# Old rows, so that the days that are asked for are few among them.
+# Old rows, so that the days that are asked for are few among them, whatever tests before have left of today.
 LONG_AGO = "UPDATE {table} SET created_at = now() - interval '40 days' - (random() * interval '900 days')"
 OLD_VOTES = """
 INSERT INTO vote (id, tenant_id, request_id, person_id, revision, decision, comment, digest, created_at, proof)
@@ -18,7 +18,7 @@ INSERT INTO vote (id, tenant_id, request_id, person_id, revision, decision, comm
 OLD_MAIL = """
 INSERT INTO outbox (id, tenant_id, request_id, revision, topic, kind, created_at, not_before, traceparent, attempts,
     last_error) SELECT gen_random_uuid(), tenant_id, id, 1, 'mail', '', created_at, created_at, '', 0, ''
-    FROM approval_request
+    FROM approval_request, generate_series(1, 5)
 """
 
 
