@@ -50,7 +50,7 @@ document.addEventListener('keydown', (event) => {
 })
 
 for (const button of document.querySelectorAll('[data-keys]')) {
-  button.hidden = false
+  button.dataset.works = ''
   button.addEventListener('click', () => help.showModal())
 }
 

@@ -12,18 +12,18 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import ip_address
 from ssl import SSLContext
 
 import httpx
 from django.conf import settings
 
+from approvals.notifications.public import is_public
 from approvals.notifications.receivers import check_url
 
 TIMEOUT = httpx.Timeout(10.0, connect=3.0)  # seconds; with four addresses still below a task's soft limit
 MOST_ADDRESSES = 4
 LONGEST_ANSWER = 200_000  # bytes of a body that is read
-NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052
 
 GONE = 410
 ASKS_TO_WAIT = frozenset({429, 503})
@@ -130,20 +130,6 @@ def addresses(name: str, port: int | None) -> list[str]:
     if not settings.ALLOW_PRIVATE_RECEIVERS and not all(is_public(ip_address(one)) for one in unique):
         raise AddressRefused
     return unique
-
-
-def is_public(address: IPv4Address | IPv6Address) -> bool:
-    """Globally reachable (IANA's special-purpose registries), also if it is an IPv4 address in IPv6 clothes."""
-    if isinstance(address, IPv6Address) and (inner := _inner(address)) is not None:
-        return is_public(inner)
-    is_local = isinstance(address, IPv6Address) and address.is_site_local
-    return address.is_global and not address.is_multicast and not address.is_reserved and not is_local
-
-
-def _inner(address: IPv6Address) -> IPv4Address | None:
-    if address in NAT64:
-        return IPv4Address(int(address) & 0xFFFF_FFFF)
-    return address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
 
 
 @lru_cache(maxsize=1)

@@ -4,6 +4,7 @@ import base64
 import binascii
 import re
 import secrets
+from ipaddress import ip_address
 from uuid import UUID, uuid4, uuid5
 
 import httpx
@@ -15,6 +16,7 @@ from approvals.identity.models import Tenant
 from approvals.identity.requester import Reviewer
 from approvals.models import Receiver, ReceiverSecret
 from approvals.notifications.operating import noted, operating
+from approvals.notifications.public import is_public
 from approvals.payloads import seal
 
 SECRET_MARK = "whsec_"  # noqa: S105 - the prefix that Standard Webhooks gives to secrets
@@ -52,7 +54,7 @@ def add_receiver(
             url, host = "", httpx.URL(settings.SLACK_API_URL).host
             check_app(channel, secret)
         else:
-            channel, host = "", check_url(url).host
+            channel, host = "", _reachable(check_url(url)).host
         if kind == Receiver.WEBHOOK:
             _check_secret(secret)
         receiver = Receiver(
@@ -97,6 +99,17 @@ def check_url(url: str) -> httpx.URL:
     if parsed is None or parsed.scheme not in allowed or not parsed.host:
         raise ReceiverRefused(why=f"its URL must begin with {' or '.join(allowed)}:// and name a host.")
     return parsed
+
+
+def _reachable(url: httpx.URL) -> httpx.URL:
+    """Raises ReceiverRefused for an address to which nothing is ever sent; where a name leads, each sending asks."""
+    try:
+        address = ip_address(url.host)
+    except ValueError:
+        return url
+    if not settings.ALLOW_PRIVATE_RECEIVERS and not is_public(address):
+        raise ReceiverRefused(why="its address is not on the public internet.")
+    return url
 
 
 def _parsed(url: str) -> httpx.URL | None:

@@ -40,7 +40,7 @@ def decided_by_somebody_else(world: World, page: Page) -> None:
     request = world.submit(amount_minor=902)
     page.goto(address(request))
     world.vote(request, "deny", "mara", comment="The parcel never came back.")
-    expect(page.locator("#fresh")).to_contain_text("decided", timeout=SOON)
+    expect(page.locator("#fresh")).to_contain_text("This has moved on since you opened it.", timeout=SOON)
 
 
 def pressed_too_late(world: World, page: Page) -> None:
@@ -48,7 +48,7 @@ def pressed_too_late(world: World, page: Page) -> None:
     page.goto(address(request))
     world.vote(request, "deny", "mara", comment="The parcel never came back.")
     page.get_by_role("button", name="Approve").click()
-    expect(page.get_by_role("alert").first).to_contain_text("Nothing was decided.")
+    expect(page.get_by_role("alert").first).to_contain_text("Your decision was not taken.")
 
 
 def pressed_on_another_revision(world: World, page: Page) -> None:
@@ -57,7 +57,7 @@ def pressed_on_another_revision(world: World, page: Page) -> None:
     sent_back = courses.ask_for_changes(world, request, message="Half of it is fair.")
     courses.revise(world, sent_back, amount_minor=452)
     page.get_by_role("button", name="Approve").click()
-    expect(page.get_by_role("alert").first).to_contain_text("Nothing was decided.")
+    expect(page.get_by_role("alert").first).to_contain_text("Your decision was not taken.")
 
 
 def asked_for_changes_in_no_words(world: World, page: Page) -> None:

@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from django.conf import settings
 
 from approvals.notifications import post as posting
-from approvals.notifications.post import AddressRefused, Pinned, is_public, post
+from approvals.notifications.post import AddressRefused, Pinned, post
+from approvals.notifications.public import is_public
 from approvals.notifications.receivers import ReceiverRefused
 from tests.notifications.receiving import PATH, Receiving, receiving
 

@@ -52,6 +52,15 @@ def test_a_url_that_is_not_https_is_refused_and_not_repeated(world: World, url: 
     assert refusal.value.__cause__ is refusal.value.__context__ is None
 
 
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "10.0.0.1", "169.254.169.254", "[::1]", "[::ffff:169.254.169.254]"]
+)
+def test_an_address_that_nothing_is_ever_sent_to_is_refused_at_once(world: World, host: str) -> None:
+    with pytest.raises(ReceiverRefused, match="not on the public internet") as refusal:
+        notifications.add_receiver(world.tenant, "slack", "Slack", f"https://{host}/PLANTED")
+    assert "PLANTED" not in str(refusal.value)
+
+
 def test_http_is_allowed_where_private_receivers_are(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settings, "ALLOW_PRIVATE_RECEIVERS", True)
     with world.processes.acting_as("migrator"):

@@ -19,7 +19,7 @@ from django.conf import settings
 from oauth2_provider.cimd import CIMDError, _effective_max_age, _validate_client_id_url
 from oauth2_provider.settings import oauth2_settings
 
-from approvals.notifications.post import is_public
+from approvals.notifications.public import is_public
 from approvals.views.oauth.registration import Unregistrable, kept
 
 logger = logging.getLogger(__name__)
