@@ -4,6 +4,7 @@
 
 const help = document.getElementById('keys')
 const off = 'countersign-keys-off'
+const on = 'countersign-on-its-way'
 
 const rows = () => [...document.querySelectorAll('a[data-row]')]
 const here = () => document.activeElement?.closest('li[id^="row-"]')
@@ -17,14 +18,16 @@ function move (step) {
 }
 
 function decide (name) {
-  const target = document.getElementById(name)
+  const target = document.querySelector(`[data-to=${name}]`)
   if (target) {
     target.focus()
     target.scrollIntoView({ block: 'center' })
     return
   }
   const row = here()?.querySelector('a[data-row]')
-  if (row) location.assign(`${row.href}#${name}`)
+  if (!row) return
+  sessionStorage.setItem(on, `${name} ${new URL(row.href).pathname}`)
+  location.assign(row.href)
 }
 
 const DOES = {
@@ -63,5 +66,7 @@ if (choice) {
   })
 }
 
-// Somebody came from the queue to decide.
-if (['#approve', '#reasons'].includes(location.hash)) document.querySelector(location.hash)?.focus()
+// Somebody pressed a or d in the queue. No address does it: a link from outside would put a decision under the next key.
+const [to, where] = (sessionStorage.getItem(on) || '').split(' ')
+sessionStorage.removeItem(on)
+if (where === location.pathname) decide(to)

@@ -1,10 +1,14 @@
 """The desk in a real browser: by keyboard, and up to date without a reload."""
 
 import re
+from dataclasses import replace
+from pathlib import Path
 
+import pytest
 from playwright.sync_api import Page, expect
 
-from tests.journeys.site import Site
+from tests.journeys.site import PASSWORD, Site, serving
+from tests.proving import rule_asks_for_proof
 
 SOON = 15_000  # milliseconds; a page asks every four seconds, on a machine with other things to do
 
@@ -97,3 +101,58 @@ def test_a_requests_page_says_that_somebody_else_was_first(site: Site) -> None:
         expect(page.get_by_label("Comment")).to_have_value("I am still writing.")
         page.get_by_role("link", name="See it as it is now").click()
         expect(page.get_by_role("region", name="Denied. Nothing was done.")).to_be_visible()
+
+
+WRITING = {
+    "the comment": "#comment",
+    "a reason": "input[name=because] >> nth=-1",
+    "the proof": "input[name=password]",
+}
+
+
+@pytest.mark.parametrize("field", WRITING)
+def test_enter_in_a_field_decides_nothing(site: Site, field: str, tmp_path: Path) -> None:
+    """A form's first button is pressed by it, and would be Approve."""
+    with serving(site.world, tmp_path / "pages.log", STEP_UP_SECONDS="1") as url:
+        _enter_decides_nothing(replace(site, url=url, sessions={}), WRITING[field])
+
+
+def _enter_decides_nothing(site: Site, field: str) -> None:
+    rule_asks_for_proof(site.world)
+    request = site.world.submit()
+    with site.signed_in("lena") as page:
+        page.wait_for_timeout(1500)  # to sign in is a proof, and no longer a fresh one
+        page.goto(f"/requests/{request.pk}/")
+        page.get_by_label("Comment").fill("This is fraud: do not pay.")
+        page.get_by_label("Password").fill(PASSWORD)
+        page.locator(field).focus()
+        page.keyboard.press("Enter")
+        page.wait_for_timeout(500)
+        expect(page).to_have_url(re.compile(f"/requests/{request.pk}/$"))
+        expect(page.get_by_label("Password")).to_have_value(PASSWORD)
+    assert site.world.status(request) == "pending"
+
+
+def test_enter_on_a_tick_decides_nothing(site: Site) -> None:
+    low = {"customer_id": "cus_1001", "currency": "USD", "reason": "A parcel came two days late, sorry."}
+    requests = [site.world.submit("issue_store_credit", amount_minor=minor, **low) for minor in (2400, 2300)]
+    with site.signed_in("lena") as page:
+        page.goto("/together/?" + "&".join(f"id={one.pk}" for one in requests))
+        page.get_by_label("Comment, for each of them").fill("Both are fraud.")
+        page.get_by_label("Decide this one too").first.focus()
+        page.keyboard.press("Enter")
+        page.wait_for_timeout(500)
+        expect(page.get_by_role("heading", name="Decide together")).to_be_visible()
+    assert [site.world.status(one) for one in requests] == ["pending", "pending"]
+
+
+@pytest.mark.parametrize("fragment", ["approve", "deny", "reasons", "comment"])
+@pytest.mark.parametrize("key", ["Space", "Enter"])
+def test_no_link_puts_a_decision_under_the_next_key(site: Site, fragment: str, key: str) -> None:
+    request = site.world.submit()
+    with site.signed_in("lena") as page:
+        page.goto(f"/requests/{request.pk}/#{fragment}")
+        page.keyboard.press(key)
+        page.wait_for_timeout(300)
+        expect(page.get_by_role("button", name="Approve")).not_to_be_focused()
+    assert site.world.status(request) == "pending"
