@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from approvals.fields import Amount, amount
 from approvals.models import ApprovalRequest
+from approvals.queries import exercises
 from approvals.states import FINAL, Status
 
 DAYS = 90
@@ -60,19 +61,11 @@ def background(request: ApprovalRequest) -> Background:
     others = recent.exclude(pk=request.pk).exclude(is_canary=True, status__in=sorted(FINAL))
     customer = request.subjects.get("customer", "")
     about = others.annotate(customer=KeyTextTransform("customer", "subjects")).filter(customer=customer)
-    asked = others.alias(who=Coalesce("agent", "person")).filter(who=_requester(request))
+    alike = exercises.alike(request)
+    asked = others.alias(who=Coalesce("agent", "person")).filter(who=alike.agent_id or alike.person_id)
     return Background(
         requester=_past(request.requester_name, asked), customer=_past(customer, about) if customer else None
     )
-
-
-def _requester(request: ApprovalRequest) -> UUID | None:
-    """Of an exercise, whoever has asked for the newest real request in the same name: its own agent never has."""
-    if request.is_canary:
-        real = ApprovalRequest.objects.filter(is_canary=False, requester_name=request.requester_name)
-        newest = real.order_by("-created_at").first()
-        request = newest or request
-    return request.agent_id or request.person_id
 
 
 def _past(name: str, found: QuerySet[ApprovalRequest]) -> Past:

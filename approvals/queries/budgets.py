@@ -7,6 +7,7 @@ from django.utils import timezone
 from approvals import budgets, judge
 from approvals.errors import BudgetsUnknown
 from approvals.models import ApprovalRequest
+from approvals.queries import exercises
 from approvals.states import OPEN
 from policies.durations import in_words
 from policies.usage import Dimension, Room
@@ -56,8 +57,7 @@ def budgets_for(request: ApprovalRequest) -> Budgets:
 def _counted(request: ApprovalRequest) -> budgets.Counted:
     """Of an exercise as of the newest real request in the same name: its own agent has never spent anything."""
     it = budgets.counted(request)
-    real = ApprovalRequest.objects.filter(is_canary=False, requester_name=request.requester_name)
-    if not request.is_canary or (newest := real.order_by("-created_at").first()) is None:
+    if (newest := exercises.alike(request)) is request:
         return it
     alike = budgets.counted(newest)
     return replace(it, agent=alike.agent, principal=alike.principal)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import Max, Q
+from django.db.models import Max, Q, QuerySet
 from django.utils import timezone
 from oauth2_provider.settings import oauth2_settings
 
@@ -15,11 +15,10 @@ from approvals.identity.models import AccessToken, Agent, DeviceGrant, Grant, Re
 from approvals.identity.requester import Reviewer
 from approvals.identity.scopes import EVERY
 from approvals.models import ApprovalRequest, Switch
+from approvals.queries import exercises
 from approvals.queries.paging import ROWS, Page, mark, page, parsed
 
 MOST = 200  # programs of one person in one company; the newest
-# The agent that exercises are filed by is no program: nobody connected it, and nobody removed it.
-NO_EXERCISE = Q(canarysetting=None)
 LATEST = 3  # requests of each agent on the operators' page
 
 NEWEST = """
@@ -114,12 +113,14 @@ def connected_by(by: Reviewer) -> tuple[Connected, ...]:
     return tuple(sorted(shown, key=lambda one: not one.is_connected))
 
 
+def _real(by: Reviewer) -> QuerySet[Agent]:
+    return Agent.objects.filter(tenant_id=by.tenant_id).exclude(pk__in=exercises.lenders())
+
+
 def answered_for_by(by: Reviewer) -> tuple[AnsweredFor, ...]:
     """The agents of this tenant that come by themselves and that this person owns: the working ones first."""
     with tenant_scope(by.tenant_id):
-        mine = Agent.objects.filter(
-            NO_EXERCISE, tenant_id=by.tenant_id, owner_id=by.person_id, on_behalf_of=None
-        )
+        mine = _real(by).filter(owner_id=by.person_id, on_behalf_of=None)
         agents = list(mine.select_related("application").order_by("-is_active", "-created_at", "id")[:MOST])
         ids = {agent.pk for agent in agents}
         latest, asked, is_stopped = _latest_tokens(ids), _latest_requests(ids), _stopped(by)
@@ -132,9 +133,7 @@ def answered_for_by(by: Reviewer) -> tuple[AnsweredFor, ...]:
 def agents_in(by: Reviewer, *, after: str = "", rows: int = ROWS) -> Page[AgentRow]:
     """All agents of the tenant, the newest first; `after` is a page's mark. For operators: the caller checks."""
     with tenant_scope(by.tenant_id):
-        every = Agent.objects.filter(NO_EXERCISE, tenant_id=by.tenant_id).select_related(
-            "application", "owner", "on_behalf_of"
-        )
+        every = _real(by).select_related("application", "owner", "on_behalf_of")
         if place := parsed(after):
             _, at, last = place
             every = every.filter(created_at__lte=at).exclude(created_at=at, pk__gte=last)

@@ -5,14 +5,18 @@ Auditors and operators know all the time, and everything.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from uuid import UUID
+
+from django.db.models import QuerySet
 
 from approvals import switches
 from approvals.audit.events import Actor
 from approvals.audit.kinds import KINDS
 from approvals.audit.queries import TrailEntry
 from approvals.glass import AUDITOR
+from approvals.identity.models import Agent
 from approvals.identity.requester import Reviewer
-from approvals.models import ApprovalRequest
+from approvals.models import ApprovalRequest, CanarySetting
 from approvals.queries.standing import Cast
 from approvals.states import FINAL, Status
 
@@ -33,6 +37,59 @@ def clue(request: ApprovalRequest) -> str:
     return request.clue if is_over(request) else ""
 
 
+def lenders() -> set[UUID]:
+    """The agents, now and before, that only lend exercises their name: nobody connected or removed one."""
+    asked = ApprovalRequest.objects.filter(is_canary=True).order_by().values_list("agent_id", flat=True)
+    return {*asked.distinct(), *CanarySetting.objects.values_list("agent_id", flat=True)}
+
+
+def alike(request: ApprovalRequest) -> ApprovalRequest:
+    """Of an exercise the newest real request in the same name, where there is one: its own agent has never asked.
+
+    In the tenant's scope.
+    """
+    if not request.is_canary:
+        return request
+    return _newest_real(request.requester_name).first() or request
+
+
+def owner_for(by: Reviewer, request: ApprovalRequest) -> str:
+    """The name of whom the agent belongs to, as this person is told it; in the tenant's scope."""
+    return (request if knows(by) else alike(request)).owner.name
+
+
+def asker_for(by: Reviewer, request: ApprovalRequest) -> UUID | None:
+    """The id of whoever asked, as this person is told it; in the tenant's scope."""
+    of = request if knows(by) else alike(request)
+    return of.agent_id or of.person_id
+
+
+def askers_for(by: Reviewer, asker_id: UUID) -> tuple[UUID, ...]:
+    """Whose requests this person finds under this id: an agent's, and the exercises in its name; in the scope.
+
+    Under the id of the exercises' own agent somebody who does not know finds nothing: it is told to nobody.
+    """
+    if knows(by):
+        return (asker_id,)
+    names = dict(Agent.objects.filter(pk__in=lenders()).values_list("pk", "name"))
+    if asker_id in names:
+        return ()
+    return (asker_id, *(lender for lender, name in names.items() if _newest_asker(name) == asker_id))
+
+
+def _newest_asker(name: str) -> UUID | None:
+    newest = _newest_real(name).only("agent_id").first()
+    return newest.agent_id if newest else None
+
+
+def _newest_real(name: str) -> QuerySet[ApprovalRequest]:
+    """On nobody's behalf, as exercises are."""
+    real = ApprovalRequest.objects.filter(
+        is_canary=False, requester_name=name, agent__isnull=False, on_behalf_of=None
+    )
+    return real.order_by("-created_at", "id")
+
+
 def votes_for(by: Reviewer, request: ApprovalRequest, votes: list[Cast]) -> list[Cast]:
     """All of them; on an exercise a person's own."""
     if not request.is_canary or knows(by):
@@ -50,5 +107,8 @@ def trail_for(by: Reviewer, request: ApprovalRequest, entries: Sequence[TrailEnt
 
 
 def _as_others(entry: TrailEntry, request: ApprovalRequest) -> TrailEntry:
-    agent = Actor("agent", str(request.agent_id))
-    return replace(entry, kind=AS_OTHERS, meaning=KINDS[AS_OTHERS], actor=agent)
+    real = alike(request)
+    asker = Actor("agent", str(real.agent_id))
+    program = real.agent.application.client_id if real.agent else ""
+    data = {**entry.data, "client_id": program, "owner_id": str(real.owner_id)}
+    return replace(entry, kind=AS_OTHERS, meaning=KINDS[AS_OTHERS], actor=asker, data=data)

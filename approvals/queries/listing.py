@@ -5,7 +5,7 @@ is left to the indexes and put in order afterwards. Who asked has an index in or
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
@@ -21,6 +21,7 @@ from approvals.identity.requester import Requester, Reviewer
 from approvals.kept import as_redacted
 from approvals.material import REASON
 from approvals.models import ApprovalRequest
+from approvals.queries import exercises
 from approvals.queries.agent import AgentView, agent_view, mine, review_url
 from approvals.queries.paging import ROWS, Page, mark, page, parsed
 
@@ -36,7 +37,7 @@ LOOKED_AT = (
 )
 _LISTED = (
     *("id", "status", "revision", "action", "headline", "resource_id", "risk", "amount_minor", "currency"),
-    *("agent_id", "person_id", "requester_name", "undoes_id", "outcome"),
+    *("agent_id", "person_id", "requester_name", "is_canary", "undoes_id", "outcome"),
     *("created_at", "expires_at", "frozen_at", "decided_at", "finished_at"),
 )
 
@@ -101,9 +102,10 @@ class WithoutSensitive:
 def requests_page(by: Reviewer, sought: Sought, *, after: str = "", rows: int = ROWS) -> Page[Listed]:
     """The requests of the person's company that fit, newest first; `after` is a page's mark."""
     with tenant_scope(by.tenant_id):
-        ids = _ids(by.tenant_id, sought, parsed(after), rows + 1)
+        who = exercises.askers_for(by, sought.requester) if sought.requester else None
+        ids = _ids(by.tenant_id, sought, who, parsed(after), rows + 1)
         found = {one.pk: one for one in ApprovalRequest.objects.filter(pk__in=ids).only(*_LISTED)}
-        shown = [_listed(found[request_id]) for request_id in ids]
+        shown = [_listed(found[request_id], by) for request_id in ids]
     return page(shown, [mark(one.created_at, one.id) for one in shown], rows)
 
 
@@ -112,7 +114,7 @@ def own_requests_page(by: Requester, sought: Sought, *, after: str = "", rows: i
     if sought.requester not in (None, by.id):
         return Page((), "")
     with tenant_scope(by.tenant_id, agent_id=by.agent_id, person_id=by.person_id):
-        ids = _ids(by.tenant_id, replace(sought, requester=by.id), parsed(after), rows + 1)
+        ids = _ids(by.tenant_id, sought, (by.id,), parsed(after), rows + 1)
         found = {one.pk: one for one in ApprovalRequest.objects.filed_by(by).filter(pk__in=ids)}
         shown = [agent_view(found[request_id]) for request_id in ids]
     return page(shown, [mark(one.created_at, one.request_id) for one in shown], rows)
@@ -121,10 +123,9 @@ def own_requests_page(by: Requester, sought: Sought, *, after: str = "", rows: i
 def listed(request_id: UUID, by: Reviewer) -> Listed:
     """One of them, as it is listed. Raises NotFound."""
     with tenant_scope(by.tenant_id):
-        request = ApprovalRequest.objects.filter(pk=request_id).only(*_LISTED).first()
-    if request is None:
-        raise NotFound(thing="request", id=request_id)
-    return _listed(request)
+        if request := ApprovalRequest.objects.filter(pk=request_id).only(*_LISTED).first():
+            return _listed(request, by)
+    raise NotFound(thing="request", id=request_id)
 
 
 def own_request(request_id: UUID, by: Requester) -> AgentView:
@@ -148,7 +149,7 @@ def without_sensitive(request_id: UUID, by: Reviewer) -> WithoutSensitive:
     return WithoutSensitive(reason, tuple(claim for claim in claims if claim.name != REASON), facts)
 
 
-def _listed(request: ApprovalRequest) -> Listed:
+def _listed(request: ApprovalRequest, by: Reviewer) -> Listed:
     return Listed(
         id=request.pk,
         status=request.status,
@@ -159,7 +160,7 @@ def _listed(request: ApprovalRequest) -> Listed:
         risk=request.risk,
         amount=amount(request.amount_minor, request.currency),
         requester_kind="agent" if request.agent_id else "person",
-        requester_id=request.agent_id or request.person_id,  # type: ignore[arg-type] # one of them, by a constraint
+        requester_id=exercises.asker_for(by, request),  # type: ignore[arg-type] # one of them, by a constraint
         requester=request.requester_name,
         undoes=request.undoes_id,
         created_at=request.created_at,
@@ -174,14 +175,23 @@ def _listed(request: ApprovalRequest) -> Listed:
 # --- which ------------------------------------------------------------------------------------------------
 
 
-def _ids(tenant_id: UUID, sought: Sought, place: tuple[int, datetime, UUID] | None, rows: int) -> list[UUID]:
-    """The first `rows` behind a place, in the tenant's scope."""
+def _ids(
+    tenant_id: UUID,
+    sought: Sought,
+    who: tuple[UUID, ...] | None,
+    place: tuple[int, datetime, UUID] | None,
+    rows: int,
+) -> list[UUID]:
+    """The first `rows` behind a place, of those who asked, in the tenant's scope."""
+    if who == ():
+        return []
     asked: dict[str, Any] = {**vars(sought), "tenant": tenant_id, "rows": rows, "few": FEW + 1}
+    asked |= {"who": who and (who[0] if len(who) == 1 else list(who))}
     asked |= {"at": place[1], "id": place[2]} if place else {}
     in_order = _those(
         {
             "r.tenant_id = %(tenant)s": True,
-            f"r.{_whose(sought.requester)} = %(requester)s": sought.requester,
+            _whose(who): who,
             "r.created_at >= %(since)s": sought.since,
             "r.created_at < %(until)s": sought.until,
             "(r.created_at, r.id) < (%(at)s, %(id)s)": place,
@@ -203,10 +213,12 @@ def _ids(tenant_id: UUID, sought: Sought, place: tuple[int, datetime, UUID] | No
     return near if near is not None else _deep((*in_order, *rest), sought.words, asked)
 
 
-def _whose(requester: UUID | None) -> str:
-    """The column of this requester: each has its index, and under row-level security none has one on either of both."""
-    is_agent = requester is not None and Agent.objects.filter(pk=requester).exists()
-    return "agent_id" if is_agent else "person_id"
+def _whose(who: tuple[UUID, ...] | None) -> str:
+    """By their column: each has its index, and under row-level security none has one on either of both."""
+    if who is None:
+        return ""
+    column = "agent_id" if Agent.objects.filter(pk=who[0]).exists() else "person_id"
+    return f"r.{column} = {'%(who)s' if len(who) == 1 else 'ANY(%(who)s)'}"
 
 
 def _near(in_order: tuple[str, ...], rest: tuple[str, ...], asked: dict[str, Any]) -> list[UUID] | None:

@@ -16,6 +16,7 @@ from approvals.fields import Amount, amount
 from approvals.identity.requester import Reviewer
 from approvals.models import ApprovalRequest
 from approvals.models.requests import BY_RISK, RANK, UNKNOWN
+from approvals.queries import exercises
 from approvals.queries.others import Others, others_of
 from approvals.queries.paging import ROWS, Page, mark, page, parsed
 from approvals.queries.request import goes_together
@@ -137,7 +138,9 @@ def _wanted(by: Reviewer, wanted: Filters) -> QuerySet[ApprovalRequest]:
         found = found.filter(action=wanted.action)
     if wanted.agent_id:
         # As the index `request_pending_of` has it.
-        found = found.alias(who=Coalesce("agent", "person")).filter(who=wanted.agent_id)
+        found = found.alias(who=Coalesce("agent", "person")).filter(
+            who__in=exercises.askers_for(by, wanted.agent_id)
+        )
     if wanted.thing:
         found = found.filter(resource_id=wanted.thing)
     return found

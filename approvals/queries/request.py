@@ -229,7 +229,7 @@ def _view(request: ApprovalRequest, by: Reviewer) -> RequestView:
         headline=request.headline,
         amount=amount(request.amount_minor, request.currency),
         requester=request.requester_name,
-        owner=request.owner.name,
+        owner=exercises.owner_for(by, request),
         on_behalf_of=request.on_behalf_of.name if request.on_behalf_of else "",
         created_at=request.created_at,
         expires_at=switches.deadline(request),

@@ -12,6 +12,7 @@ from approvals.errors import NotFound
 from approvals.identity.models import Agent
 from approvals.identity.requester import Reviewer
 from approvals.models import Switch
+from approvals.queries import exercises
 from approvals.queries.paging import ROWS, Page, mark, page, parsed
 
 
@@ -74,9 +75,13 @@ def stop_of(switch_id: UUID, by: Reviewer) -> Stop:
 
 
 def agents_of(by: Reviewer) -> tuple[AgentChoice, ...]:
-    """The tenant's agents, by name."""
+    """The tenant's agents, by name; nobody chooses the one that lends exercises its name."""
     with tenant_scope(by.tenant_id):
-        rows = Agent.objects.filter(tenant_id=by.tenant_id).select_related("owner", "on_behalf_of")
+        rows = (
+            Agent.objects.filter(tenant_id=by.tenant_id)
+            .exclude(pk__in=exercises.lenders())
+            .select_related("owner", "on_behalf_of")
+        )
         return tuple(
             AgentChoice(
                 agent.pk,

@@ -4,10 +4,12 @@ import re
 from html import unescape
 
 import pytest
+from django.test import Client
 
 from approvals import judge
 from approvals.actions.refund_payment import RefundPayment
 from approvals.database import tenant_scope
+from approvals.models import ApprovalRequest
 from policies.documents import shipped
 from tests import courses
 from tests.budgets.conftest import usage
@@ -49,6 +51,40 @@ def test_its_trail_reads_as_that_of_any_request(web: World, sign_in: SignIn) -> 
     assert titles[0] == titles[1] == ["A request for approval was filed."]
     assert kinds[0] == kinds[1]
     assert who == [True, True]
+
+
+def who_asked(client: Client, request: ApprovalRequest) -> tuple[object, ...]:
+    """All that the pages and the API say of who asked."""
+    page = main(client.get(f"/requests/{request.pk}/").content.decode())
+    trail = main(client.get(f"/requests/{request.pk}/trail/").content.decode())
+    (asked,) = re.findall(r"Asked by.*?(?= ·)", page, re.S)
+    said = re.findall(r"<dt>(?:client|tool|let in|action)</dt>.*?</dd>", trail, re.S)
+    told = client.get(f"/api/v1/requests/{request.pk}/").json()
+    first = client.get(f"/api/v1/requests/{request.pk}/trail/").json()["results"][0]
+    of_all = ("client_id", "owner_id", "on_behalf_of_id", "tool")
+    return asked, said, told["requester"], first["actor"], {name: first["data"].get(name) for name in of_all}
+
+
+@pytest.mark.parametrize("who", ["lena", "felix", "otto"])
+def test_who_asked_for_it_reads_as_who_asked_for_any_other(web: World, sign_in: SignIn, who: str) -> None:
+    real, made_up = web.submit(), exercise(web)
+    assert made_up.action == real.action == "refund_payment"
+    assert who_asked(sign_in(who), made_up) == who_asked(sign_in(who), real)
+
+
+def test_it_is_found_with_its_name_and_never_alone(web: World, sign_in: SignIn) -> None:
+    """By the filter of the queue, and over the API: under the id of its own agent there is nothing."""
+    real, made_up, lena = web.submit(), exercise(web), sign_in("lena")
+    chosen = re.findall(r'<option value="([0-9a-f-]{36})"', lena.get("/").content.decode())
+    assert chosen == [str(web.agent.agent_id)]
+    for asked, found in ((real.agent_id, {real.pk, made_up.pk}), (made_up.agent_id, set())):
+        shown = lena.get("/", {"agent": asked}).content.decode()
+        assert {one.pk for one in (real, made_up) if f'id="row-{one.pk}"' in shown} == found
+        rows = lena.get("/api/v1/requests/", {"requester": asked, "status": "pending"}).json()["results"]
+        assert {one["id"] for one in rows} == {str(key) for key in found}
+        assert {one["requester"]["id"] for one in rows} <= {str(real.agent_id)}
+    opals = sign_in("opal").get("/api/v1/requests/", {"requester": made_up.agent_id}).json()["results"]
+    assert [one["id"] for one in opals] == [str(made_up.pk)]
 
 
 @pytest.mark.parametrize("who", ["ada", "opal"])
