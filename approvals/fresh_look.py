@@ -14,7 +14,15 @@ from approvals import judge, moves, outbox, quorum, switches
 from approvals.audit.decisions import deciding
 from approvals.audit.events import Actor, record
 from approvals.database import tenant_scope
-from approvals.errors import BackingRefused, LookedUpJustNow, MoveRefused, NoAnswer, NotFound
+from approvals.errors import (
+    BackingRefused,
+    LookedUpJustNow,
+    MoveRefused,
+    NoAnswer,
+    NotFound,
+    NotSetUp,
+    PayloadUnreadable,
+)
 from approvals.identity.requester import Reviewer
 from approvals.models import ApprovalRequest, FreshLook
 from approvals.payloads import canonical
@@ -92,7 +100,7 @@ def _found(request: ApprovalRequest) -> dict[str, str | None]:
     try:
         action, arguments, _ = judge.stored(request)
         facts = judge.look_up(action, arguments, action.reader(request.tenant.slug))
-    except (NoAnswer, BackingRefused, NotFound) as error:
+    except (NoAnswer, BackingRefused, NotFound, NotSetUp, PayloadUnreadable) as error:
         return {"facts": None, "problem": str(error)[:500]}
     except ValidationError:
         return {"facts": None, "problem": "Its action has another form now, so it cannot be looked up."}

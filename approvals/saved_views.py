@@ -4,13 +4,13 @@ no event.
 
 from uuid import UUID
 
-from django.db import IntegrityError
+from django.db import IntegrityError, connection
 
 from approvals.database import tenant_scope
 from approvals.errors import NotFound, ViewNotKept
 from approvals.identity.requester import Reviewer
 from approvals.models import SavedView
-from approvals.models.saved_views import LONGEST_NAME
+from approvals.models.saved_views import LONGEST_NAME, LONGEST_QUERY
 
 MOST = 20
 
@@ -22,10 +22,13 @@ def keep(name: str, query: str, *, by: Reviewer) -> SavedView:
         raise ViewNotKept(why="Give it a name.")
     if len(name) > LONGEST_NAME:
         raise ViewNotKept(why=f"A name has at most {LONGEST_NAME} characters.")
+    if len(query) > LONGEST_QUERY:
+        raise ViewNotKept(why="What you filter by is too long for a view.")
     if not query:
         raise ViewNotKept(why="Filter the queue first: the whole queue is always there.")
     try:
         with tenant_scope(by.tenant_id, person_id=by.person_id):
+            _one_at_a_time(by)
             if SavedView.objects.count() >= MOST:
                 raise ViewNotKept(why=f"You have {MOST} already. Forget one of them first.")
             return SavedView.objects.create(
@@ -33,6 +36,12 @@ def keep(name: str, query: str, *, by: Reviewer) -> SavedView:
             )
     except IntegrityError:
         raise ViewNotKept(why="You have a view of this name already.") from None
+
+
+def _one_at_a_time(by: Reviewer) -> None:
+    """Of one person's, until the transaction ends: two at once would each count without the other."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"views {by.person_id}"])
 
 
 def forget(view_id: UUID, *, by: Reviewer) -> None:

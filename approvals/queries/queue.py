@@ -58,7 +58,7 @@ class QueueRow:
     @property
     def can_be_approved(self) -> bool:
         """Whether this reviewer's approval would count now."""
-        return self.refusal is None and self.no_approval is None
+        return self.refusal is None and self.no_approval is None and not self.is_forbidden
 
     @property
     def can_go_together(self) -> bool:

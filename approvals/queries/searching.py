@@ -9,7 +9,7 @@ from approvals.errors import SearchPageUnknown
 from approvals.identity.requester import Reviewer
 from approvals.queries.paging import ROWS, Page, mark, page, parsed
 from approvals.queries.question import Question, Wanted
-from approvals.queries.trail import TrailLine, lines
+from approvals.queries.trail import TrailLine, lines, told_to
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def search(by: Reviewer, wanted: Wanted, *, after: str = "", rows: int = ROWS) -
         question = Question(by.tenant_id, wanted, place[1:] if place else None)
         answer = question.near(rows + 1) or question.deep(rows + 1)
         entries = audit.chosen(by.tenant_id, answer.ids)
-        told = lines(by.tenant_id, entries)
+        told = lines(by.tenant_id, told_to(by, entries))
     shown = page(told, [mark(entry.at, entry.id) for entry in entries], rows)
     return Found(shown, None if place else answer.count, answer.is_all)
 

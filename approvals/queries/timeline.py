@@ -22,7 +22,7 @@ from approvals.models import ApprovalRequest, Execution, Vote
 from approvals.queries import exercises
 from approvals.queries.question import READ
 from approvals.queries.said import Fact, Known, Words, known, said
-from approvals.queries.trail import TrailLine, denied, lines
+from approvals.queries.trail import TrailLine, denied, lines, told_to
 from approvals.states import Status
 
 # Where in its course an event stands: its icon and its word. By the longest beginning of its kind.
@@ -154,7 +154,7 @@ def in_short(request_ids: Sequence[UUID], by: Reviewer) -> tuple[Told, ...]:
 def _timeline(request: ApprovalRequest, by: Reviewer) -> Timeline:
     is_exact = exercises.knows(by)
     every = exercises.trail_for(by, request, audit.trail(by.tenant_id, request.pk))
-    entries = [one for one in every if one.kind != READ]
+    entries = [one for one in told_to(by, every) if one.kind != READ]
     reads = [one for one in reversed(every) if one.kind == READ] if is_exact else []
     exactly = audit.written(by.tenant_id, [one.id for one in entries]) if is_exact else {}
     attempts = {one.number: one for one in Execution.objects.filter(request=request)}

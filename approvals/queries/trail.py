@@ -1,7 +1,7 @@
 """The trail for reading: what happened, by whom, in words. And the event of an access that was denied."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from django.db.models import Q
@@ -21,6 +21,7 @@ REFUSALS = ("access.denied", "limit.reached", "request.refused")
 # The kind's own sentence is about a request that was not filed; its data says when it was about one that was.
 WITHDRAWAL_REFUSED = "The requester wanted to take the request back and could not; it stays as it is."
 LAST_APPROVAL = "The last approval that the policy asks for was given."
+SAID = "remark.made"
 PUSHED_THROUGH = "The request was approved: one person pushed it through alone (break-glass)."
 APPROVAL_REVOKED = "A reviewer took the approval back; the request was denied."
 
@@ -56,7 +57,7 @@ def tenant_trail(by: Reviewer, *, after: str = "", rows: int = ROWS) -> Page[Tra
     place = parsed(after)
     with tenant_scope(by.tenant_id):
         entries = audit.recent(by.tenant_id, limit=rows + 1, before=place[1:] if place else None)
-        told = lines(by.tenant_id, entries)
+        told = lines(by.tenant_id, told_to(by, entries))
     return page(told, [mark(entry.at, entry.id) for entry in entries], rows)
 
 
@@ -88,6 +89,17 @@ def allowed(by: Reviewer, *, wanted: str, what: str = "") -> None:
     """Log that this person was allowed what others are denied. `what` is the id they named, if any."""
     who = Actor("person", str(by.person_id))
     decided(wanted, is_allowed=True, by=who, tenant_id=by.tenant_id, resource_id=what or None)
+
+
+def told_to(by: Reviewer, entries: Sequence[TrailEntry]) -> Sequence[TrailEntry]:
+    """What colleagues said to one another is for people: a program that reads in somebody's name gets the rest."""
+    if not by.through:
+        return entries
+    return [replace(one, personal=_without_words(one)) if one.kind == SAID else one for one in entries]
+
+
+def _without_words(entry: TrailEntry) -> dict[str, str | None]:
+    return {name: value for name, value in entry.personal.items() if name != "remark"}
 
 
 def lines(tenant_id: UUID, entries: Sequence[TrailEntry]) -> tuple[TrailLine, ...]:

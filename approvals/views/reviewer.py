@@ -120,6 +120,14 @@ class DecisionForm(forms.Form):
         error_messages={"max_length": gettext_lazy("A comment has at most 1,000 characters.")},
     )
 
+    def clean(self) -> dict[str, object]:
+        cleaned = super().clean() or {}
+        reason, most = DENIALS.get(cleaned.get("because", ""), ""), decide.COMMENT[1]
+        if reason and len(f"{reason} {cleaned.get('comment', '')}") > most:
+            words = _("With the reason that you chose, a comment has at most {most} characters.")
+            self.add_error("comment", words.format(most=most - len(reason) - 1))
+        return cleaned
+
     @property
     def said(self) -> str:
         """The comment, after the reason that was chosen. Raises ReasonOfADenial where that one is not for a denial."""
@@ -189,7 +197,10 @@ def _unreadable(request: HttpRequest, by: Reviewer, request_id: UUID, form: Deci
         raise BadRequest
     typed = request.POST.get("comment", "").replace("\0", "")
     problem = " ".join(map(str, form.errors["comment"]))
-    return page_of(request, by, request_id, comment=typed, problem=problem, wrong="comment", status=422)
+    chosen = form.cleaned_data.get("because", "")
+    return page_of(
+        request, by, request_id, comment=typed, because=chosen, problem=problem, wrong="comment", status=422
+    )
 
 
 def page_of(

@@ -1,5 +1,6 @@
 """Deciding in two actions: reasons to deny as quick picks, and a proof typed beside the decision."""
 
+import re
 from typing import Any
 
 import pytest
@@ -125,3 +126,16 @@ def test_guessing_beside_the_decision_is_slowed_down_too(
     assert any("Too many" in answer.content.decode() for answer in answers)
     assert decide(lena, asked, password=PASSWORD).status_code == 422
     assert votes(asked) == []
+
+
+@pytest.mark.parametrize(("comment", "most"), [("x" * 990, 975), ("x" * 1001, 1000)])
+def test_too_long_a_comment_says_what_fits_and_keeps_the_reason(
+    web: World, sign_in: SignIn, comment: str, most: int
+) -> None:
+    request = web.submit()
+    answer = decide(sign_in("lena"), request, "deny", because="amount", comment=comment)
+    shown = answer.content.decode()
+    assert answer.status_code == 422
+    assert f"at most {most:,} characters" in shown
+    assert re.search(r'value="amount"[^>]* checked', shown) and comment in shown
+    assert votes(request) == []

@@ -142,7 +142,7 @@ WHERE tenant_id = %(tenant)s AND status = 'pending' AND (expires_at > now() OR f
 
 def test_how_many_wait_equals_a_recount(past: World, rows: Rows, sign_in: SignIn) -> None:
     theirs(past)
-    counted = dict(rows(WAITING))
+    counted: dict[str, int] = dict(rows(WAITING))
     assert set(counted) == {"high", "medium", "low"}
     assert tally(sign_in("lena")) == [
         f"{counted[risk]} {TIMES} {word}" for risk, (_, word, _) in RISKS.items()

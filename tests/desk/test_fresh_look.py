@@ -1,5 +1,6 @@
 """Looking the facts of a waiting request up once more: a worker does it, the page shows it, nothing is changed."""
 
+from html import unescape
 from typing import Any
 from uuid import uuid4
 
@@ -7,9 +8,16 @@ import psycopg
 import pytest
 from django.test import Client
 
-from approvals import fresh_look, outbox
+from approvals import fresh_look, judge, outbox
 from approvals.database import tenant_scope
-from approvals.errors import LookedUpJustNow, MoveRefused, NotEntitled, NotFound
+from approvals.errors import (
+    LookedUpJustNow,
+    MoveRefused,
+    NotEntitled,
+    NotFound,
+    NotSetUp,
+    PayloadUnreadable,
+)
 from approvals.models import ApprovalRequest, FreshLook, Outbox
 from tests.attacks.test_roles import scoped
 from tests.exercising import exercise
@@ -66,6 +74,21 @@ def test_what_has_changed_stands_beside_what_was(web: World, sign_in: SignIn) ->
     assert "remaining" in shown
     before = web.reload(request)
     assert (before.revision, before.facts) == (request.revision, request.facts)
+
+
+@pytest.mark.parametrize("why", [NotSetUp(where="The company's system"), PayloadUnreadable()])
+def test_a_look_that_cannot_be_made_ends_and_says_why(
+    web: World, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch, why: Exception
+) -> None:
+    def refuse(*_: object) -> None:
+        raise why
+
+    request = web.submit()
+    ask(web, request)
+    monkeypatch.setattr(judge, "look_up", refuse)
+    look(web, request)
+    assert unescape(str(why)) in unescape(text(sign_in("lena"), request))
+    assert "A worker is looking it up once more." not in text(sign_in("lena"), request)
 
 
 def test_a_system_that_does_not_answer_is_what_was_found(web: World, sign_in: SignIn) -> None:

@@ -12,9 +12,10 @@ from approvals.database import tenant_scope
 from approvals.errors import NotFound, RemarkNotTaken
 from approvals.models import ApprovalRequest, Remark
 from approvals.models.remarks import LONGEST
+from tests.api.calling import Bearer, person_token
 from tests.attacks.test_roles import scoped
 from tests.journeys.scenes import HOSTILE
-from tests.views.conftest import SignIn
+from tests.views.conftest import SignIn, add_role
 from tests.views.test_access import page as without_tokens
 from tests.world import World, break_the_trail
 
@@ -130,3 +131,15 @@ def test_nothing_said_is_changed(world: World, change: str) -> None:
         scoped(shell, world)
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             shell.execute(change)
+
+
+def test_a_program_in_somebodys_name_does_not_read_it(web: World, sign_in: SignIn) -> None:
+    """The one that files in Mara's name may read there too: requests and their trail, and not what colleagues say."""
+    request = web.submit()
+    sign_in("lena").post(f"/requests/{request.pk}/remark/", {"remark": SAID})
+    add_role(web, "mara", web.tenant, "auditor")
+    token = Bearer(person_token(web, "mara"))
+    read = [token.get(path).content.decode() for path in (f"/requests/{request.pk}/trail/", "/trail/")]
+    assert all("remark.made" in one and "Lena" in one for one in read)
+    assert not any(SAID in one for one in read)
+    assert SAID in sign_in("mara").get(f"/api/v1/requests/{request.pk}/trail/").content.decode()

@@ -1,7 +1,9 @@
 """The queue filtered, in two orders, under names of one's own, and what a page that asks what is new is told."""
 
+from dataclasses import replace
 from datetime import timedelta
 from importlib import import_module
+from urllib.parse import quote
 from uuid import uuid4
 
 import psycopg
@@ -80,6 +82,9 @@ def test_what_is_mine_is_what_my_approval_would_count_for(
     assert shown(sign_in("felix"), "mine=on") == []  # nobody asks finance
     web.vote(some["refund"], "deny", "lena")
     assert len(shown(sign_in("lena"), "mine=on")) == 2
+    (row, _) = queue(web.reviewer("lena")).rows
+    assert row.can_be_approved
+    assert not replace(row, is_forbidden=True).can_be_approved  # it can only be denied now
 
 
 def test_what_is_mine_is_found_behind_what_is_not(web: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,6 +186,7 @@ def test_a_view_is_kept_under_a_name_and_forgotten(web: World, sign_in: SignIn) 
         ("n" * 61, "risk=high", "at most 60 characters"),
         ("All", "", "Filter the queue first"),
         ("Twice", "risk=high", "of this name already"),
+        ("Long", "thing=" + "\u5b57" * 100, "too long for a view"),
         ("More", "risk=high", "You have 20 already"),
     ],
 )
@@ -194,7 +200,7 @@ def test_what_cannot_be_kept_is_said(
     answer = sign_in("lena").post("/views/", {"name": name, "query": query}, follow=True)
     assert why in answer.content.decode()
     with pytest.raises(ViewNotKept):
-        saved_views.keep(name, query, by=web.reviewer("lena"))
+        saved_views.keep(name, quote(query, safe="=&"), by=web.reviewer("lena"))
 
 
 def test_a_view_is_its_own_persons_and_no_one_elses(web: World, sign_in: SignIn) -> None:

@@ -78,12 +78,12 @@ def test_it_is_found_with_its_name_and_never_alone(web: World, sign_in: SignIn) 
     chosen = re.findall(r'<option value="([0-9a-f-]{36})"', lena.get("/").content.decode())
     assert chosen == [str(web.agent.agent_id)]
     for asked, found in ((real.agent_id, {real.pk, made_up.pk}), (made_up.agent_id, set())):
-        shown = lena.get("/", {"agent": asked}).content.decode()
+        shown = lena.get("/", {"agent": str(asked)}).content.decode()
         assert {one.pk for one in (real, made_up) if f'id="row-{one.pk}"' in shown} == found
-        rows = lena.get("/api/v1/requests/", {"requester": asked, "status": "pending"}).json()["results"]
+        rows = lena.get("/api/v1/requests/", {"requester": str(asked), "status": "pending"}).json()["results"]
         assert {one["id"] for one in rows} == {str(key) for key in found}
         assert {one["requester"]["id"] for one in rows} <= {str(real.agent_id)}
-    opals = sign_in("opal").get("/api/v1/requests/", {"requester": made_up.agent_id}).json()["results"]
+    opals = sign_in("opal").get("/api/v1/requests/", {"requester": str(made_up.agent_id)}).json()["results"]
     assert [one["id"] for one in opals] == [str(made_up.pk)]
 
 
