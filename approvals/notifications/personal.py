@@ -26,9 +26,8 @@ from approvals.queries.standing import standings, votes_on
 from approvals.states import Status
 
 # Of which events somebody may choose to be written, and where it says so.
-NEW, URGED = "request.created", frozenset({"request.reminder", "request.escalated"})
 SUBJECTS = {
-    NEW: "A request waits for your decision",
+    "request.created": "A request waits for your decision",
     "request.reminder": "Still waiting for your decision: half of the time is over",
     "request.escalated": "Nobody decided in time: you may decide, too",
 }
@@ -41,11 +40,10 @@ def write(row: Outbox, request: ApprovalRequest) -> None:
 
     In a scope of the tenant, as a worker. Nobody's letter leaves in their quiet hours.
     """
-    wanted = Q(new_requests=MailChoice.AT_ONCE) if row.kind == NEW else Q(reminders=True)
-    if row.kind != NEW and row.kind not in URGED:
+    if row.kind not in SUBJECTS:
         return
     told = Outbox.objects.filter(announcement=row, person__isnull=False).values("person_id")
-    choices = MailChoice.objects.filter(wanted, tenant_id=row.tenant_id).exclude(person__in=told)
+    choices = _wanting(row.kind).filter(tenant_id=row.tenant_id).exclude(person__in=told)
     by_person = {choice.person_id: choice for choice in choices}
     for person_id in _deciders(request, by_person):
         now = timezone.now()
@@ -57,12 +55,12 @@ def letter(row: Outbox, person_id: UUID) -> Letter:
 
     Raises outbox.Postponed in quiet hours, and outbox.Moot where nothing is left to tell.
     """
-    now, address = timezone.now(), _address_of(person_id)
-    if row.kind in changed_factors.KINDS and address:
-        return changed_factors.letter(row, address)
-    choice = MailChoice.objects.filter(tenant_id=row.tenant_id, person_id=person_id).first()
-    if choice is None or not address:
-        raise outbox.Moot("this person is written nothing here any more")
+    if row.kind in changed_factors.KINDS:
+        return changed_factors.letter(row, _known(person_id))
+    now, chosen = timezone.now(), _wanting(row.kind).filter(tenant_id=row.tenant_id, person_id=person_id)
+    if (choice := chosen.first()) is None:
+        raise outbox.Moot("this person does not want such letters any more")
+    address = _known(person_id)
     if quiet := _quiet_until(choice, now):
         raise outbox.Postponed((quiet - now).total_seconds(), "these are quiet hours")
     by = Reviewer(person_id, row.tenant_id, "", frozenset())
@@ -153,8 +151,24 @@ def _may(person_id: UUID, request: ApprovalRequest, found: quorum.Known, now: da
     return True
 
 
+def _wanting(kind: str) -> QuerySet[MailChoice]:
+    """The choices, as they are now, of those who want letters of this kind."""
+    wanted = {
+        "request.created": Q(new_requests=MailChoice.AT_ONCE),
+        outbox.DIGEST: Q(new_requests=MailChoice.DAILY),
+    }
+    return MailChoice.objects.filter(wanted.get(kind, Q(reminders=True)))
+
+
 def _quiet_until(choice: MailChoice, now: datetime) -> datetime | None:
     return quiet_until(now, choice.quiet_from, choice.quiet_until, choice.time_zone)
+
+
+def _known(person_id: UUID) -> str:
+    """Their address. Raises outbox.Moot where they have none here."""
+    if address := _address_of(person_id):
+        return address
+    raise outbox.Moot("this person is written nothing here any more")
 
 
 def _address_of(person_id: UUID) -> str:
