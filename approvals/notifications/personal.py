@@ -5,6 +5,8 @@ A letter says no more than a receiver is told, and is written for whoever can st
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from itertools import islice
+from typing import NamedTuple
 from uuid import UUID
 
 from django.conf import settings
@@ -32,7 +34,14 @@ SUBJECTS = {
     "request.escalated": "Nobody decided in time: you may decide, too",
 }
 MOST = 20  # requests in a digest
-LOOKED_AT = 500  # of those that wait, the most urgent
+LOOKED_AT = 500  # at once, of those that wait
+
+
+class Waiting(NamedTuple):
+    """What somebody can decide, the riskiest and most urgent first: all of it, or more than a digest names."""
+
+    requests: Sequence[ApprovalRequest]
+    is_all: bool
 
 
 def write(row: Outbox, request: ApprovalRequest) -> None:
@@ -85,18 +94,19 @@ def _of_one(address: str, row: Outbox, by: Reviewer) -> Letter:
     )
 
 
-def _digest(address: str, waiting: Sequence[ApprovalRequest]) -> Letter:
-    if not waiting:
+def _digest(address: str, waiting: Waiting) -> Letter:
+    if not waiting.requests:
         raise outbox.Moot("nothing waits for this person")
-    many = len(waiting)
-    left = (f"And {many - MOST} more.",) if many > MOST else ()
+    named, many = waiting.requests[:MOST], len(waiting.requests)
+    at_least = "" if waiting.is_all else "at least "
+    left = (f"And {at_least}{many - MOST} more.",) if many > MOST else ()
     return Letter(
         to=(address,),
         subject="A request waits for your decision"
         if many == 1
-        else f"{many} requests wait for your decision",
+        else f"{at_least}{many} requests wait for your decision".capitalize(),
         paragraphs=(
-            *(f"{one.headline}. Until {_until(one)}: {review_url(one.pk)}" for one in waiting[:MOST]),
+            *(f"{one.headline}. Until {_until(one)}: {review_url(one.pk)}" for one in named),
             *left,
             f"All that waits: {settings.PUBLIC_URL}/",
             _WHY,
@@ -112,10 +122,15 @@ def _until(request: ApprovalRequest) -> str:
     return f"{switches.deadline(request):%-d %b %Y, %H:%M} UTC"
 
 
-def _waiting_for(by: Reviewer) -> list[ApprovalRequest]:
-    """What this person can decide now, the riskiest and most urgent first."""
+def _waiting_for(by: Reviewer) -> Waiting:
+    """All that waits in the company is gone through, until what this person can decide is more than a digest names."""
     most_urgent = _in_time().annotate(rank=BY_RISK).order_by("rank", "expires_at", "id")
-    return _for(by, list(most_urgent[:LOOKED_AT]))
+    rows, found = most_urgent.iterator(chunk_size=LOOKED_AT), []
+    while batch := list(islice(rows, LOOKED_AT)):
+        found += _for(by, batch)
+        if len(found) > MOST and len(batch) == LOOKED_AT:
+            return Waiting(found, is_all=False)
+    return Waiting(found, is_all=True)
 
 
 def _in_time() -> QuerySet[ApprovalRequest]:

@@ -17,9 +17,10 @@ from approvals.errors import MailNotChosen
 from approvals.identity.models import Membership
 from approvals.models import ApprovalRequest, MailChoice, Outbox
 from approvals.notifications import Choice, choosing, digest, personal
+from policies.verdicts import Require, to_json
 from tests.exercising import exercise
 from tests.notifications.conftest import Post
-from tests.people.asking import HOUR, LEAD, asking, away
+from tests.people.asking import FINANCE, HOUR, LEAD, asking, away, shift
 from tests.people.test_urging import later
 from tests.world import World, break_the_trail
 
@@ -365,6 +366,40 @@ def test_a_long_list_is_cut_and_says_so(world: World, post: Post, monkeypatch: p
     assert letter.subject == "2 requests wait for your decision"
     assert "And 1 more." in letter.body
     assert letter.body.count("/requests/") == 1
+
+
+MORE = [("pay_10002", 900), ("pay_10009", 800), ("pay_10008", 700)]
+
+
+def test_what_waits_is_found_behind_all_that_others_decide(
+    world: World, post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However much there is of it, and more urgent."""
+    monkeypatch.setattr(personal, "LOOKED_AT", 1)
+    choose(world, "lena", DAILY)
+    for payment_id, amount_minor in MORE:
+        theirs = world.submit(payment_id=payment_id, amount_minor=amount_minor)
+        shift(world, theirs, verdict=to_json(Require(stages=(FINANCE,), because="So it is.", rule="people")))
+    mine = world.submit()
+    a_day_passes(world)
+    sweep(world)
+    (letter,) = deliver(post)
+    assert mine.headline in letter.body
+
+
+def test_a_number_that_was_not_counted_to_its_end_says_so(
+    world: World, post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(personal, "MOST", 1)
+    monkeypatch.setattr(personal, "LOOKED_AT", 2)
+    choose(world, "lena", DAILY)
+    for payment_id, amount_minor in MORE:
+        world.submit(payment_id=payment_id, amount_minor=amount_minor)
+    a_day_passes(world)
+    sweep(world)
+    (letter,) = deliver(post)
+    assert letter.subject == "At least 2 requests wait for your decision"
+    assert "And at least 1 more." in letter.body
 
 
 # --- choosing ---------------------------------------------------------------------------------------------
