@@ -83,7 +83,8 @@ class ReceiverSecret(models.Model):
 class SlackCard(models.Model):
     """The card that stands in a channel for a request: `ts` is Slack's name for it, "" until there is one.
 
-    `shown_at` is when the event happened that it shows. One worker at a time writes to it: whoever claimed it.
+    It shows an event that led to `status`, of that revision, and happened at `shown_at`; "", 0 and NULL until it shows
+    one. One worker at a time writes to it: whoever claimed it.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -92,7 +93,8 @@ class SlackCard(models.Model):
     request = models.ForeignKey(ApprovalRequest, on_delete=models.CASCADE)
     ts = models.CharField(max_length=40, blank=True)
     shown_at = models.DateTimeField(null=True)
-    is_final = models.BooleanField(default=False)
+    revision = models.IntegerField(default=0)
+    status = models.CharField(max_length=20, blank=True, default="")
     token = models.UUIDField(null=True)
     claimed_until = models.DateTimeField(null=True)
 

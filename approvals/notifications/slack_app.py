@@ -25,12 +25,14 @@ from approvals.notifications.message import Message, message
 from approvals.notifications.post import Answer, call
 from approvals.notifications.rotation import secrets_of
 from approvals.outbox import TEST
-from approvals.states import FINAL
+from approvals.states import FINAL, Status
 
 # These want to be seen: an edited card rings for nobody. They go into the card's thread, and into the channel as well.
 LOUD = TO_ALL | {"request.reminder", "request.escalated"}
 # Longer than a task may live: nobody else writes to a card while its worker may still be sending.
 CLAIM = timedelta(seconds=settings.CELERY_TASK_TIME_LIMIT + 10)
+# One revision of a request, as far as it is told of, from its beginning to its end.
+LIFE = (Status.PENDING, Status.CHANGES_REQUESTED, Status.APPROVED, Status.UNCERTAIN)
 BUSY = Answer(None, "another message about this request is on its way to the channel", 2.0)
 OUTDATED = Answer(None, "", note="a newer event stands on its card already")
 
@@ -101,7 +103,7 @@ def _show(receiver: Receiver, token: str, about: Message, row: Outbox) -> Answer
         if answer.is_taken:
             with tenant_scope(row.tenant_id):
                 SlackCard.objects.filter(pk=card.pk, token=card.token).update(
-                    ts=ts, shown_at=about.at, is_final=about.status in FINAL
+                    ts=ts, shown_at=about.at, revision=about.revision, status=about.status
                 )
         return answer
 
@@ -122,11 +124,16 @@ def _written(receiver: Receiver, token: str, about: Message, ts: str) -> tuple[A
 
 
 def _is_older(about: Message, card: SlackCard) -> bool:
-    """Than what the card shows. An end stands whatever the clocks of two machines say: nothing comes after it."""
+    """Than what the card shows, by the request's life; only within one step of it by the clocks of two machines."""
     if card.shown_at is None:
         return False
-    is_end = about.status in FINAL
-    return card.is_final if card.is_final != is_end else about.at < card.shown_at
+    told, shown = _step(about.status, about.revision), _step(Status(card.status), card.revision)
+    return (told, about.at) < (shown, card.shown_at)
+
+
+def _step(status: Status, revision: int) -> tuple[bool, int, int]:
+    """Steps of a later part of a request's life are greater: an end is last, and with each revision it begins again."""
+    return status in FINAL, revision, 0 if status in FINAL else LIFE.index(status)
 
 
 @contextmanager

@@ -150,6 +150,35 @@ def test_an_end_stands_whatever_the_clock_of_another_machine_says(
     assert slack.headers_of() == ["⛔ Denied"]
 
 
+def clock_behind(world: World, kind: str) -> None:
+    """As if the announcements of this kind had been written by a machine whose clock is half a minute behind."""
+    with world.processes.cursor("admin") as shell:
+        shell.execute(
+            "UPDATE outbox SET created_at = created_at - interval '30 seconds' WHERE topic = 'announce' AND kind = %s "
+            "AND id = (SELECT id FROM outbox WHERE kind = %s AND topic = 'announce' ORDER BY created_at DESC LIMIT 1)",
+            [kind, kind],
+        )
+
+
+def test_what_comes_later_in_a_requests_life_is_shown_whatever_the_clocks_say(
+    world: World, post: Post, slack: FakeSlack
+) -> None:
+    request = courses.ask_for_changes(world, world.submit(), message="Half of it, please.")
+    post.round()
+    courses.revise(world, request, amount_minor=900)
+    clock_behind(world, "request.created")
+    post.round()
+    assert slack.headers_of()[-1] == "✋ Waiting for a decision (revision 2)"
+    world.vote(request, "approve", "mara")
+    clock_behind(world, "request.approved")
+    post.round()
+    assert slack.headers_of()[-1].startswith("👍 Approved")
+    announced(world, world.reload_as("web", request), "request.uncertain")
+    clock_behind(world, "request.uncertain")
+    post.round()
+    assert slack.headers_of()[-1].startswith("❓ Sent, and no clear answer")
+
+
 def test_two_workers_at_one_moment_post_one_card(world: World, post: Post, slack: FakeSlack) -> None:
     request = world.submit()
     world.vote(request, "approve", "lena")
@@ -279,7 +308,7 @@ def test_a_card_that_was_refused_is_free_for_the_next_message(
     assert slack.headers_of() == ["⛔ Denied"]
     with world.processes.acting_as("worker"), tenant_scope(world.tenant.pk):
         card = SlackCard.objects.get()
-    assert (card.token, card.is_final) == (None, True)
+    assert (card.token, card.status) == (None, "denied")
 
 
 def test_a_worker_that_died_with_a_card_holds_it_for_a_minute(
