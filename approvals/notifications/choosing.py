@@ -1,4 +1,7 @@
-"""What a person wants to be written: their own choice, for one company, and nobody else's business."""
+"""What a person wants to be written: their own choice, for one company, and nobody else's business.
+
+The list of messages tells operators which letters were sent to whom; nothing tells anybody a choice or its hours.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime, time
@@ -49,14 +52,8 @@ def choose(choice: Choice, *, by: Reviewer) -> None:
             "digest_due_at": _due(choice, by) if choice.new_requests == MailChoice.DAILY else None,
         }
         MailChoice.objects.update_or_create(tenant_id=by.tenant_id, person_id=by.person_id, defaults=kept)
-        quiet = f"{choice.quiet_from:%H:%M} to {choice.quiet_until:%H:%M}" if choice.quiet_from else "none"
-        record(
-            "mail.chosen",
-            tenant_id=by.tenant_id,
-            actor=who,
-            data={"new_requests": choice.new_requests, "reminders": choice.reminders},
-            personal={"name": by.name, "quiet_hours": f"{quiet} ({choice.time_zone})"},
-        )
+        # That they chose, and no more: the trail is read by others.
+        record("mail.chosen", tenant_id=by.tenant_id, actor=who, personal={"name": by.name})
 
 
 def _due(choice: Choice, by: Reviewer) -> datetime:
