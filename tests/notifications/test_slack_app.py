@@ -17,6 +17,7 @@ from approvals.database import tenant_scope
 from approvals.errors import NoTokenToReplace
 from approvals.models import ApprovalRequest, Outbox, Receiver, ReceiverSecret, SlackCard
 from approvals.notifications import ReceiverRefused, slack_app
+from approvals.queries import SoughtMessages, deliveries
 from tests import courses
 from tests.notifications.conftest import Post
 from tests.notifications.fake_slack import FakeSlack, Fault, fake_slack
@@ -132,6 +133,26 @@ def test_what_came_earlier_never_stands_in_place_of_what_came_later(
         "a newer event stands on its card already",
         "a newer event stands on its card already",
     ]
+    assert [one["event"] for one in post.told()[1:]] == ["notification.dropped"] * 2
+
+
+def test_what_was_overtaken_is_not_called_delivered_when_it_is_sent_again(
+    world: World, post: Post, slack: FakeSlack
+) -> None:
+    request = world.submit()
+    post.round()
+    world.vote(request, "deny", "lena", comment="Not this one.")
+    post.round()
+    (created,) = (row for row in post.rows() if row.kind == "request.created")
+    assert created.done_at
+    with world.processes.acting_as("web"):
+        notifications.send_again(created.pk, ended_at=created.done_at, by=world.reviewer("opal"))
+    calls = len(slack.calls)
+    post.round()
+    assert len(slack.calls) == calls
+    with world.processes.acting_as("web"):
+        sent = {one.id: one for one in deliveries(world.reviewer("opal"), SoughtMessages()).rows}
+    assert (sent[created.pk].state, sent[created.pk].because) == ("dropped", slack_app.OUTDATED.note)
 
 
 def test_an_end_stands_whatever_the_clock_of_another_machine_says(
