@@ -90,6 +90,8 @@ def test_a_slack_channel_is_added_without_a_secret(web: World, sign_in: SignIn) 
     [
         ({"url": "http://hooks.example.com/PLANTED"}, "its URL must begin with https://"),
         ({"url": ""}, "its URL must begin with https://"),
+        ({"url": f"https://{'h' * 261}/PLANTED"}, "the name of its host has 253 characters at most"),
+        ({"url": f"https://{'h.' * 140}example/PLANTED"}, "the name of its host has 253 characters at most"),
         ({"name": "  "}, "its name has 1 to 100 characters"),
         ({"name": "n" * 101}, "its name has 1 to 100 characters"),
     ],
