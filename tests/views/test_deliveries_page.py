@@ -121,6 +121,17 @@ def test_what_others_were_told_is_neither_seen_nor_sent(
     assert sign_in("lena").post(f"/deliveries/{theirs.pk}/again/").status_code == 403
 
 
+def test_a_receivers_name_hides_nothing_in_the_list_to_choose_from(
+    web: World, sign_in: SignIn, told: tuple[Receiver, Receiver, ApprovalRequest]
+) -> None:
+    with web.processes.acting_as("migrator"):
+        Receiver.objects.filter(pk=told[0].pk).update(name="Tickets\u202egpj")
+    page = sign_in("opal").get("/deliveries/").content.decode()
+    assert "\u202e" not in page
+    (option,) = re.findall(rf'<option value="{told[0].pk}">(.*?)</option>', page)
+    assert "U+202E" in option
+
+
 # --- many -------------------------------------------------------------------------------------------------
 
 MANY = """
