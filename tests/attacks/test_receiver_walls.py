@@ -3,7 +3,8 @@
 import pytest
 
 from approvals import notifications
-from approvals.models import Receiver
+from approvals.database import tenant_scope
+from approvals.models import Outbox, Receiver
 from approvals.notifications.receivers import new_secret
 from tests.attacks.test_roles import REFUSED, attempt, scoped
 from tests.world import World
@@ -71,8 +72,12 @@ def test_the_web_process_orders_no_message_about_a_request(world: World, receive
 
 
 def test_the_web_process_sees_messages_and_no_orders(world: World, receiver: Receiver) -> None:
-    world.submit()
+    world.vote(world.submit(), "approve", "lena")
+    with world.processes.acting_as("worker"), tenant_scope(world.tenant.pk):
+        for row in Outbox.objects.filter(topic="announce"):
+            notifications.announce(row)
+        assert {*Outbox.objects.values_list("topic", flat=True)} == {"announce", "deliver", "execute"}
     with world.processes.cursor("web") as shell:
         scoped(shell, world)
-        shell.execute("SELECT topic FROM outbox")
-        assert shell.fetchall() == []
+        shell.execute("SELECT topic, receiver_id FROM outbox")
+        assert shell.fetchall() == [("deliver", receiver.pk)] * 2
