@@ -61,6 +61,30 @@ WORDS: Mapping[str, str] = MappingProxyType(
     }
 )
 
+# Slack's words for what no attempt changes: its channel and token (WORDS), what the app may do, and the card itself.
+HOPELESS = frozenset(
+    {
+        *WORDS,
+        *(
+            "access_denied",
+            "ekm_access_denied",
+            "enterprise_is_restricted",
+            "no_permission",
+            "not_allowed_token_type",
+        ),
+        *("restricted_action", "restricted_action_read_only_channel", "team_access_not_granted"),
+        *("deprecated_endpoint", "method_deprecated", "method_not_supported_for_channel_type"),
+        *(
+            "invalid_arguments",
+            "invalid_blocks",
+            "invalid_blocks_format",
+            "invalid_json",
+            "msg_too_long",
+            "no_text",
+        ),
+    }
+)
+
 
 class CardIsGone(Exception):
     """There is no such card any more."""
@@ -184,4 +208,5 @@ def _refused(said: Mapping[str, Any], answer: Answer) -> Answer:
         return Answer(None, "Slack asks to wait", answer.wait_seconds)
     if code in PASSING:
         return Answer(None, f"Slack had trouble of its own ({code})")
-    return Answer(None, f"{WORDS.get(code, 'Slack did not take it')} ({code})", is_hopeless=True)
+    words = f"{WORDS.get(code, 'Slack did not take it')} ({code})"
+    return Answer(None, words, is_hopeless=code in HOPELESS)

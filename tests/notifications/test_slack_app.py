@@ -293,8 +293,8 @@ def test_trouble_of_slacks_own_passes(world: World, post: Post, slack: FakeSlack
         ("not_in_channel", "invite it there (not_in_channel)"),
         ("missing_scope", "give it the scope chat:write"),
         ("is_archived", "the channel is archived"),
-        ("some_new_word", "Slack did not take it (some_new_word)"),
-        ("<script>alert(1)</script> planted", "Slack did not take it (unknown_error)"),
+        ("restricted_action", "Slack did not take it (restricted_action)"),
+        ("invalid_blocks", "Slack did not take it (invalid_blocks)"),
     ],
 )
 def test_what_waiting_does_not_mend_is_a_dead_letter_with_words_for_the_operator(
@@ -307,6 +307,24 @@ def test_what_waiting_does_not_mend_is_a_dead_letter_with_words_for_the_operator
     assert row.gave_up_at
     assert words in row.last_error
     assert [one["event"] for one in post.told()] == ["notification.failed"]
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        ("some_new_word", "Slack did not take it (some_new_word)"),
+        ("<script>alert(1)</script> planted", "Slack did not take it (unknown_error)"),
+    ],
+)
+def test_a_word_that_nobody_here_knows_may_pass(
+    world: World, post: Post, slack: FakeSlack, error: str, words: str
+) -> None:
+    slack.faults.append(Fault(error=error))
+    world.submit()
+    post.round()
+    assert (post.only_row().last_error, post.only_row().gave_up_at) == (words, None)
+    post.round()
+    assert post.only_row().done_at
 
 
 def test_nonsense_in_place_of_an_answer_is_tried_again(world: World, post: Post, slack: FakeSlack) -> None:
