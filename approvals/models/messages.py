@@ -158,6 +158,7 @@ class MailChoice(models.Model):
 
 
 TOLD, HEARD = models.Q(topic__in=["deliver", "mail"]), models.Q(receiver__isnull=False)
+LETTER, DELIVERED = models.Q(topic="mail"), models.Q(done_at__isnull=False, last_error="")
 DONE, FAILED = models.Q(done_at__isnull=False), models.Q(gave_up_at__isnull=False)
 WAITING = models.Q(done_at__isnull=True, gave_up_at__isnull=True)
 
@@ -254,11 +255,15 @@ class Outbox(models.Model):
             models.Index(
                 fields=["tenant", "-created_at", "-id"], condition=TOLD & WAITING, name="outbox_waiting"
             ),
+            models.Index(
+                fields=["tenant", "-created_at", "-id"], condition=TOLD & DELIVERED, name="outbox_delivered"
+            ),
+            models.Index(fields=["tenant", "-created_at", "-id"], condition=LETTER, name="outbox_mail"),
             models.Index(fields=["receiver", "-created_at", "-id"], condition=HEARD, name="outbox_receiver"),
             # And for what a page says of each receiver.
             models.Index(fields=["receiver", "done_at"], condition=HEARD & DONE, name="outbox_receiver_done"),
             models.Index(
-                fields=["receiver", "created_at"], condition=HEARD & FAILED, name="outbox_receiver_failed"
+                fields=["receiver", "gave_up_at"], condition=HEARD & FAILED, name="outbox_receiver_gave_up"
             ),
             models.Index(fields=["receiver"], condition=HEARD & WAITING, name="outbox_receiver_waiting"),
         ]
