@@ -17,7 +17,7 @@ class Due(NamedTuple):
 
 
 def due_digests(limit: int = 200) -> list[Due]:
-    """Of all tenants, those that wait longest first."""
+    """Of all tenants, those that wait longest first; the database shows a sweeper nobody's who has left."""
     late = MailChoice.objects.filter(digest_due_at__lte=TransactionNow()).order_by("digest_due_at")
     return [Due(*row) for row in late.values_list("id", "tenant_id")[:limit]]
 

@@ -14,7 +14,7 @@ from django.utils import timezone
 from approvals import clock, notifications, outbox
 from approvals.database import tenant_scope
 from approvals.errors import MailNotChosen
-from approvals.identity.models import Membership
+from approvals.identity.models import Membership, Person
 from approvals.models import ApprovalRequest, MailChoice, Outbox
 from approvals.notifications import Choice, choosing, digest, personal
 from policies.verdicts import Require, to_json
@@ -327,6 +327,21 @@ def test_two_sweepers_order_one_digest(world: World, post: Post) -> None:
         assert notifications.order_digest(due)
         assert not notifications.order_digest(due)
     assert len(post.rows("mail")) == 1
+
+
+@pytest.mark.parametrize("gone", ["out of the company", "out of all of it"])
+def test_who_left_is_ordered_no_digest(world: World, gone: str) -> None:
+    """Or each day would leave a row and an event of it, for ever."""
+    choose(world, "lena", DAILY)
+    choose(world, "mara", DAILY)
+    a_day_passes(world)
+    with world.processes.acting_as("migrator"):
+        if gone == "out of the company":
+            Membership.objects.filter(person=world.people["lena"], tenant=world.tenant).delete()
+        else:
+            Person.objects.filter(pk=world.people["lena"].pk).update(is_active=False)
+    assert sweep(world) == [True]
+    assert sweep(world) == []
 
 
 @pytest.mark.parametrize("late", [timedelta(), timedelta(days=9)], ids=["today's", "of days before too"])
