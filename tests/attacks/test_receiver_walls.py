@@ -44,6 +44,22 @@ def test_nobody_but_a_worker_reads_an_address_or_a_secret_and_nobody_changes_one
         attempt(world, process, statement)
 
 
+ENDS = "UPDATE receiver_secret SET ends_at = {} WHERE receiver_id = %s"
+
+
+@pytest.mark.parametrize("when", ["NULL", "now() + interval '2 days'"])
+def test_the_web_process_lets_no_secret_sign_for_longer(world: World, receiver: Receiver, when: str) -> None:
+    with pytest.raises(REFUSED):
+        attempt(world, "web", ENDS.format(when), receiver.pk)
+
+
+def test_the_web_process_lets_no_ended_secret_sign_again(world: World, receiver: Receiver) -> None:
+    assert attempt(world, "web", ENDS.format("now() + interval '1 day'"), receiver.pk) == 1
+    with world.processes.cursor("admin") as shell:
+        shell.execute(ENDS.format("now() - interval '1 second'"), [receiver.pk])
+    assert attempt(world, "web", ENDS.format("now() + interval '1 hour'"), receiver.pk) == 0
+
+
 def test_the_web_process_opens_again_no_order_to_a_worker(world: World, receiver: Receiver) -> None:
     request = world.submit()
     world.vote(request, "approve", "lena")
@@ -69,6 +85,26 @@ def test_the_web_process_orders_no_message_about_a_request(world: World, receive
             request.pk,
             receiver.pk,
         )
+
+
+@pytest.mark.parametrize(
+    ("ended", "allowed"),
+    [("done_at, created_at", False), ("gave_up_at, created_at", False), ("created_at", True)],
+)
+def test_the_web_process_orders_a_test_and_says_not_what_came_of_it(
+    world: World, receiver: Receiver, ended: str, allowed: bool
+) -> None:
+    times = ", ".join(["now()"] * len(ended.split(",")))
+    order = (
+        f"INSERT INTO outbox (id, tenant_id, revision, topic, kind, receiver_id, not_before, traceparent, attempts, "
+        f"last_error, {ended}) VALUES (gen_random_uuid(), %s, 0, 'deliver', 'receiver.test', %s, now(), '', 0, '', "
+        f"{times})"
+    )
+    if allowed:
+        assert attempt(world, "web", order, world.tenant.pk, receiver.pk) == 1
+    else:
+        with pytest.raises(REFUSED):
+            attempt(world, "web", order, world.tenant.pk, receiver.pk)
 
 
 def test_the_web_process_sees_messages_and_no_orders(world: World, receiver: Receiver) -> None:
