@@ -5,13 +5,14 @@
 
 Needs Python 3.11 or later and the package `standardwebhooks`. WEBHOOK_SECRETS holds one secret, or two with a blank
 between them: what one of them verifies is taken. Listens on this machine alone. Answers 204 to what it verified and
-400 to anything else, and prints one line for each, in JSON: strangers' words are shown as they came, escaped.
+400 to any other POST, and prints one line for each, in JSON: strangers' words are shown as they came, escaped.
 It shows how a receiver of yours may look; it keeps nothing, and forgets the ids that it has seen when it ends.
 """
 
 import argparse
 import json
 import os
+import re
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -37,7 +38,8 @@ def handler(secrets: list[str]) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             size = self.headers.get("Content-Length", "")
-            body = self.rfile.read(int(size)) if size.isdigit() and int(size) <= LONGEST else b""
+            known = re.fullmatch(r"[0-9]{1,9}", size) and int(size) <= LONGEST
+            body = self.rfile.read(int(size)) if known else b""
             headers = {name.lower(): value for name, value in self.headers.items()}
             event = verified(secrets, body, headers)
             if event is None:

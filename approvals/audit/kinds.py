@@ -48,7 +48,7 @@ KINDS: dict[str, str] = {
     "execution.settled": "People settled an uncertain action by hand, under four eyes.",
     "notification.delivered": "Somebody outside was told.",
     "notification.failed": "Somebody outside could not be told.",
-    "notification.dropped": "A letter was not sent: nothing was left to tell.",
+    "notification.dropped": "A message was not sent: nothing was left to tell.",
     "notification.sent_again": "An operator had a message sent again, under the same id.",
     "mail.chosen": "A person chose what they are written.",
     "receiver.added": "Somebody is told of what happens here from now on.",

@@ -83,7 +83,8 @@ class ReceiverSecret(models.Model):
 class SlackCard(models.Model):
     """The card that stands in a channel for a request: `ts` is Slack's name for it, "" until there is one.
 
-    `shown_at` is when the event happened that it shows. One worker at a time writes to it: whoever claimed it.
+    It shows an event that led to `status`, of that revision, and happened at `shown_at`; "", 0 and NULL until it shows
+    one. One worker at a time writes to it: whoever claimed it.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -92,7 +93,8 @@ class SlackCard(models.Model):
     request = models.ForeignKey(ApprovalRequest, on_delete=models.CASCADE)
     ts = models.CharField(max_length=40, blank=True)
     shown_at = models.DateTimeField(null=True)
-    is_final = models.BooleanField(default=False)
+    revision = models.IntegerField(default=0)
+    status = models.CharField(max_length=20, blank=True, default="")
     token = models.UUIDField(null=True)
     claimed_until = models.DateTimeField(null=True)
 
@@ -156,6 +158,7 @@ class MailChoice(models.Model):
 
 
 TOLD, HEARD = models.Q(topic__in=["deliver", "mail"]), models.Q(receiver__isnull=False)
+LETTER, DELIVERED = models.Q(topic="mail"), models.Q(done_at__isnull=False, last_error="")
 DONE, FAILED = models.Q(done_at__isnull=False), models.Q(gave_up_at__isnull=False)
 WAITING = models.Q(done_at__isnull=True, gave_up_at__isnull=True)
 
@@ -252,11 +255,15 @@ class Outbox(models.Model):
             models.Index(
                 fields=["tenant", "-created_at", "-id"], condition=TOLD & WAITING, name="outbox_waiting"
             ),
+            models.Index(
+                fields=["tenant", "-created_at", "-id"], condition=TOLD & DELIVERED, name="outbox_delivered"
+            ),
+            models.Index(fields=["tenant", "-created_at", "-id"], condition=LETTER, name="outbox_mail"),
             models.Index(fields=["receiver", "-created_at", "-id"], condition=HEARD, name="outbox_receiver"),
             # And for what a page says of each receiver.
             models.Index(fields=["receiver", "done_at"], condition=HEARD & DONE, name="outbox_receiver_done"),
             models.Index(
-                fields=["receiver", "created_at"], condition=HEARD & FAILED, name="outbox_receiver_failed"
+                fields=["receiver", "gave_up_at"], condition=HEARD & FAILED, name="outbox_receiver_gave_up"
             ),
             models.Index(fields=["receiver"], condition=HEARD & WAITING, name="outbox_receiver_waiting"),
         ]

@@ -1,7 +1,10 @@
-"""What a person wants to be written: their own choice, for one company, and nobody else's business."""
+"""What a person wants to be written: their own choice, for one company, and nobody else's business.
+
+The list of messages tells operators which letters were sent to whom; nothing tells anybody a choice or its hours.
+"""
 
 from dataclasses import dataclass
-from datetime import time
+from datetime import datetime, time
 
 from django.utils import timezone
 
@@ -44,20 +47,21 @@ def choose(choice: Choice, *, by: Reviewer) -> None:
         tenant_scope(by.tenant_id, person_id=by.person_id),
     ):
         _check(choice)
-        due = next_at(choice.digest_at, choice.time_zone, timezone.now())
         kept = {
             **{name: getattr(choice, name) for name in Choice.__dataclass_fields__},
-            "digest_due_at": due if choice.new_requests == MailChoice.DAILY else None,
+            "digest_due_at": _due(choice, by) if choice.new_requests == MailChoice.DAILY else None,
         }
         MailChoice.objects.update_or_create(tenant_id=by.tenant_id, person_id=by.person_id, defaults=kept)
-        quiet = f"{choice.quiet_from:%H:%M} to {choice.quiet_until:%H:%M}" if choice.quiet_from else "none"
-        record(
-            "mail.chosen",
-            tenant_id=by.tenant_id,
-            actor=who,
-            data={"new_requests": choice.new_requests, "reminders": choice.reminders},
-            personal={"name": by.name, "quiet_hours": f"{quiet} ({choice.time_zone})"},
-        )
+        # That they chose, and no more: the trail is read by others.
+        record("mail.chosen", tenant_id=by.tenant_id, actor=who, personal={"name": by.name})
+
+
+def _due(choice: Choice, by: Reviewer) -> datetime:
+    """When the next digest is: as it was before, unless its hour is another now. Locked, so that no sweeper goes on."""
+    mine = MailChoice.objects.select_for_update().filter(tenant_id=by.tenant_id, person_id=by.person_id)
+    same = mine.filter(digest_at=choice.digest_at, time_zone=choice.time_zone)
+    due = same.values_list("digest_due_at", flat=True).first()
+    return due or next_at(choice.digest_at, choice.time_zone, timezone.now())
 
 
 def _check(choice: Choice) -> None:

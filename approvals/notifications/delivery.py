@@ -69,15 +69,21 @@ def _listening(row: Outbox, request: ApprovalRequest) -> QuerySet[Receiver]:
 
 
 def deliver(row: Outbox) -> None:
-    """Send one message. Raises outbox.Postponed for another attempt, or outbox.GaveUp after the last."""
+    """Send one message. Raises outbox.Postponed for another attempt, or outbox.GaveUp after the last.
+
+    Raises outbox.Moot where nothing is left to tell.
+    """
     with tenant_scope(row.tenant_id):
         full = Outbox.objects.select_related("request", "announcement", "receiver").get(pk=row.pk)
     receiver = full.receiver
     if receiver is None or not receiver.is_active:
         raise _given_up(full, "the receiver was switched off")
     answer = _sent(receiver, full)
+    if answer.note:
+        _record("notification.dropped", full, because=answer.note)
+        raise outbox.Moot(answer.note)
     if answer.is_taken:
-        _record("notification.delivered", full, **({"because": answer.note} if answer.note else {}))
+        _record("notification.delivered", full)
         return
     logger.warning("message not delivered", extra={**_about(full), "because": answer.words})
     if row.attempts >= patience(answer, row.kind):

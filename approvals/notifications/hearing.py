@@ -24,7 +24,9 @@ def hear_only(receiver_id: UUID, hears: Iterable[str], *, by: Reviewer) -> Recei
 
 
 def switch(receiver_id: UUID, *, on: bool, by: Reviewer) -> Receiver:
-    """Off: it hears no more, and what waits for it is given up. On again: from the next event on.
+    """Off: it hears no more, and what comes to its turn meanwhile is given up. On again: from the next event on.
+
+    What waits for a later attempt all the while is sent then.
 
     Raises ReceiversByOperators, NotFound or ReceiverStands; then nothing changed.
     """

@@ -125,5 +125,5 @@ def _record(kind: str, row: Outbox, **more: str) -> None:
 
 
 def _about(row: Outbox) -> dict[str, object]:
-    whom = {"person": str(row.person_id)} if row.person_id else {}
-    return {"receiver_id": "mail", "kind": row.kind, "attempt": row.attempts, **whom}
+    """Never whom a letter was for: what somebody chose to be written is not told to others on a request's trail."""
+    return {"receiver_id": "mail", "kind": row.kind, "attempt": row.attempts}

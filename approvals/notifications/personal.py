@@ -5,6 +5,8 @@ A letter says no more than a receiver is told, and is written for whoever can st
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from itertools import islice
+from typing import NamedTuple
 from uuid import UUID
 
 from django.conf import settings
@@ -26,14 +28,20 @@ from approvals.queries.standing import standings, votes_on
 from approvals.states import Status
 
 # Of which events somebody may choose to be written, and where it says so.
-NEW, URGED = "request.created", frozenset({"request.reminder", "request.escalated"})
 SUBJECTS = {
-    NEW: "A request waits for your decision",
+    "request.created": "A request waits for your decision",
     "request.reminder": "Still waiting for your decision: half of the time is over",
     "request.escalated": "Nobody decided in time: you may decide, too",
 }
 MOST = 20  # requests in a digest
-LOOKED_AT = 500  # of those that wait, the most urgent
+LOOKED_AT = 500  # at once, of those that wait
+
+
+class Waiting(NamedTuple):
+    """What somebody can decide, the riskiest and most urgent first: all of it, or more than a digest names."""
+
+    requests: Sequence[ApprovalRequest]
+    is_all: bool
 
 
 def write(row: Outbox, request: ApprovalRequest) -> None:
@@ -41,11 +49,10 @@ def write(row: Outbox, request: ApprovalRequest) -> None:
 
     In a scope of the tenant, as a worker. Nobody's letter leaves in their quiet hours.
     """
-    wanted = Q(new_requests=MailChoice.AT_ONCE) if row.kind == NEW else Q(reminders=True)
-    if row.kind != NEW and row.kind not in URGED:
+    if row.kind not in SUBJECTS:
         return
     told = Outbox.objects.filter(announcement=row, person__isnull=False).values("person_id")
-    choices = MailChoice.objects.filter(wanted, tenant_id=row.tenant_id).exclude(person__in=told)
+    choices = _wanting(row.kind).filter(tenant_id=row.tenant_id).exclude(person__in=told)
     by_person = {choice.person_id: choice for choice in choices}
     for person_id in _deciders(request, by_person):
         now = timezone.now()
@@ -57,12 +64,12 @@ def letter(row: Outbox, person_id: UUID) -> Letter:
 
     Raises outbox.Postponed in quiet hours, and outbox.Moot where nothing is left to tell.
     """
-    now, address = timezone.now(), _address_of(person_id)
-    if row.kind in changed_factors.KINDS and address:
-        return changed_factors.letter(row, address)
-    choice = MailChoice.objects.filter(tenant_id=row.tenant_id, person_id=person_id).first()
-    if choice is None or not address:
-        raise outbox.Moot("this person is written nothing here any more")
+    if row.kind in changed_factors.KINDS:
+        return changed_factors.letter(row, _known(person_id))
+    now, chosen = timezone.now(), _wanting(row.kind).filter(tenant_id=row.tenant_id, person_id=person_id)
+    if (choice := chosen.first()) is None:
+        raise outbox.Moot("this person does not want such letters any more")
+    address = _known(person_id)
     if quiet := _quiet_until(choice, now):
         raise outbox.Postponed((quiet - now).total_seconds(), "these are quiet hours")
     by = Reviewer(person_id, row.tenant_id, "", frozenset())
@@ -87,18 +94,19 @@ def _of_one(address: str, row: Outbox, by: Reviewer) -> Letter:
     )
 
 
-def _digest(address: str, waiting: Sequence[ApprovalRequest]) -> Letter:
-    if not waiting:
+def _digest(address: str, waiting: Waiting) -> Letter:
+    if not waiting.requests:
         raise outbox.Moot("nothing waits for this person")
-    many = len(waiting)
-    left = (f"And {many - MOST} more.",) if many > MOST else ()
+    named, many = waiting.requests[:MOST], len(waiting.requests)
+    at_least = "" if waiting.is_all else "at least "
+    left = (f"And {at_least}{many - MOST} more.",) if many > MOST else ()
     return Letter(
         to=(address,),
         subject="A request waits for your decision"
         if many == 1
-        else f"{many} requests wait for your decision",
+        else f"{at_least}{many} requests wait for your decision".capitalize(),
         paragraphs=(
-            *(f"{one.headline}. Until {_until(one)}: {review_url(one.pk)}" for one in waiting[:MOST]),
+            *(f"{one.headline}. Until {_until(one)}: {review_url(one.pk)}" for one in named),
             *left,
             f"All that waits: {settings.PUBLIC_URL}/",
             _WHY,
@@ -114,10 +122,15 @@ def _until(request: ApprovalRequest) -> str:
     return f"{switches.deadline(request):%-d %b %Y, %H:%M} UTC"
 
 
-def _waiting_for(by: Reviewer) -> list[ApprovalRequest]:
-    """What this person can decide now, the riskiest and most urgent first."""
+def _waiting_for(by: Reviewer) -> Waiting:
+    """All that waits in the company is gone through, until what this person can decide is more than a digest names."""
     most_urgent = _in_time().annotate(rank=BY_RISK).order_by("rank", "expires_at", "id")
-    return _for(by, list(most_urgent[:LOOKED_AT]))
+    rows, found = most_urgent.iterator(chunk_size=LOOKED_AT), []
+    while batch := list(islice(rows, LOOKED_AT)):
+        found += _for(by, batch)
+        if len(found) > MOST and len(batch) == LOOKED_AT:
+            return Waiting(found, is_all=False)
+    return Waiting(found, is_all=True)
 
 
 def _in_time() -> QuerySet[ApprovalRequest]:
@@ -153,8 +166,24 @@ def _may(person_id: UUID, request: ApprovalRequest, found: quorum.Known, now: da
     return True
 
 
+def _wanting(kind: str) -> QuerySet[MailChoice]:
+    """The choices, as they are now, of those who want letters of this kind."""
+    wanted = {
+        "request.created": Q(new_requests=MailChoice.AT_ONCE),
+        outbox.DIGEST: Q(new_requests=MailChoice.DAILY),
+    }
+    return MailChoice.objects.filter(wanted.get(kind, Q(reminders=True)))
+
+
 def _quiet_until(choice: MailChoice, now: datetime) -> datetime | None:
     return quiet_until(now, choice.quiet_from, choice.quiet_until, choice.time_zone)
+
+
+def _known(person_id: UUID) -> str:
+    """Their address. Raises outbox.Moot where they have none here."""
+    if address := _address_of(person_id):
+        return address
+    raise outbox.Moot("this person is written nothing here any more")
 
 
 def _address_of(person_id: UUID) -> str:

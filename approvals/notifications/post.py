@@ -38,7 +38,7 @@ class AddressRefused(Exception):
 class Answer:
     """What became of one attempt. `status` is None when nobody answered; `wait_seconds` is what they asked for.
 
-    `is_hopeless` is an answer that no further attempt would change; `note` says why nothing had to be sent.
+    `is_hopeless` is an answer that no further attempt would change; `note` says why nothing was sent: it need not be.
     """
 
     status: int | None
@@ -49,7 +49,7 @@ class Answer:
 
     @property
     def is_taken(self) -> bool:
-        return bool(self.note) or (self.status is not None and 200 <= self.status < 300)
+        return self.status is not None and 200 <= self.status < 300
 
     @property
     def is_gone(self) -> bool:

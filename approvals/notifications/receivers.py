@@ -22,6 +22,7 @@ from approvals.payloads import seal
 SECRET_MARK = "whsec_"  # noqa: S105 - the prefix that Standard Webhooks gives to secrets
 SECRET_BYTES = range(24, 65)  # Standard Webhooks, "signature scheme"
 NAME = (1, 100)  # characters
+LONGEST_HOST = 253  # characters of a name as DNS has it (RFC 1035, section 2.3.4)
 
 
 class ReceiverRefused(Refusal):
@@ -93,11 +94,16 @@ def new_secret() -> str:
 
 
 def check_url(url: str) -> httpx.URL:
-    """The parsed URL. Raises ReceiverRefused unless it is https (http too, where private receivers are allowed)."""
+    """The parsed URL. Raises ReceiverRefused unless it is https (http too, where private receivers are allowed).
+
+    It also has to name a host that there may be.
+    """
     allowed = ("https", "http") if settings.ALLOW_PRIVATE_RECEIVERS else ("https",)
     parsed = _parsed(url)
     if parsed is None or parsed.scheme not in allowed or not parsed.host:
         raise ReceiverRefused(why=f"its URL must begin with {' or '.join(allowed)}:// and name a host.")
+    if len(parsed.raw_host) > LONGEST_HOST:
+        raise ReceiverRefused(why=f"the name of its host has {LONGEST_HOST} characters at most.")
     return parsed
 
 

@@ -92,7 +92,10 @@ def _fields(message: Message) -> list[str]:
     money = [f"Amount: {display(message.amount.minor, message.amount.currency)}"] if message.amount else []
     reference = [f"Reference: {message.backing_reference}"] if message.backing_reference else []
     undone = [f"Undoes request: {message.undoes}"] if message.undoes else []
-    return [*money, f"Asked by: {message.requester}", f"Request: {message.request_id}", *undone, *reference]
+    # A message may come late, or again: when it was so tells whether it still is.
+    when = f"When: {message.at:%-d %b %Y, %H:%M} UTC"
+    asked = f"Asked by: {message.requester}"
+    return [*money, asked, f"Request: {message.request_id}", *undone, *reference, when]
 
 
 def _button(message: Message) -> dict[str, Any]:

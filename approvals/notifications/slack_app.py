@@ -25,12 +25,14 @@ from approvals.notifications.message import Message, message
 from approvals.notifications.post import Answer, call
 from approvals.notifications.rotation import secrets_of
 from approvals.outbox import TEST
-from approvals.states import FINAL
+from approvals.states import FINAL, Status
 
 # These want to be seen: an edited card rings for nobody. They go into the card's thread, and into the channel as well.
 LOUD = TO_ALL | {"request.reminder", "request.escalated"}
 # Longer than a task may live: nobody else writes to a card while its worker may still be sending.
 CLAIM = timedelta(seconds=settings.CELERY_TASK_TIME_LIMIT + 10)
+# One revision of a request, as far as it is told of, from its beginning to its end.
+LIFE = (Status.PENDING, Status.CHANGES_REQUESTED, Status.APPROVED, Status.UNCERTAIN)
 BUSY = Answer(None, "another message about this request is on its way to the channel", 2.0)
 OUTDATED = Answer(None, "", note="a newer event stands on its card already")
 
@@ -55,6 +57,30 @@ WORDS: Mapping[str, str] = MappingProxyType(
         "missing_scope": "the app may not write there: give it the scope chat:write and install it again",
         **dict.fromkeys(
             ("account_inactive", "invalid_auth", "not_authed", "token_expired", "token_revoked"), _TOKEN
+        ),
+    }
+)
+
+# Slack's words for what no attempt changes: its channel and token (WORDS), what the app may do, and the card itself.
+HOPELESS = frozenset(
+    {
+        *WORDS,
+        *(
+            "access_denied",
+            "ekm_access_denied",
+            "enterprise_is_restricted",
+            "no_permission",
+            "not_allowed_token_type",
+        ),
+        *("restricted_action", "restricted_action_read_only_channel", "team_access_not_granted"),
+        *("deprecated_endpoint", "method_deprecated", "method_not_supported_for_channel_type"),
+        *(
+            "invalid_arguments",
+            "invalid_blocks",
+            "invalid_blocks_format",
+            "invalid_json",
+            "msg_too_long",
+            "no_text",
         ),
     }
 )
@@ -101,7 +127,7 @@ def _show(receiver: Receiver, token: str, about: Message, row: Outbox) -> Answer
         if answer.is_taken:
             with tenant_scope(row.tenant_id):
                 SlackCard.objects.filter(pk=card.pk, token=card.token).update(
-                    ts=ts, shown_at=about.at, is_final=about.status in FINAL
+                    ts=ts, shown_at=about.at, revision=about.revision, status=about.status
                 )
         return answer
 
@@ -122,11 +148,16 @@ def _written(receiver: Receiver, token: str, about: Message, ts: str) -> tuple[A
 
 
 def _is_older(about: Message, card: SlackCard) -> bool:
-    """Than what the card shows. An end stands whatever the clocks of two machines say: nothing comes after it."""
+    """Than what the card shows, by the request's life; only within one step of it by the clocks of two machines."""
     if card.shown_at is None:
         return False
-    is_end = about.status in FINAL
-    return card.is_final if card.is_final != is_end else about.at < card.shown_at
+    told, shown = _step(about.status, about.revision), _step(Status(card.status), card.revision)
+    return (told, about.at) < (shown, card.shown_at)
+
+
+def _step(status: Status, revision: int) -> tuple[bool, int, int]:
+    """Steps of a later part of a request's life are greater: an end is last, and with each revision it begins again."""
+    return status in FINAL, revision, 0 if status in FINAL else LIFE.index(status)
 
 
 @contextmanager
@@ -177,4 +208,5 @@ def _refused(said: Mapping[str, Any], answer: Answer) -> Answer:
         return Answer(None, "Slack asks to wait", answer.wait_seconds)
     if code in PASSING:
         return Answer(None, f"Slack had trouble of its own ({code})")
-    return Answer(None, f"{WORDS.get(code, 'Slack did not take it')} ({code})", is_hopeless=True)
+    words = f"{WORDS.get(code, 'Slack did not take it')} ({code})"
+    return Answer(None, words, is_hopeless=code in HOPELESS)

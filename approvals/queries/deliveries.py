@@ -18,7 +18,7 @@ STATES = {
     "delivered": Q(done_at__isnull=False, last_error=""),
     "failed": Q(gave_up_at__isnull=False),
 }
-# `outbox_told` and the indexes beside it are for exactly these (migration 0051).
+# `outbox_told` and the indexes beside it are for exactly these (migrations 0051 and 0102).
 TOLD = Q(topic__in=[DELIVER, MAIL])
 
 

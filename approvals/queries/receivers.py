@@ -17,11 +17,11 @@ from approvals.queries.deliveries import Delivery, delivery, shown_of
 LATELY = timedelta(days=30)
 MOST = 1000  # counted; where there are more, a page says so
 
-# Each by an index of its own (migration 0051), and none further than that.
+# Each by an index of its own (migrations 0051 and 0102), and none further than that.
 NUMBERS = f"""
 SELECT r.id, (SELECT max(o.done_at) FROM outbox o WHERE o.receiver_id = r.id AND o.done_at IS NOT NULL),
     (SELECT count(*) FROM (SELECT FROM outbox o WHERE o.receiver_id = r.id AND o.gave_up_at IS NOT NULL
-        AND o.created_at > now() - make_interval(days => {LATELY.days}) LIMIT {MOST}) failed),
+        AND o.gave_up_at > now() - make_interval(days => {LATELY.days}) LIMIT {MOST}) failed),
     (SELECT count(*) FROM (SELECT FROM outbox o WHERE o.receiver_id = r.id AND o.done_at IS NULL
         AND o.gave_up_at IS NULL LIMIT {MOST}) waiting)
 FROM receiver r

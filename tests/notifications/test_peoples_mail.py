@@ -1,6 +1,7 @@
 """Letters that people chose: at once, once a day, reminders; left alone in quiet hours, and never sent in vain."""
 
 import smtplib
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
@@ -13,12 +14,13 @@ from django.utils import timezone
 from approvals import clock, notifications, outbox
 from approvals.database import tenant_scope
 from approvals.errors import MailNotChosen
-from approvals.identity.models import Membership
+from approvals.identity.models import Membership, Person
 from approvals.models import ApprovalRequest, MailChoice, Outbox
 from approvals.notifications import Choice, choosing, digest, personal
+from policies.verdicts import Require, to_json
 from tests.exercising import exercise
 from tests.notifications.conftest import Post
-from tests.people.asking import HOUR, LEAD, asking, away
+from tests.people.asking import FINANCE, HOUR, LEAD, asking, away, shift
 from tests.people.test_urging import later
 from tests.world import World, break_the_trail
 
@@ -204,6 +206,55 @@ def test_a_letter_waits_until_the_quiet_hours_end(world: World, post: Post) -> N
     assert to(world, deliver(post)) == ["lena"]
 
 
+NO_MORE = "this person does not want such letters any more"
+
+
+@pytest.mark.parametrize("instead", [REMIND, DAILY, Choice()], ids=["reminders", "a digest", "nothing"])
+def test_a_choice_that_was_taken_back_holds_for_letters_that_wait(
+    world: World, post: Post, instead: Choice
+) -> None:
+    """Also while a letter waits that nobody chooses, for whose sake a worker is told the address."""
+    hour = timezone.now().hour
+    choose(world, "lena", replace(AT_ONCE, quiet_from=time(hour), quiet_until=time((hour + 2) % 24)))
+    world.submit()
+    deliver(post, due=False)
+    with world.processes.acting_as("migrator"), tenant_scope(world.tenant.pk):
+        outbox.write_of_no_request(world.tenant.pk, world.people["lena"].pk, "factor.added")
+    (waiting, _) = sorted(post.rows("mail"), key=lambda row: row.kind, reverse=True)
+    choose(world, "lena", instead)
+    post.make_due()
+    post.work(waiting)
+    assert mail.outbox == []
+    assert [one["because"] for one in post.told()] == [NO_MORE]
+
+
+def test_who_takes_a_digest_back_gets_not_even_the_one_that_was_ordered(world: World, post: Post) -> None:
+    choose(world, "lena", DAILY)
+    world.submit()
+    a_day_passes(world)
+    assert sweep(world) == [True]
+    choose(world, "lena", replace(AT_ONCE, reminders=True))
+    (ordered,) = post.rows("mail")
+    post.work(ordered)
+    assert mail.outbox == []
+    assert [one["because"] for one in post.told()] == [NO_MORE]
+
+
+def test_who_wants_no_reminder_any_more_gets_not_even_one_that_waits(world: World, post: Post) -> None:
+    choose(world, "lena", REMIND)
+    announced = asking(world, LEAD)
+    post.work(post.rows("announce")[0])
+    later(world, announced, 40 * HOUR)
+    with world.processes.acting_as("sweeper"):
+        assert clock.remind(announced.pk, announced.tenant_id)
+    post.work(post.rows("announce")[1])
+    choose(world, "lena", AT_ONCE)
+    post.make_due()
+    post.work(post.rows("mail")[0])
+    assert mail.outbox == []
+    assert [one["because"] for one in post.told()] == [NO_MORE]
+
+
 @pytest.mark.parametrize("kind", ["request.break_glass", "payload.opened", "request.stays_uncertain"])
 def test_an_alarm_never_waits_for_quiet_hours(world: World, post: Post, kind: str) -> None:
     """It goes to everybody with the role, whatever they chose."""
@@ -278,6 +329,34 @@ def test_two_sweepers_order_one_digest(world: World, post: Post) -> None:
     assert len(post.rows("mail")) == 1
 
 
+@pytest.mark.parametrize("gone", ["out of the company", "out of all of it"])
+def test_who_left_is_ordered_no_digest(world: World, gone: str) -> None:
+    """Or each day would leave a row and an event of it, for ever."""
+    choose(world, "lena", DAILY)
+    choose(world, "mara", DAILY)
+    a_day_passes(world)
+    with world.processes.acting_as("migrator"):
+        if gone == "out of the company":
+            Membership.objects.filter(person=world.people["lena"], tenant=world.tenant).delete()
+        else:
+            Person.objects.filter(pk=world.people["lena"].pk).update(is_active=False)
+    assert sweep(world) == [True]
+    assert sweep(world) == []
+
+
+@pytest.mark.parametrize("late", [timedelta(), timedelta(days=9)], ids=["today's", "of days before too"])
+def test_a_sweeper_whose_clock_is_behind_orders_one_digest(
+    world: World, monkeypatch: pytest.MonkeyPatch, late: timedelta
+) -> None:
+    """By the database's clock the hour has come, by the sweeper's it has not."""
+    due = timezone.now() - timedelta(seconds=5)
+    choose(world, "lena", Choice(new_requests="daily", digest_at=due.time()))
+    with world.processes.acting_as("migrator"):
+        MailChoice.objects.filter(tenant=world.tenant).update(digest_due_at=due - late)
+    monkeypatch.setattr(timezone, "now", lambda: due - timedelta(seconds=1))
+    assert [sweep(world) for _ in range(4)] == [[True], [], [], []]
+
+
 def test_days_that_nobody_swept_are_not_caught_up(world: World) -> None:
     choose(world, "lena", DAILY)
     with world.processes.acting_as("migrator"):
@@ -302,6 +381,40 @@ def test_a_long_list_is_cut_and_says_so(world: World, post: Post, monkeypatch: p
     assert letter.subject == "2 requests wait for your decision"
     assert "And 1 more." in letter.body
     assert letter.body.count("/requests/") == 1
+
+
+MORE = [("pay_10002", 900), ("pay_10009", 800), ("pay_10008", 700)]
+
+
+def test_what_waits_is_found_behind_all_that_others_decide(
+    world: World, post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However much there is of it, and more urgent."""
+    monkeypatch.setattr(personal, "LOOKED_AT", 1)
+    choose(world, "lena", DAILY)
+    for payment_id, amount_minor in MORE:
+        theirs = world.submit(payment_id=payment_id, amount_minor=amount_minor)
+        shift(world, theirs, verdict=to_json(Require(stages=(FINANCE,), because="So it is.", rule="people")))
+    mine = world.submit()
+    a_day_passes(world)
+    sweep(world)
+    (letter,) = deliver(post)
+    assert mine.headline in letter.body
+
+
+def test_a_number_that_was_not_counted_to_its_end_says_so(
+    world: World, post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(personal, "MOST", 1)
+    monkeypatch.setattr(personal, "LOOKED_AT", 2)
+    choose(world, "lena", DAILY)
+    for payment_id, amount_minor in MORE:
+        world.submit(payment_id=payment_id, amount_minor=amount_minor)
+    a_day_passes(world)
+    sweep(world)
+    (letter,) = deliver(post)
+    assert letter.subject == "At least 2 requests wait for your decision"
+    assert "And at least 1 more." in letter.body
 
 
 # --- choosing ---------------------------------------------------------------------------------------------
@@ -338,6 +451,20 @@ def test_who_no_longer_wants_a_digest_is_due_none(world: World) -> None:
     choose(world, "lena", Choice())
     (row,) = kept(world)
     assert (row.new_requests, row.digest_due_at) == ("off", None)
+
+
+def test_a_digest_that_is_due_stays_due_when_the_form_is_saved_again(world: World) -> None:
+    """Unless its hour is another now; and one that was ordered is not due once more."""
+    hour = (timezone.now() - timedelta(seconds=5)).time()
+    choose(world, "lena", Choice(new_requests="daily", digest_at=hour))
+    a_day_passes(world)
+    choose(world, "lena", Choice(new_requests="daily", digest_at=hour, reminders=True))
+    assert sweep(world) == [True]
+    choose(world, "lena", Choice(new_requests="daily", digest_at=hour))
+    assert sweep(world) == []
+    a_day_passes(world)
+    choose(world, "lena", Choice(new_requests="daily", digest_at=hour, time_zone="Asia/Tokyo"))
+    assert sweep(world) == []
 
 
 def test_the_next_digest_is_at_the_persons_hour(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

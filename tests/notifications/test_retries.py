@@ -166,6 +166,20 @@ def test_a_receiver_that_was_switched_off_hears_no_more(post: Post, hook: Receiv
     assert post.told()[0]["because"] == "the receiver was switched off"
 
 
+def test_what_waits_while_its_receiver_is_off_is_sent_when_it_is_on_again(
+    post: Post, hook: Receiving
+) -> None:
+    hook.replies.append(answer(500))
+    post.round()
+    (waiting,) = post.rows()
+    assert waiting.receiver_id
+    with post.world.processes.acting_as("web"):
+        for on in (False, True):
+            notifications.switch(waiting.receiver_id, on=on, by=post.world.reviewer("opal"))
+    post.round()
+    assert (len(hook.received), bool(post.only_row().done_at)) == (2, True)
+
+
 def test_a_url_that_can_not_be_opened_any_more_ends_as_a_dead_letter(post: Post, hook: Receiving) -> None:
     """Its encryption key is gone: waiting does not help, and waiting for ever would hide it."""
     with post.world.processes.acting_as("migrator"):

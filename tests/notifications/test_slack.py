@@ -56,6 +56,13 @@ def test_a_new_request_arrives_as_a_card_with_a_button_to_its_page(
     assert "webhook-signature" not in got.headers
 
 
+def test_a_card_that_comes_again_says_of_when_it_is() -> None:
+    """What waited then may have been denied since, and a webhook's card cannot be edited."""
+    for edited in (False, True):
+        shown = [text["text"] for text in texts(slack.card(MESSAGE, is_edited=edited))]
+        assert "When: 1 Jan 2026, 00:00 UTC" in shown
+
+
 def test_a_success_says_what_came_of_it(world: World, post: Post, receiver: Receiving) -> None:
     post.add("slack", receiver.url)
     request = world.submit()

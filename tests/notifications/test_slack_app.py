@@ -17,6 +17,7 @@ from approvals.database import tenant_scope
 from approvals.errors import NoTokenToReplace
 from approvals.models import ApprovalRequest, Outbox, Receiver, ReceiverSecret, SlackCard
 from approvals.notifications import ReceiverRefused, slack_app
+from approvals.queries import SoughtMessages, deliveries
 from tests import courses
 from tests.notifications.conftest import Post
 from tests.notifications.fake_slack import FakeSlack, Fault, fake_slack
@@ -132,6 +133,26 @@ def test_what_came_earlier_never_stands_in_place_of_what_came_later(
         "a newer event stands on its card already",
         "a newer event stands on its card already",
     ]
+    assert [one["event"] for one in post.told()[1:]] == ["notification.dropped"] * 2
+
+
+def test_what_was_overtaken_is_not_called_delivered_when_it_is_sent_again(
+    world: World, post: Post, slack: FakeSlack
+) -> None:
+    request = world.submit()
+    post.round()
+    world.vote(request, "deny", "lena", comment="Not this one.")
+    post.round()
+    (created,) = (row for row in post.rows() if row.kind == "request.created")
+    assert created.done_at
+    with world.processes.acting_as("web"):
+        notifications.send_again(created.pk, ended_at=created.done_at, by=world.reviewer("opal"))
+    calls = len(slack.calls)
+    post.round()
+    assert len(slack.calls) == calls
+    with world.processes.acting_as("web"):
+        sent = {one.id: one for one in deliveries(world.reviewer("opal"), SoughtMessages()).rows}
+    assert (sent[created.pk].state, sent[created.pk].because) == ("dropped", slack_app.OUTDATED.note)
 
 
 def test_an_end_stands_whatever_the_clock_of_another_machine_says(
@@ -148,6 +169,35 @@ def test_an_end_stands_whatever_the_clock_of_another_machine_says(
         )
     post.work(late)
     assert slack.headers_of() == ["⛔ Denied"]
+
+
+def clock_behind(world: World, kind: str) -> None:
+    """As if the announcements of this kind had been written by a machine whose clock is half a minute behind."""
+    with world.processes.cursor("admin") as shell:
+        shell.execute(
+            "UPDATE outbox SET created_at = created_at - interval '30 seconds' WHERE topic = 'announce' AND kind = %s "
+            "AND id = (SELECT id FROM outbox WHERE kind = %s AND topic = 'announce' ORDER BY created_at DESC LIMIT 1)",
+            [kind, kind],
+        )
+
+
+def test_what_comes_later_in_a_requests_life_is_shown_whatever_the_clocks_say(
+    world: World, post: Post, slack: FakeSlack
+) -> None:
+    request = courses.ask_for_changes(world, world.submit(), message="Half of it, please.")
+    post.round()
+    courses.revise(world, request, amount_minor=900)
+    clock_behind(world, "request.created")
+    post.round()
+    assert slack.headers_of()[-1] == "✋ Waiting for a decision (revision 2)"
+    world.vote(request, "approve", "mara")
+    clock_behind(world, "request.approved")
+    post.round()
+    assert slack.headers_of()[-1].startswith("👍 Approved")
+    announced(world, world.reload_as("web", request), "request.uncertain")
+    clock_behind(world, "request.uncertain")
+    post.round()
+    assert slack.headers_of()[-1].startswith("❓ Sent, and no clear answer")
 
 
 def test_two_workers_at_one_moment_post_one_card(world: World, post: Post, slack: FakeSlack) -> None:
@@ -243,8 +293,8 @@ def test_trouble_of_slacks_own_passes(world: World, post: Post, slack: FakeSlack
         ("not_in_channel", "invite it there (not_in_channel)"),
         ("missing_scope", "give it the scope chat:write"),
         ("is_archived", "the channel is archived"),
-        ("some_new_word", "Slack did not take it (some_new_word)"),
-        ("<script>alert(1)</script> planted", "Slack did not take it (unknown_error)"),
+        ("restricted_action", "Slack did not take it (restricted_action)"),
+        ("invalid_blocks", "Slack did not take it (invalid_blocks)"),
     ],
 )
 def test_what_waiting_does_not_mend_is_a_dead_letter_with_words_for_the_operator(
@@ -257,6 +307,24 @@ def test_what_waiting_does_not_mend_is_a_dead_letter_with_words_for_the_operator
     assert row.gave_up_at
     assert words in row.last_error
     assert [one["event"] for one in post.told()] == ["notification.failed"]
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        ("some_new_word", "Slack did not take it (some_new_word)"),
+        ("<script>alert(1)</script> planted", "Slack did not take it (unknown_error)"),
+    ],
+)
+def test_a_word_that_nobody_here_knows_may_pass(
+    world: World, post: Post, slack: FakeSlack, error: str, words: str
+) -> None:
+    slack.faults.append(Fault(error=error))
+    world.submit()
+    post.round()
+    assert (post.only_row().last_error, post.only_row().gave_up_at) == (words, None)
+    post.round()
+    assert post.only_row().done_at
 
 
 def test_nonsense_in_place_of_an_answer_is_tried_again(world: World, post: Post, slack: FakeSlack) -> None:
@@ -279,7 +347,7 @@ def test_a_card_that_was_refused_is_free_for_the_next_message(
     assert slack.headers_of() == ["⛔ Denied"]
     with world.processes.acting_as("worker"), tenant_scope(world.tenant.pk):
         card = SlackCard.objects.get()
-    assert (card.token, card.is_final) == (None, True)
+    assert (card.token, card.status) == (None, "denied")
 
 
 def test_a_worker_that_died_with_a_card_holds_it_for_a_minute(

@@ -121,6 +121,17 @@ def test_what_others_were_told_is_neither_seen_nor_sent(
     assert sign_in("lena").post(f"/deliveries/{theirs.pk}/again/").status_code == 403
 
 
+def test_a_receivers_name_hides_nothing_in_the_list_to_choose_from(
+    web: World, sign_in: SignIn, told: tuple[Receiver, Receiver, ApprovalRequest]
+) -> None:
+    with web.processes.acting_as("migrator"):
+        Receiver.objects.filter(pk=told[0].pk).update(name="Tickets\u202egpj")
+    page = sign_in("opal").get("/deliveries/").content.decode()
+    assert "\u202e" not in page
+    (option,) = re.findall(rf'<option value="{told[0].pk}">(.*?)</option>', page)
+    assert "U+202E" in option
+
+
 # --- many -------------------------------------------------------------------------------------------------
 
 MANY = """
@@ -135,6 +146,12 @@ INSERT INTO outbox SELECT another.* FROM outbox o, generate_series(1, 3000) n,
 """
 
 
+# The other way round: no letter at all, and next to nothing that was delivered.
+ANOTHER_KIND = (
+    "UPDATE outbox SET last_error = 'nothing was left to tell' WHERE receiver_id = %s AND id::text > '01'"
+)
+
+
 @pytest.mark.parametrize(
     ("sought", "index"),
     [
@@ -142,6 +159,8 @@ INSERT INTO outbox SELECT another.* FROM outbox o, generate_series(1, 3000) n,
         (SoughtMessages(kind="policy.error"), "outbox_told_kind"),
         (SoughtMessages(state="failed"), "outbox_failed"),
         (SoughtMessages(state="waiting"), "outbox_waiting"),
+        (SoughtMessages(state="delivered"), "outbox_delivered"),
+        (SoughtMessages(receiver="mail"), "outbox_mail"),
         (SoughtMessages(receiver="rare"), "outbox_receiver"),
         (SoughtMessages(kind="nothing.such", state="delivered"), "outbox_told_kind"),
     ],
@@ -150,7 +169,7 @@ def test_a_page_asks_an_index_whatever_it_is_filtered_by(
     web: World, told: tuple[Receiver, Receiver, ApprovalRequest], sought: SoughtMessages, index: str
 ) -> None:
     first, rare, _ = told
-    if sought.receiver:
+    if sought.receiver == "rare":
         sought = SoughtMessages(receiver=rare.pk)
     by, after = web.reviewer("opal"), mark(timezone.now() - timedelta(minutes=20), uuid4())
     with CaptureQueriesContext(connection) as queries:
@@ -161,6 +180,8 @@ def test_a_page_asks_an_index_whatever_it_is_filtered_by(
     with web.processes.cursor("admin") as shell:
         shell.execute("ALTER TABLE outbox DISABLE TRIGGER ALL")
         shell.execute(MANY, {"receiver": first.pk, "rare": rare.pk})
+        if sought.state == "delivered":
+            shell.execute(ANOTHER_KIND, [first.pk])
         shell.execute("ANALYZE outbox")
         shell.execute("SELECT set_config('countersign.tenant', %s, true)", [str(web.tenant.pk)])
         shell.execute(f'SET LOCAL ROLE "{web.processes.prefix}_web"')

@@ -1,11 +1,16 @@
 """The page on which a person chooses what they are written: their own, and kept apart by company."""
 
+import json
+
 import pytest
+from django.db.models import Q
 from django.test import Client
 
+from approvals.audit.models import Event, Personal
 from approvals.database import tenant_scope
 from approvals.models import MailChoice
 from tests.attacks.test_roles import REFUSED, attempt
+from tests.notifications.conftest import Post
 from tests.views.conftest import SignIn, add_role
 from tests.world import World
 
@@ -92,6 +97,34 @@ def test_a_web_process_taken_over_reads_no_choice_but_of_the_person_it_names(
             attempt(web, process, "SELECT address_of(%s)", web.people["lena"].pk)
     with pytest.raises(REFUSED):
         attempt(web, "sweeper", "SELECT quiet_from FROM mail_choice")
+
+
+def test_nothing_tells_others_what_somebody_chose(web: World, sign_in: SignIn) -> None:
+    """Neither an event nor a page for auditors or members; operators see which letters were sent to whom."""
+    form = FORM | {"new_requests": "at_once", "quiet_from": "", "quiet_until": "", "digest_at": "06:37"}
+    sign_in("lena").post("/mail/", FORM)
+    sign_in("lena").post("/mail/", form)
+    request, post = web.submit(), Post(web)
+    for topic in ("announce", "mail"):
+        for row in post.rows(topic):
+            post.work(row)
+    with tenant_scope(web.tenant.pk):
+        events = Event.objects.filter(Q(kind="mail.chosen") | Q(kind__startswith="notification."))
+        said = {one.kind: json.loads(one.text) for one in events.filter(tenant_id=web.tenant.pk)}
+        chosen = events.filter(kind="mail.chosen").values("pk")
+        names = set(Personal.objects.filter(event_id__in=chosen).values_list("field", "value"))
+    assert said["mail.chosen"]["data"] == {}
+    assert names == {("name", web.people["lena"].name)}
+    delivered = said["notification.delivered"]["data"]
+    assert delivered == {"receiver_id": "mail", "kind": "request.created", "attempt": 1}
+    auditor, member = sign_in("ada"), sign_in("mara")
+    of_one = f"/requests/{request.pk}/"
+    pages = (auditor.get("/trail/"), member.get(of_one), member.get(f"{of_one}trail/"))
+    for page in pages:
+        text = page.content.decode()
+        assert not [told for told in ("at_once", "Europe/Berlin", "22:00", "06:37") if told in text]
+    assert "by mail to" in sign_in("opal").get("/deliveries/").content.decode()
+    assert "operators see which letters were sent to you" in sign_in("lena").get("/mail/").content.decode()
 
 
 def test_a_worker_reads_the_address_of_nobody_who_did_not_choose_it(web: World, sign_in: SignIn) -> None:

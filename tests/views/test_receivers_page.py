@@ -1,10 +1,12 @@
 """The operators' pages of receivers: adding, choosing, renewing, testing; and what they never show."""
 
 import re
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from approvals import notifications, tasks
 from approvals.audit.models import Event
@@ -90,6 +92,8 @@ def test_a_slack_channel_is_added_without_a_secret(web: World, sign_in: SignIn) 
     [
         ({"url": "http://hooks.example.com/PLANTED"}, "its URL must begin with https://"),
         ({"url": ""}, "its URL must begin with https://"),
+        ({"url": f"https://{'h' * 261}/PLANTED"}, "the name of its host has 253 characters at most"),
+        ({"url": f"https://{'h.' * 140}example/PLANTED"}, "the name of its host has 253 characters at most"),
         ({"name": "  "}, "its name has 1 to 100 characters"),
         ({"name": "n" * 101}, "its name has 1 to 100 characters"),
     ],
@@ -178,11 +182,15 @@ def test_the_list_says_when_it_last_delivered_and_what_failed(web: World, sign_i
     page = client.get("/receivers/").content.decode()
     assert "Nothing delivered yet" in page
     assert "1 waiting" in page
-    with web.processes.acting_as("worker"), tenant_scope(web.tenant.pk):
-        mine.update(gave_up_at="2026-01-01T00:00Z")
+    now, long_ago = timezone.now(), timezone.now() - timedelta(days=31)
+    with web.processes.acting_as("migrator"):
+        mine.update(gave_up_at=now, created_at=long_ago)  # sent again today, as it were
     page = client.get("/receivers/").content.decode()
     assert "1 given up in 30 days" in page
     assert "On, with failures" in page
+    with web.processes.acting_as("worker"), tenant_scope(web.tenant.pk):
+        mine.update(gave_up_at=long_ago)
+    assert "given up in 30 days" not in client.get("/receivers/").content.decode()
     with web.processes.acting_as("worker"), tenant_scope(web.tenant.pk):
         mine.update(gave_up_at=None, done_at="2026-01-02T03:04Z")
     assert "2 Jan 2026, 03:04 UTC" in client.get("/receivers/").content.decode()
