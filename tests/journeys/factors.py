@@ -88,4 +88,4 @@ def _open(page: Page, path: str) -> None:
 
 def _code(key: str) -> str:
     """What an app shows now (RFC 6238, thirty seconds)."""
-    return format_hotp_value(hotp_value(key, int(time.time()) // 30))
+    return str(format_hotp_value(hotp_value(key, int(time.time()) // 30)))
