@@ -199,6 +199,55 @@ def test_a_token_is_shown_no_sensitive_field_and_nothing_to_vote_with(web: World
     assert said["reason"] == ADDRESS["reason"] and said["headline"] == browser.json()["headline"]
 
 
+QUOTING = """\
+policy: 1
+name: quoting
+actions:
+  change_shipping_address:
+    rules:
+      - name: by-city
+        when: "{'Sometown': 5}[args.address.city] > 7"
+        because: "By its city."
+        then: { require: [{ role: finance, count: 1 }] }
+"""
+
+
+@pytest.fixture
+def quoting(web: World) -> ApprovalRequest:
+    """Of an address whose city the rule has no answer for."""
+    web.put_in_force(QUOTING)
+    return web.submit("change_shipping_address", **ADDRESS)
+
+
+def test_a_rule_that_could_not_be_worked_out_quotes_no_sensitive_field(
+    web: World, quoting: ApprovalRequest
+) -> None:
+    assert quoting.verdict["error"] == "Rule 'by-city': EvaluationError: a key that the map does not have"
+    with web.processes.cursor("admin") as shell:
+        shell.execute("SELECT approval_request::text FROM approval_request")
+        assert "Larkhaven" not in str(shell.fetchall())
+    for caller in (Browser(web, "lena"), Bearer(person_token(web, "lena"))):
+        assert "by-city" in caller.get(f"/requests/{quoting.pk}/").json()["rule"]["error"]
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        ("Rule 'by-city': EvaluationError: \"Larkhaven\"", "Rule 'by-city' could not be worked out"),
+        ("KeyError: Larkhaven", "The policy could not be worked out"),
+    ],
+)
+def test_nor_does_one_of_before_to_a_token(
+    web: World, quoting: ApprovalRequest, error: str, told: str
+) -> None:
+    """Its verdict holds the error's own text."""
+    with web.processes.acting_as("migrator"):
+        ApprovalRequest.objects.filter(pk=quoting.pk).update(verdict={**quoting.verdict, "error": error})
+    answer = Bearer(person_token(web, "lena")).get(f"/requests/{quoting.pk}/")
+    assert answer.json()["rule"]["error"] == told
+    assert "Larkhaven" not in answer.content.decode()
+
+
 def test_votes_and_the_outcome_are_shown(web: World) -> None:
     request = web.submit()
     web.vote(request, "deny", "lena", comment="The parcel never came back.")
