@@ -7,8 +7,10 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
+import redis
 
 from approvals import judge, material, submit
+from approvals.limits.counters import key
 from approvals.models import ApprovalRequest
 from approvals.queries import listing
 from tests.api.calling import V1, Bearer, Browser, agent_token, person_token, refused, told
@@ -272,7 +274,8 @@ def test_another_companys_request_reads_like_a_missing_one(web: World, how: str,
         str(missing).encode(), b"ID"
     )
     assert told(web.tenant, "access.denied") == []
-    assert len(told(web.other, "access.denied")) == 2
+    # A program's second one is counted, and told within the minute.
+    assert len(told(web.other, "access.denied")) == (2 if how == "browser" else 1)
     assert ids(caller.get("/requests/")) == []
 
 
@@ -282,6 +285,35 @@ def test_what_a_program_is_denied_in_somebodys_name_says_which_program(web: Worl
     assert event["actor"] == {"kind": "person", "id": str(web.people["lena"].pk)}
     assert event["data"]["agent"]
     assert told(web.tenant, "access.turned_away") == []
+
+
+def the_minute_is_over(broker: str) -> None:
+    """Of whatever was told within it."""
+    client = redis.Redis.from_url(broker)
+    client.delete(*client.keys(f"{key('told')}:*"))
+
+
+def test_a_loop_in_somebodys_name_does_not_make_the_trail_grow(web: World, broker: str) -> None:
+    caller, paths = Bearer(person_token(web, "lena")), ("/trail/", "/agents/", "/switches/?state=off")
+    for _ in range(10):
+        assert refused(caller.get(f"/requests/{uuid4()}/")) == (404, "not_found")
+        assert refused(caller.get(f"/requests/{uuid4()}/trail/")) == (404, "not_found")
+        for path in paths:
+            assert caller.get(path).status_code == 403
+    events = [event["data"] for event in told(web.tenant, "access.denied")]
+    assert [event["wanted"] for event in events] == ["read", "trail", "trail", "agents", "switches"]
+    assert {event["refused"] for event in events} == {1}
+    the_minute_is_over(broker)
+    caller.get("/trail/")
+    last = told(web.tenant, "access.denied")[-1]["data"]
+    assert (last["wanted"], last["refused"]) == ("trail", 10)
+
+
+def test_what_a_person_is_denied_is_told_each_time(web: World) -> None:
+    """They are no loop, and the pages count what a session asks for."""
+    for _ in range(3):
+        Browser(web, "lena").get("/trail/")
+    assert [event["data"]["wanted"] for event in told(web.tenant, "access.denied")] == ["trail"] * 3
 
 
 def test_an_exercise_reads_like_any_request_until_it_is_over(web: World) -> None:
