@@ -43,6 +43,7 @@ def choose(choice: Choice, *, by: Reviewer) -> None:
         deciding("choose_mail", by=who, tenant_id=by.tenant_id),
         tenant_scope(by.tenant_id, person_id=by.person_id),
     ):
+        by.check_in_person()
         _check(choice)
         due = next_at(choice.digest_at, choice.time_zone, timezone.now())
         kept = {
