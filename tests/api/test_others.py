@@ -231,6 +231,20 @@ def test_an_operator_stops_a_tool_and_lets_it_go_on(web: World) -> None:
         assert refused(opal.post(f"/switches/{stop['id']}/off/")) == (409, "went_on_already")
 
 
+def test_what_is_stopped_is_told_whole_and_takes_no_pages(web: World) -> None:
+    opal = Browser(web, "opal")
+    for tool in ("request_refund", "request_store_credit"):
+        assert opal.post("/switches/", {**STOP, "tool": tool}).status_code == 201
+    found = opal.get("/switches/").json()["results"]
+    assert len(found) == 2
+    for query in ({"rows": 1}, {"after": f"0~{found[0]['on_at']}~{found[0]['id']}"}):
+        for state in ({}, {"state": "on"}):
+            answer = opal.get("/switches/", **query, **state)
+            assert refused(answer) == (422, "fields_wrong")
+            assert [one["name"] for one in answer.json()["errors"]] == list(query)
+    assert opal.get("/switches/", rows=1, state="off").status_code == 200
+
+
 def test_only_operators_read_what_went_on_and_turn_a_switch(web: World) -> None:
     switch = verbs.turn_on(tenant_id=web.tenant.pk, reason=WHY, by=web.reviewer("opal"))
     lena = Browser(web, "lena")
