@@ -104,6 +104,16 @@ def test_what_a_member_reads_of_a_request_over_the_api_is_no_event(web: World) -
     assert told(web.tenant, "trail.read") == []
 
 
+@pytest.mark.parametrize("name", ["mara", "ada", "opal"])
+def test_reading_requests_is_no_event_whoever_reads(web: World, name: str) -> None:
+    request, both = web.submit(), callers(web, name)
+    before = web.events()
+    for caller in both:
+        assert caller.get("/requests/", words="parcel").status_code == 200
+        assert caller.get(f"/requests/{request.pk}/").status_code == 200
+    assert web.events() == before
+
+
 def test_pages_of_the_trail_are_followed(web: World) -> None:
     for number in range(3):
         web.submit(key=f"page-{number}")
