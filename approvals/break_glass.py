@@ -159,6 +159,7 @@ def review(glass_id: UUID, *, by: Reviewer, verdict: str, comment: str) -> Break
     comment, who = comment.strip(), Actor("person", str(by.person_id))
     decision = deciding("review_break_glass", by=who, tenant_id=by.tenant_id, resource_id=str(glass_id))
     with decision, tenant_scope(by.tenant_id):
+        by.check_in_person()
         return _say(_reviewable(glass_id, by, verdict, comment), by, verdict, comment)
 
 

@@ -59,6 +59,7 @@ def decide_each(
 
     Raises NotShown unless the ticket is ours, of this person and company, of the last hour, and names all of them.
     """
+    by.check_in_person()
     shown = _shown(signed, by)
     asked = list(dict.fromkeys(wanted))
     if not asked:

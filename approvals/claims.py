@@ -41,6 +41,7 @@ def take_over(request_id: UUID, *, by: Reviewer) -> Claim:
 def release(request_id: UUID, *, by: Reviewer) -> None:
     """Give it back. Raises NotFound, or NothingClaimed."""
     with _deciding("release", request_id, by), tenant_scope(by.tenant_id):
+        by.check_in_person()
         if not end(moves.locked(request_id), by):
             raise NothingClaimed
 
@@ -71,6 +72,7 @@ def pass_on(by: Reviewer, to: UUID) -> None:
 
 def _waiting(request_id: UUID, by: Reviewer) -> ApprovalRequest:
     """The request, locked, if it is this person's to decide."""
+    by.check_in_person()
     request = moves.locked(request_id)
     if request.status != Status.PENDING or switches.time_is_up(request):
         raise MoveRefused(status=switches.status_in_words(request), wanted="looked at")

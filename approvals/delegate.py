@@ -35,6 +35,7 @@ def delegate(
     """
     who = Actor("person", str(by.person_id))
     with deciding("delegate", by=who, tenant_id=by.tenant_id), tenant_scope(by.tenant_id):
+        by.check_in_person()
         _alone(by)
         now = timezone.now()
         is_now = starts_at is None or now - NOW <= starts_at <= now
@@ -66,6 +67,7 @@ def end_delegation(delegation_id: UUID, *, by: Reviewer) -> Delegation:
     """Back in office before the time. Raises NotFound for what is not this person's own, or DelegationOver."""
     who = Actor("person", str(by.person_id))
     with deciding("end_delegation", by=who, tenant_id=by.tenant_id), tenant_scope(by.tenant_id):
+        by.check_in_person()
         mine = Delegation.objects.filter(pk=delegation_id, delegator_id=by.person_id)
         won = mine.open().update(ended_at=timezone.now())
         found = mine.first()

@@ -24,6 +24,7 @@ def remark(request_id: UUID, text: str, *, by: Reviewer) -> Remark:
         deciding("remark", by=who, tenant_id=by.tenant_id, request_id=request_id),
         tenant_scope(by.tenant_id),
     ):
+        by.check_in_person()
         request = moves.locked(request_id)
         _check(said, Remark.objects.filter(request=request).count())
         made = Remark(

@@ -720,6 +720,10 @@ class BodyNotJson(Refusal):
     """Send the body as application/json, in UTF-8 and uncompressed."""
 
 
+class RequestUnreadable(Refusal):
+    """This request cannot be taken: {problem}. Nothing was done."""
+
+
 class BodyUnreadable(Refusal):
     """The body is no JSON object that can be read: {problem}. Nothing was done."""
 

@@ -41,6 +41,7 @@ def ask(request_id: UUID, *, by: Reviewer) -> None:
         deciding("look_up", by=who, tenant_id=by.tenant_id, request_id=request_id),
         tenant_scope(by.tenant_id),
     ):
+        by.check_in_person()
         request = moves.locked(request_id)
         if request.status != Status.PENDING or switches.time_is_up(request):
             raise MoveRefused(status=switches.status_in_words(request), wanted="looked up")

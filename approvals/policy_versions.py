@@ -135,6 +135,7 @@ def _deciding(verb: str, by: Reviewer, number: int | None = None) -> Iterator[No
     """Log whether the block was allowed; what was refused for somebody's role, or for an id, leaves an event too."""
     who, what = Actor("person", str(by.person_id)), f"version {number}" if number else ""
     with deciding(verb, by=who, tenant_id=by.tenant_id, resource_id=what or None):
+        by.check_in_person()
         try:
             yield
         except (PolicyAuthorsOnly, NotFound) as refusal:

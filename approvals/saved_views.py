@@ -17,6 +17,7 @@ MOST = 20
 
 def keep(name: str, query: str, *, by: Reviewer) -> SavedView:
     """Keep filters, as they stand in the queue's address, under a name. Raises ViewNotKept, which says why."""
+    by.check_in_person()
     name = " ".join(name.split())
     if not name:
         raise ViewNotKept(why="Give it a name.")
@@ -46,6 +47,7 @@ def _one_at_a_time(by: Reviewer) -> None:
 
 def forget(view_id: UUID, *, by: Reviewer) -> None:
     """Raises NotFound for what is not this person's own."""
+    by.check_in_person()
     with tenant_scope(by.tenant_id, person_id=by.person_id):
         gone, _ = SavedView.objects.filter(pk=view_id).delete()
     if not gone:

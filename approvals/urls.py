@@ -5,6 +5,7 @@ from django.conf import settings
 from django.urls import include, path
 from oauth2_provider import urls as oauth
 
+from approvals.api import outside
 from approvals.api.codes import codes
 from approvals.api.document import metadata
 from approvals.views import (
@@ -161,7 +162,7 @@ if not settings.TOKEN_ISSUER:
         path(".well-known/oauth-protected-resource/api", metadata),
     ]
 
-handler400 = account.bad_request
+handler400 = outside.bad_request(account.bad_request)
 handler403 = account.forbidden
 handler404 = account.missing
-handler500 = account.broken
+handler500 = outside.broken(account.broken)

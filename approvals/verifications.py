@@ -47,6 +47,7 @@ def ask(*, by: Reviewer) -> Verification:
     """
     who = Actor("person", str(by.person_id))
     with deciding("verify", by=who, tenant_id=by.tenant_id):
+        by.check_in_person()
         if AUDITOR not in by.roles:
             refusal = AuditorsOnly()
             denied(by, wanted="verify", code=refusal.code)

@@ -35,6 +35,29 @@ _NULLABLE: dict[Scalar, cel.Type] = _TYPES | {
 }
 
 
+# How the library's text begins, behind its code, and what that is in words of ours.
+_KINDS = (
+    (r"(divide|modulus) by zero", "a division by zero"),
+    (r"\w+ overflow", "an overflow"),
+    (r"int too big", "a number that is too big"),
+    (r"\w+ out of \w+ range", "a number that is out of range"),
+    (r"cannot convert string to (int|uint|double)$", r"a text that is no \1"),
+    (r"Type conversion error|String to \w+ conversion failed", "a text that cannot be converted"),
+    (r"Invalid timezone", "a time zone that is none"),
+    (r"invalid regular expression", "a pattern that is none"),
+    (r"Key not found in map", "a key that the map does not have"),
+    (r"duplicate key in map", "a key that the map has twice"),
+    (r"Index error", "an index that is out of range"),
+    (r"No value with name", "a value that is missing"),
+    (
+        r"No matching overloads|Unexpected value type",
+        "a value of a kind, such as null, that does not fit there",
+    ),
+    (r"the answer is null$", "an answer that is null"),
+)
+_UNKNOWN = "no answer"
+
+
 class ConditionError(ValueError):
     """The condition cannot be used. `line` and `column` count from 1 inside the condition's own text."""
 
@@ -45,7 +68,15 @@ class ConditionError(ValueError):
 
 
 class EvaluationError(Exception):
-    """The condition had no answer for these values: it is neither met nor not met."""
+    """The condition had no answer for these values: it is neither met nor not met.
+
+    Its text is the library's, which may quote the values; `kind` says in words of ours what went wrong, and quotes
+    none.
+    """
+
+    def __init__(self, said: str) -> None:
+        super().__init__(said)
+        self.kind = _kind(said)
 
 
 class Condition:
@@ -124,6 +155,12 @@ class Condition:
         room = unknown[1].split(".")[0]
         known = [name for name in self.variables if name.split(".")[0] == room] or list(self.variables)
         return f" Known here: {', '.join(known)}."
+
+
+def _kind(said: str) -> str:
+    said = re.sub(r"^[A-Z_]+: ", "", said)
+    found = ((re.match(begins, said), words) for begins, words in _KINDS)
+    return next((match.expand(words) for match, words in found if match), _UNKNOWN)
 
 
 def _declared(variable: Variable) -> cel.Type:

@@ -4,8 +4,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .conditions import Condition
-from .context import Context, values_for
+from .conditions import Condition, EvaluationError
+from .context import Context, ContextError, values_for
+from .errors import PolicyError
 from .rules import Document, Judged
 from .usage import rooms
 from .verdicts import AutoApprove, Require, Stage, Verdict
@@ -16,14 +17,15 @@ DEFAULT, ERROR = "default", "error"
 
 
 class RuleError(Exception):
-    """A rule that had to be asked could not be worked out. The text names it, and says why."""
+    """A rule that had to be asked could not be worked out. The text names it and what kind of error it was."""
 
 
 @dataclass(frozen=True, slots=True)
 class RuleTrace:
     """What one rule made of one context.
 
-    `value` is its condition's answer, or None where there was none, and `error` then says why. `matched`
+    `value` is its condition's answer, or None where there was none, and `error` then says why: it may quote a value,
+    as `mentioned` does. `matched`
     marks the rule that gave the verdict: at most one in a trace, and none where a human decides for want of a
     rule or by error. `mentioned` holds each name in the condition with its value; `comment` is what the author
     wrote above the rule.
@@ -46,7 +48,7 @@ def judge(
 
     A human of the `fallback_role` decides when nothing matches or there is no policy for the action (rule
     "default"), where a rule asks for nobody and a budget has no room (rule "budget"), and on any error (rule
-    "error", with the error's text for operators).
+    "error", with its kind for operators: a verdict is kept unsealed, so it quotes no argument and no fact).
     """
     try:
         judged = document.judged(action) if document is not None else None
@@ -65,7 +67,7 @@ def judge(
 def broken(error: Exception, *, fallback_role: str = FALLBACK_ROLE) -> Require:
     """The verdict where a policy cannot be evaluated, or not even be read: a human decides."""
     because = "The policy could not be evaluated, so a human decides."
-    return Require(stages=(Stage(fallback_role, 1),), because=because, rule=ERROR, error=_text(error))
+    return Require(stages=(Stage(fallback_role, 1),), because=because, rule=ERROR, error=_plainly(error))
 
 
 def rule_at_fault(error: str) -> str:
@@ -117,7 +119,7 @@ def _first_match(judged: Judged, context: Context) -> Verdict | None:
         try:
             holds = condition.holds(values)
         except Exception as error:
-            raise RuleError(f"Rule '{rule.name}': {_text(error)}") from error
+            raise RuleError(f"Rule '{rule.name}': {_plainly(error)}") from error
         if holds:
             return rule.verdict()
     return None
@@ -143,4 +145,18 @@ def _answer(condition: Condition, values: dict[str, object]) -> tuple[bool | Non
 
 
 def _text(error: Exception) -> str:
-    return str(error) if isinstance(error, RuleError) else f"{type(error).__name__}: {error}"
+    """The whole of it, which may quote what was asked for: for whoever explains, and kept nowhere."""
+    return f"{type(error).__name__}: {error}"
+
+
+def _plainly(error: Exception) -> str:
+    """What kind of error it was. These say themselves that they quote no value; of any other, its name."""
+    name = type(error).__name__
+    match error:
+        case RuleError():
+            return str(error)
+        case EvaluationError():
+            return f"{name}: {error.kind}"
+        case ContextError() | PolicyError():
+            return f"{name}: {error}"
+    return name

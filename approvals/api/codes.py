@@ -25,6 +25,7 @@ SAMPLES: Mapping[type[CountersignError], Mapping[str, object]] = {
     errors.BudgetExceeded: {"budget": "This would pass the budget refunds_a_day by 29.00 USD."},
     errors.OperatorOnly: {"role": "operator"},
     errors.StepUpNeeded: {"review_url": f"{HOST}/requests/4f7c2b9e-0f3a-4a53-9d57-0f6a2f3f8a10/"},
+    errors.RequestUnreadable: {"problem": "it has more parameters than there are"},
     errors.BodyUnreadable: {"problem": "line 1, column 2: Expecting property name enclosed in double quotes"},
     errors.BodyTooLarge: {"most": 65536},
     errors.FieldsWrong: {

@@ -1,22 +1,36 @@
 """The OpenAPI document as it is served, and the metadata by which a program finds where to get a token (RFC 9728)."""
 
 from functools import lru_cache
+from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.renderers import OpenApiYamlRenderer
+from rest_framework.request import Request
 
+from approvals.api.endpoint import Endpoint
+from approvals.api.shapes.strict import Strict
 from approvals.identity.scopes import API_READ
 
 YAML = "application/yaml"  # RFC 9512
 
 
-@require_safe
-def document(_request: HttpRequest) -> HttpResponse:
+class DocumentEndpoint(Endpoint):
     """For everybody: it says what there is, and nothing of anybody."""
-    return HttpResponse(written(), content_type=YAML, headers={"Cache-Control": "public, max-age=300"})
+
+    wanted = "schema"
+    http_method_names = ["get", "head", "options"]
+    schema = None
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Nobody is asked who they are, nor what they accept."""
+        self._check_method(request)
+        self.asked(Strict)
+
+    def get(self, _request: Request) -> HttpResponse:
+        return HttpResponse(written(), content_type=YAML, headers={"Cache-Control": "public, max-age=300"})
 
 
 @lru_cache(maxsize=1)

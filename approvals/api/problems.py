@@ -7,6 +7,7 @@ import logging
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import DisallowedHost, SuspiciousOperation, TooManyFieldsSent
 from rest_framework import exceptions
 from rest_framework.response import Response
 
@@ -21,6 +22,7 @@ MEDIA_TYPE = "application/problem+json"
 # RFC 9110, section 15.5: 401 for who is not known, 403 for who you are, 404 for what is not there, 409 for what has
 # happened meanwhile, 422 for what you wrote; RFC 6585: 429 for how often.
 STATUS_OF: dict[type[CountersignError], int] = {
+    errors.RequestUnreadable: 400,
     errors.BodyUnreadable: 400,
     errors.NotAuthenticated: 401,
     errors.TokenRefused: 401,
@@ -104,8 +106,19 @@ def _ours(error: Exception) -> CountersignError:
         return error
     if isinstance(error, exceptions.NotAcceptable):
         return errors.NotAcceptable()
+    if isinstance(error, SuspiciousOperation):
+        return unreadable(error)
     logger.error("the API broke", exc_info=error)
     return errors.BrokenHere()
+
+
+def unreadable(error: Exception) -> errors.RequestUnreadable:
+    """What Django itself takes for no request of ours: it has been answered, and is no failure."""
+    if isinstance(error, DisallowedHost):
+        return errors.RequestUnreadable(problem=f"it was sent to another name than {settings.PUBLIC_URL}")
+    if isinstance(error, TooManyFieldsSent):
+        return errors.RequestUnreadable(problem="it has more parameters than there are")
+    return errors.RequestUnreadable(problem="it is not written as it has to be")
 
 
 def _headers(refusal: CountersignError, *, sent: bool) -> dict[str, str]:

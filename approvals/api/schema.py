@@ -36,7 +36,13 @@ CREATED, NOTHING = 201, 204
 
 EVERY = (
     *(errors.NotAuthenticated, errors.TokenRefused, errors.NoCompany, errors.SwitchedOff),
-    *(errors.NotAcceptable, errors.FieldsWrong, errors.LimitReached, errors.BrokenHere),
+    *(
+        errors.RequestUnreadable,
+        errors.NotAcceptable,
+        errors.FieldsWrong,
+        errors.LimitReached,
+        errors.BrokenHere,
+    ),
 )
 WRITES = (
     *(errors.TokenNeverDecides, errors.NotFromOurPages, errors.BodyUnreadable, errors.BodyNotJson),

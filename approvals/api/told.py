@@ -1,7 +1,7 @@
 """What the log and the trail say of calls that were turned away: a line for each, an event a minute for each kind.
 
-Whatever knows of a person leaves its own event where it is refused (`queries.denied`, the verbs). Here are programs: a
-loop of one must not make the trail grow.
+Whatever knows of a person leaves its own event where it is refused (`queries.denied`, the verbs), and counts likewise
+where a program reads in their name. Here are programs: a loop of one must not make the trail grow.
 """
 
 import logging

@@ -3,7 +3,7 @@
 from django.urls import path, re_path
 
 from approvals.api.agents import AgentsEndpoint, DisconnectEndpoint, MineEndpoint
-from approvals.api.document import document
+from approvals.api.document import DocumentEndpoint
 from approvals.api.me import MeEndpoint, NothingEndpoint
 from approvals.api.policies import PoliciesEndpoint, PolicyEndpoint
 from approvals.api.requests import RequestEndpoint, RequestsEndpoint, VotesEndpoint, WithdrawEndpoint
@@ -26,6 +26,6 @@ urlpatterns = [
     path("switches/", SwitchesEndpoint.as_view(), name="switches"),
     path("switches/<uuid:switch_id>/off/", SwitchOffEndpoint.as_view(), name="switch_off"),
     path("me/", MeEndpoint.as_view(), name="me"),
-    path("schema/", document, name="schema"),
+    path("schema/", DocumentEndpoint.as_view(), name="schema"),
     re_path(r"", NothingEndpoint.as_view()),
 ]

@@ -8,6 +8,8 @@ from datetime import datetime
 from uuid import UUID
 
 from django.db import connection
+from django.db.models import Exists, JSONField, OuterRef
+from django.db.models.functions import Cast
 
 from approvals.audit.events import Actor
 from approvals.audit.format import digest, leaf
@@ -102,12 +104,25 @@ def recent(tenant_id: UUID, *, limit: int, before: tuple[datetime, UUID] | None 
     return _entries(tenant_id, events.order_by("-at", "-id")[:limit])
 
 
-def lately(
-    tenant_id: UUID, *, kind: str, actor_id: str, since: datetime, limit: int = 20
-) -> list[TrailEntry]:
-    """The newest events of one kind by one actor since then, at most `limit`; in its `tenant_scope`."""
-    events = Event.objects.filter(tenant_id=tenant_id, kind=kind, actor_id=actor_id, at__gte=since)
-    return _entries(tenant_id, events.order_by("-at", "-id")[:limit])
+def is_told(
+    tenant_id: UUID,
+    *,
+    kind: str,
+    actor_id: str,
+    request_id: UUID | None,
+    data: Mapping[str, object],
+    personal: Mapping[str, str],
+    since: datetime,
+) -> bool:
+    """Whether there is just such an event since then, its personal values not erased; in its `tenant_scope`."""
+    events = Event.objects.filter(
+        tenant_id=tenant_id, kind=kind, actor_id=actor_id, request_id=request_id, at__gte=since
+    )
+    events = events.annotate(written=Cast("text", JSONField())).filter(written__data=dict(data))
+    for field, value in personal.items():
+        kept = Personal.objects.filter(tenant_id=tenant_id, event_id=OuterRef("id"), field=field, value=value)
+        events = events.filter(Exists(kept))
+    return events.exists()
 
 
 def chosen(tenant_id: UUID, event_ids: Sequence[UUID]) -> list[TrailEntry]:

@@ -46,6 +46,7 @@ def choose(choice: Choice, *, by: Reviewer) -> None:
         deciding("choose_mail", by=who, tenant_id=by.tenant_id),
         tenant_scope(by.tenant_id, person_id=by.person_id),
     ):
+        by.check_in_person()
         _check(choice)
         kept = {
             **{name: getattr(choice, name) for name in Choice.__dataclass_fields__},

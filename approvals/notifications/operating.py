@@ -28,6 +28,8 @@ def operating(verb: str, *, by: Reviewer | None, tenant_id: UUID, what: UUID | N
     """
     try:
         with tenant_scope(tenant_id):
+            if by:
+                by.check_in_person()
             if by and not may_operate_receivers(by):
                 raise ReceiversByOperators
             yield

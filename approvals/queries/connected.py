@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from django.conf import settings
 from django.db import connection
 from django.db.models import Max, Q, QuerySet
 from django.utils import timezone
@@ -13,7 +14,7 @@ from oauth2_provider.settings import oauth2_settings
 from approvals.database import tenant_scope
 from approvals.identity.models import AccessToken, Agent, DeviceGrant, Grant, RefreshToken
 from approvals.identity.requester import Reviewer
-from approvals.identity.scopes import EVERY
+from approvals.identity.scopes import API_READ, EVERY
 from approvals.models import ApprovalRequest, Switch
 from approvals.queries import exercises
 from approvals.queries.paging import ROWS, Page, mark, page, parsed
@@ -217,17 +218,23 @@ def _answered_for(
         client_id=agent.application.client_id,
         is_active=agent.is_active,
         is_stopped=is_stopped,
-        scopes=tuple(agent.application.scope.split() or EVERY),
+        scopes=_gets(agent),
         added_at=agent.created_at,
         last_token_at=token.created if token else None,
         last_request_at=asked_at,
     )
 
 
+def _gets(agent: Agent) -> tuple[str, ...]:
+    """All that an agent that comes by itself can get: of another issuer, or where there is one, nothing of the API."""
+    may = agent.application.scope.split() or EVERY
+    is_theirs = bool(agent.external_subject or settings.TOKEN_ISSUER)
+    return tuple(scope for scope in may if not (is_theirs and scope == API_READ))
+
+
 def _row(
     agent: Agent, token: AccessToken | None, latest: tuple[Asked, ...], *, is_alive: bool, is_stopped: bool
 ) -> AgentRow:
-    may = agent.application.scope.split() or EVERY
     return AgentRow(
         id=agent.pk,
         name=agent.name,
@@ -237,7 +244,7 @@ def _row(
         is_active=agent.is_active,
         is_stopped=is_stopped,
         is_connected=agent.is_active and is_alive,
-        scopes=tuple(may if agent.on_behalf_of_id is None else token.scope.split() if token else ()),
+        scopes=_gets(agent) if agent.on_behalf_of_id is None else tuple(token.scope.split()) if token else (),
         added_at=agent.created_at,
         last_token_at=token.created if token else None,
         latest=latest,

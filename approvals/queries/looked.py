@@ -5,7 +5,7 @@ events, does not fill the trail with itself. The log has a line each time.
 """
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -112,22 +112,15 @@ def _record(
     """Once in ten minutes; two pages at the same moment may both tell."""
     personal, data = {"name": by.name, **personal}, {**data, **through(by)}
     with tenant_scope(by.tenant_id):
-        if _is_told(by, kind, data, personal, request_id, since=timezone.now() - AGAIN):
-            return
         who = Actor("person", str(by.person_id))
+        if audit.is_told(
+            by.tenant_id,
+            kind=kind,
+            actor_id=who.id,
+            request_id=request_id,
+            data=data,
+            personal=personal,
+            since=timezone.now() - AGAIN,
+        ):
+            return
         record(kind, tenant_id=by.tenant_id, actor=who, request_id=request_id, data=data, personal=personal)
-
-
-def _is_told(
-    by: Reviewer,
-    kind: str,
-    data: Mapping[str, object],
-    personal: Mapping[str, str],
-    request_id: UUID | None,
-    *,
-    since: datetime,
-) -> bool:
-    before = audit.lately(by.tenant_id, kind=kind, actor_id=str(by.person_id), since=since)
-    return any(
-        (one.request_id, one.data, one.personal) == (request_id, dict(data), personal) for one in before
-    )

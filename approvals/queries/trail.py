@@ -6,6 +6,7 @@ from uuid import UUID
 
 from django.db.models import Q
 
+from approvals import limits
 from approvals.audit import queries as audit
 from approvals.audit.decisions import decided
 from approvals.audit.events import Actor, record
@@ -68,16 +69,29 @@ def kept_outside(by: Reviewer) -> list[KeptOutside]:
 
 
 def denied(by: Reviewer, *, wanted: str, code: str, what: str = "") -> None:
-    """Leave an event of an access that this person was denied. `what` is the id they named, if any."""
+    """Leave an event of an access that this person was denied. `what` is the id they named, if any.
+
+    Of what a program was denied in their name, the first at once and the others once a minute, with their number.
+    """
     who = Actor("person", str(by.person_id))
-    with tenant_scope(by.tenant_id):
-        record(
-            "access.denied",
-            tenant_id=by.tenant_id,
-            actor=who,
-            data={"code": code, "wanted": wanted, "id": what, **through(by)},
-        )
+    times = _times(by, wanted, code)
+    if times != 0:
+        counted = {} if times is None else {"refused": times}
+        with tenant_scope(by.tenant_id):
+            record(
+                "access.denied",
+                tenant_id=by.tenant_id,
+                actor=who,
+                data={"code": code, "wanted": wanted, "id": what, **through(by), **counted},
+            )
     decided(wanted, is_allowed=False, by=who, tenant_id=by.tenant_id, resource_id=what or None, because=code)
+
+
+def _times(by: Reviewer, wanted: str, code: str) -> int | None:
+    """How many denials of a program the event is to tell of, 0 for no event; None for a person, who is no loop."""
+    if by.through is None:
+        return None
+    return limits.times_untold(f"denied {by.tenant_id} {by.person_id} {by.through} {code} {wanted}")
 
 
 def through(by: Reviewer) -> dict[str, str]:

@@ -104,6 +104,16 @@ def test_what_a_member_reads_of_a_request_over_the_api_is_no_event(web: World) -
     assert told(web.tenant, "trail.read") == []
 
 
+@pytest.mark.parametrize("name", ["mara", "ada", "opal"])
+def test_reading_requests_is_no_event_whoever_reads(web: World, name: str) -> None:
+    request, both = web.submit(), callers(web, name)
+    before = web.events()
+    for caller in both:
+        assert caller.get("/requests/", words="parcel").status_code == 200
+        assert caller.get(f"/requests/{request.pk}/").status_code == 200
+    assert web.events() == before
+
+
 def test_pages_of_the_trail_are_followed(web: World) -> None:
     for number in range(3):
         web.submit(key=f"page-{number}")
@@ -229,6 +239,20 @@ def test_an_operator_stops_a_tool_and_lets_it_go_on(web: World) -> None:
     assert [one["id"] for one in opal.get("/switches/", state="off").json()["results"]] == [stop["id"]]
     with nothing_changed(web):
         assert refused(opal.post(f"/switches/{stop['id']}/off/")) == (409, "went_on_already")
+
+
+def test_what_is_stopped_is_told_whole_and_takes_no_pages(web: World) -> None:
+    opal = Browser(web, "opal")
+    for tool in ("request_refund", "request_store_credit"):
+        assert opal.post("/switches/", {**STOP, "tool": tool}).status_code == 201
+    found = opal.get("/switches/").json()["results"]
+    assert len(found) == 2
+    for query in ({"rows": 1}, {"after": f"0~{found[0]['on_at']}~{found[0]['id']}"}):
+        for state in ({}, {"state": "on"}):
+            answer = opal.get("/switches/", **query, **state)
+            assert refused(answer) == (422, "fields_wrong")
+            assert [one["name"] for one in answer.json()["errors"]] == list(query)
+    assert opal.get("/switches/", rows=1, state="off").status_code == 200
 
 
 def test_only_operators_read_what_went_on_and_turn_a_switch(web: World) -> None:

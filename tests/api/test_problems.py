@@ -186,6 +186,54 @@ def test_what_broke_on_our_side_says_nothing_of_it(
     assert "zero" not in answer.content.decode() and "Zero" not in answer.content.decode()
 
 
+@pytest.mark.parametrize("path", ["/requests/", "/me/", "/schema/", "/trail/"])
+def test_more_parameters_than_there_are_is_no_failure_of_ours(
+    web: World, path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    query = "&".join(f"a{number}=1" for number in range(1001))
+    for caller in (Client(raise_request_exception=False), Browser(web, "lena").client):
+        answer = caller.get(f"{V1}{path}?{query}")
+        assert refused(answer) == (400, "request_unreadable")
+        assert "more parameters" in answer.json()["detail"]
+    assert not [one for one in caplog.records if one.exc_info]
+
+
+def test_what_breaks_before_an_endpoint_is_a_problem_too(web: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("approvals.identity.middleware.reviewer", lambda *_: 1 / 0)
+    client = Client(raise_request_exception=False)
+    client.force_login(web.people["lena"])
+    for path in ("/me/", "/nonsense/"):
+        answer = client.get(f"{V1}{path}")
+        assert refused(answer) == (500, "broken_here")
+        assert "zero" not in answer.content.decode().lower()
+        assert answer["Cache-Control"] == "no-store"
+    page = client.get("/")
+    assert page.status_code == 500 and page["Content-Type"].startswith("text/html")
+
+
+def test_another_name_than_ours_is_a_problem_too(web: World, sign_in: SignIn) -> None:
+    other = {"Host": "elsewhere.example"}
+    for caller in (Client(), sign_in("lena")):
+        for path in ("/me/", "/requests/?rows=1", "/schema"):
+            answer = caller.get(f"{V1}{path}", headers=other)
+            assert refused(answer) == (400, "request_unreadable")
+            assert settings.PUBLIC_URL in answer.json()["detail"]
+            assert "elsewhere" not in answer.content.decode()
+    assert Client().get("/", headers=other)["Content-Type"].startswith("text/html")
+
+
+def test_the_document_takes_to_the_letter_what_every_address_does(web: World) -> None:
+    client = Client(raise_request_exception=False)
+    for method in (client.post, client.put, client.delete):
+        answer = method(f"{V1}/schema/")
+        assert refused(answer) == (405, "method_not_allowed")
+        assert answer["Allow"] == "GET, HEAD, OPTIONS"
+    assert refused(client.get(f"{V1}/schema/?colour=red")) == (422, "fields_wrong")
+    served = client.get(f"{V1}/schema/", headers={"Accept": "text/html"})
+    assert (served.status_code, served["Cache-Control"]) == (200, "public, max-age=300")
+    assert client.head(f"{V1}/schema/").status_code == 200
+
+
 def test_too_much_at_once_is_a_problem_too(web: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(turns.API, "enter", lambda: False)
     answer = Client().get(f"{V1}/me/")

@@ -7,8 +7,10 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
+import redis
 
 from approvals import judge, material, submit
+from approvals.limits.counters import key
 from approvals.models import ApprovalRequest
 from approvals.queries import listing
 from tests.api.calling import V1, Bearer, Browser, agent_token, person_token, refused, told
@@ -199,6 +201,55 @@ def test_a_token_is_shown_no_sensitive_field_and_nothing_to_vote_with(web: World
     assert said["reason"] == ADDRESS["reason"] and said["headline"] == browser.json()["headline"]
 
 
+QUOTING = """\
+policy: 1
+name: quoting
+actions:
+  change_shipping_address:
+    rules:
+      - name: by-city
+        when: "{'Sometown': 5}[args.address.city] > 7"
+        because: "By its city."
+        then: { require: [{ role: finance, count: 1 }] }
+"""
+
+
+@pytest.fixture
+def quoting(web: World) -> ApprovalRequest:
+    """Of an address whose city the rule has no answer for."""
+    web.put_in_force(QUOTING)
+    return web.submit("change_shipping_address", **ADDRESS)
+
+
+def test_a_rule_that_could_not_be_worked_out_quotes_no_sensitive_field(
+    web: World, quoting: ApprovalRequest
+) -> None:
+    assert quoting.verdict["error"] == "Rule 'by-city': EvaluationError: a key that the map does not have"
+    with web.processes.cursor("admin") as shell:
+        shell.execute("SELECT approval_request::text FROM approval_request")
+        assert "Larkhaven" not in str(shell.fetchall())
+    for caller in (Browser(web, "lena"), Bearer(person_token(web, "lena"))):
+        assert "by-city" in caller.get(f"/requests/{quoting.pk}/").json()["rule"]["error"]
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        ("Rule 'by-city': EvaluationError: \"Larkhaven\"", "Rule 'by-city' could not be worked out"),
+        ("KeyError: Larkhaven", "The policy could not be worked out"),
+    ],
+)
+def test_nor_does_one_of_before_to_a_token(
+    web: World, quoting: ApprovalRequest, error: str, told: str
+) -> None:
+    """Its verdict holds the error's own text."""
+    with web.processes.acting_as("migrator"):
+        ApprovalRequest.objects.filter(pk=quoting.pk).update(verdict={**quoting.verdict, "error": error})
+    answer = Bearer(person_token(web, "lena")).get(f"/requests/{quoting.pk}/")
+    assert answer.json()["rule"]["error"] == told
+    assert "Larkhaven" not in answer.content.decode()
+
+
 def test_votes_and_the_outcome_are_shown(web: World) -> None:
     request = web.submit()
     web.vote(request, "deny", "lena", comment="The parcel never came back.")
@@ -223,7 +274,8 @@ def test_another_companys_request_reads_like_a_missing_one(web: World, how: str,
         str(missing).encode(), b"ID"
     )
     assert told(web.tenant, "access.denied") == []
-    assert len(told(web.other, "access.denied")) == 2
+    # A program's second one is counted, and told within the minute.
+    assert len(told(web.other, "access.denied")) == (2 if how == "browser" else 1)
     assert ids(caller.get("/requests/")) == []
 
 
@@ -233,6 +285,35 @@ def test_what_a_program_is_denied_in_somebodys_name_says_which_program(web: Worl
     assert event["actor"] == {"kind": "person", "id": str(web.people["lena"].pk)}
     assert event["data"]["agent"]
     assert told(web.tenant, "access.turned_away") == []
+
+
+def the_minute_is_over(broker: str) -> None:
+    """Of whatever was told within it."""
+    client = redis.Redis.from_url(broker)
+    client.delete(*client.keys(f"{key('told')}:*"))
+
+
+def test_a_loop_in_somebodys_name_does_not_make_the_trail_grow(web: World, broker: str) -> None:
+    caller, paths = Bearer(person_token(web, "lena")), ("/trail/", "/agents/", "/switches/?state=off")
+    for _ in range(10):
+        assert refused(caller.get(f"/requests/{uuid4()}/")) == (404, "not_found")
+        assert refused(caller.get(f"/requests/{uuid4()}/trail/")) == (404, "not_found")
+        for path in paths:
+            assert caller.get(path).status_code == 403
+    events = [event["data"] for event in told(web.tenant, "access.denied")]
+    assert [event["wanted"] for event in events] == ["read", "trail", "trail", "agents", "switches"]
+    assert {event["refused"] for event in events} == {1}
+    the_minute_is_over(broker)
+    caller.get("/trail/")
+    last = told(web.tenant, "access.denied")[-1]["data"]
+    assert (last["wanted"], last["refused"]) == ("trail", 10)
+
+
+def test_what_a_person_is_denied_is_told_each_time(web: World) -> None:
+    """They are no loop, and the pages count what a session asks for."""
+    for _ in range(3):
+        Browser(web, "lena").get("/trail/")
+    assert [event["data"]["wanted"] for event in told(web.tenant, "access.denied")] == ["trail"] * 3
 
 
 def test_an_exercise_reads_like_any_request_until_it_is_over(web: World) -> None:

@@ -1,3 +1,4 @@
+import json
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -7,7 +8,7 @@ from pydantic import BaseModel
 
 from policies.context import Context, Requester
 from policies.documents import Document, load
-from policies.judge import RuleTrace, explain, judge, rule_at_fault
+from policies.judge import RuleTrace, broken, explain, judge, rule_at_fault
 from policies.rules import Document as Unchecked
 from policies.signature import Signature, signature_of
 from policies.verdicts import AutoApprove, Deny, Require, Stage, Verdict
@@ -119,6 +120,61 @@ def test_a_human_decides_where_a_rule_has_no_answer(
     assert error in verdict.error
     # A value that is not as declared is no rule's fault; else the operator reads which rule it was.
     assert rule_at_fault(verdict.error) == ("" if "should be" in error else "rule-1")
+
+
+SECRET = "Larkhaven"
+TEXT = {"payment_id": SECRET}
+
+
+@pytest.mark.parametrize(
+    ("condition", "args", "kind"),
+    [
+        ("{'Sometown': 5}[args.payment_id] > 7", TEXT, "a key that the map does not have"),
+        ("{1: 5}[args.amount_minor] > 7", {"amount_minor": 424242}, "a key that the map does not have"),
+        (
+            "{'x': 5, args.payment_id: 6}['x'] > 7",
+            {"payment_id": "x"},
+            "a key that the map has twice",
+        ),
+        ("'x'.matches(args.payment_id)", {"payment_id": f"({SECRET}"}, "a pattern that is none"),
+        ("[1][args.amount_minor] > 7", {"amount_minor": 424242}, "an index that is out of range"),
+        ("int(args.payment_id) > 7", TEXT, "a text that is no int"),
+        ("bool(args.payment_id)", TEXT, "a text that cannot be converted"),
+        ("timestamp(args.payment_id) > now", TEXT, "a text that cannot be converted"),
+        ("now + duration(args.payment_id) > now", TEXT, "a text that cannot be converted"),
+        ("now.getHours(args.payment_id) > 7", TEXT, "a time zone that is none"),
+        ("uint(args.amount_minor) > 7u", {"amount_minor": -424242}, "a number that is out of range"),
+        ("args.amount_minor / 0 > 7", {"amount_minor": 424242}, "a division by zero"),
+        ("args.amount_minor * args.amount_minor > 7", {"amount_minor": 2**62}, "an overflow"),
+        ("args.amount_minor > 7", {"amount_minor": 2**70}, "a number that is too big"),
+        ('args.reason == "x"', {"reason": f"{SECRET}\ud800"}, "no answer"),
+    ],
+)
+def test_a_verdict_says_which_kind_of_error_it_was_and_quotes_nothing(
+    signatures: Mapping[str, Signature],
+    ask: Ask,
+    refund_policy: Write,
+    condition: str,
+    args: Mapping[str, object],
+    kind: str,
+) -> None:
+    """It is kept unsealed, is shown to programs, and outlives the payload."""
+    document = load(refund_policy(json.dumps(condition)), signatures)
+    verdict = human(judge(document, "refund_payment", ask("refund_payment", args)), "error")
+    assert verdict.error == f"Rule 'rule-1': EvaluationError: {kind}"
+
+
+def test_of_an_error_that_nobody_foresaw_a_verdict_says_its_name() -> None:
+    assert broken(KeyError(SECRET)).error == "KeyError"
+
+
+def test_an_explanation_may_quote_the_values_that_it_shows(
+    signatures: Mapping[str, Signature], ask: Ask, refund_policy: Write
+) -> None:
+    document = load(refund_policy("\"{'Sometown': 5}[args.payment_id] > 7\""), signatures)
+    (trace,) = explain(document, "refund_payment", ask("refund_payment", TEXT))
+    assert trace.error and SECRET in trace.error
+    assert trace.mentioned == (("args.payment_id", SECRET),)
 
 
 def test_a_human_decides_where_a_fact_is_missing(

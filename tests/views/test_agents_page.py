@@ -6,6 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.conf import settings
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -18,7 +19,7 @@ from approvals.identity import agents, connect
 from approvals.identity.credentials import requester_of_token
 from approvals.identity.models import AccessToken, Agent, Application, RefreshToken
 from approvals.identity.scopes import EVERY as EVERY_SCOPE
-from approvals.queries import agents_in
+from approvals.queries import agents_in, answered_for_by
 from approvals.queries.connected import LATEST
 from tests.oauth.programs import Program
 from tests.oauth.test_headless import added, ask
@@ -237,6 +238,23 @@ def test_operators_see_what_an_agent_may_do_and_did_last(
     seen = shown(sign_in("opal"), EVERY)
     assert narrow.client_id in seen and "Filed nothing yet" in seen and "Holds no token of ours" in seen
     assert f'href="/requests/{filed[-1].pk}/"' in seen and f'href="/requests/{filed[0].pk}/"' not in seen
+
+
+@pytest.mark.parametrize("external", [True, False])
+def test_what_comes_of_another_issuer_gets_nothing_of_the_api(
+    web: World, monkeypatch: pytest.MonkeyPatch, external: bool
+) -> None:
+    """No token of it opens the API; nor does any, where another issuer's tokens open the door."""
+    if external:
+        added(web, external_subject="night-bot")
+    else:
+        added(web)
+        monkeypatch.setattr(settings, "TOKEN_ISSUER", "https://sso.example.com")
+    mine = {one.name: one.scopes for one in answered_for_by(web.reviewer("otto"))}
+    every = {one.name: one.scopes for one in agents_in(web.reviewer("opal")).rows}
+    for found in (mine, every):
+        assert found["Night bot"] == ("mcp:read", "mcp:request")
+        assert ("approvals:read" in found["Support bot"]) is external
 
 
 def test_an_agent_is_stopped_from_there(web: World, sign_in: SignIn) -> None:

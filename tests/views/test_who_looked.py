@@ -2,11 +2,15 @@
 
 import json
 import re
+from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import urlencode
+from uuid import UUID, uuid4
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from approvals.audit.events import Actor, record
 from approvals.audit.models import Event, Personal
@@ -52,6 +56,38 @@ def test_each_page_that_is_read_is_recorded_once(web: World, sign_in: SignIn) ->
         for path in pages:
             assert ada.get(path).status_code == 200
     assert told(web) == [("trail.read", name) for name in pages.values()]
+
+
+def test_however_many_were_read_meanwhile_each_is_told_once(web: World) -> None:
+    ada, requests = web.reviewer("ada"), [uuid4() for _ in range(25)]
+    words = [{"words": f"carrier {number}"} for number in range(25)]
+    for _ in range(3):
+        for request_id in requests:
+            looked.read(ada, where="course", request_id=request_id)
+        for fields in words:
+            looked.searched(ada, fields=fields)
+    assert len(told(web)) == 50
+
+
+def test_what_another_read_is_told_of_them_too(web: World) -> None:
+    ada, request_id = web.reviewer("ada"), uuid4()
+    for by in (ada, replace(ada, through=uuid4()), web.reviewer("opal")):
+        for _ in range(2):
+            looked.read(by, where="course", request_id=request_id)
+    looked.read(ada, where="comparison", request_id=request_id)
+    assert len(told(web)) == 4
+
+
+@pytest.mark.parametrize("request_id", [None, uuid4()])
+def test_whether_it_was_told_is_asked_of_an_index(web: World, request_id: UUID | None) -> None:
+    ada = web.reviewer("ada")
+    with CaptureQueriesContext(connection) as queries:
+        looked.read(ada, where="course", request_id=request_id)
+    (sql,) = [query["sql"] for query in queries if "::jsonb" in query["sql"]]
+    with many(web) as shell:
+        found = plan(shell, sql)
+    assert "Seq Scan" not in found
+    assert "Index Cond" in found and "audit_event_" in found
 
 
 def test_after_ten_minutes_it_is_recorded_anew(

@@ -1,5 +1,6 @@
 """Requests: how they are looked for, listed and shown; the decision that is sent."""
 
+from dataclasses import replace
 from typing import Any
 
 from rest_framework import serializers
@@ -10,11 +11,13 @@ from approvals.api.shapes.strict import Amounts, Id, Paged, Strict, Text, Word
 from approvals.models import Vote
 from approvals.models.requests import RANK
 from approvals.queries import Listed, RequestView, WithoutSensitive
-from approvals.queries.request import Attempt, LookUp
+from approvals.queries.request import Attempt, LookUp, Rule
 from approvals.states import Status
+from policies.judge import rule_at_fault
 
 AT: dict[str, Any] = {"help_text": "In UTC."}
 AGENT, PERSON = "agent", "person"
+COULD_NOT = "The policy could not be worked out"
 
 
 class RequestsAsked(Amounts, Paged):
@@ -232,7 +235,7 @@ def whole(listed: Listed, view: RequestView, without: WithoutSensitive | None) -
         "computed": told.facts,
         "facts_read_at": view.facts_read_at,
         "arguments_sha256": view.arguments_sha256,
-        "rule": view.rule,
+        "rule": _without_words(view.rule) if without else view.rule,
         "threats": view.risks.threats,
         "undone_by": view.risks.undone_by,
         "irreversible_because": view.risks.irreversible_because,
@@ -244,6 +247,14 @@ def whole(listed: Listed, view: RequestView, without: WithoutSensitive | None) -
         "you": None if without else _you(view),
         "seen": "" if without else view.seen,
     }
+
+
+def _without_words(rule: Rule) -> Rule:
+    """An earlier verdict may hold the text of the error itself, which may quote what was asked for."""
+    if not rule.error:
+        return rule
+    name = rule_at_fault(rule.error)
+    return replace(rule, error=f"Rule '{name}' could not be worked out" if name else COULD_NOT)
 
 
 def _payload(view: RequestView, without: WithoutSensitive | None) -> str:

@@ -22,8 +22,15 @@ class SwitchesAsked(Paged):
         [ON, OFF],
         required=False,
         default=ON,
-        help_text="What is stopped now, or what went on again (operators).",
+        help_text="What is stopped now, all of it; or what went on again (operators), in pages.",
     )
+
+    def validate(self, attrs: Mapping[str, Any]) -> Any:
+        if attrs["state"] == ON:
+            for name in ("rows", "after"):
+                if name in self.initial_data:
+                    raise ValidationError({name: [_("What is stopped now is told whole, in no pages.")]})
+        return attrs
 
 
 class StopSent(Strict):
