@@ -14,7 +14,7 @@ from approvals.api.problems import MEDIA_TYPE
 from approvals.management.commands.openapi import COMMITTED
 from tests.world import World
 
-DOCUMENT: dict[str, Any] = yaml.safe_load(COMMITTED.read_text())
+DOCUMENT: dict[str, Any] = yaml.safe_load(written())
 OPERATIONS = [
     (method.upper(), path, operation)
     for path, methods in DOCUMENT["paths"].items()
