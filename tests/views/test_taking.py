@@ -18,7 +18,7 @@ from approvals.audit.models import Checkpoint, Event, Personal
 from approvals.database import tenant_scope
 from approvals.queries import looked
 from approvals.queries.table import COLUMNS, _as_text_in, as_text
-from approvals.views import taking
+from approvals.views import streaming, taking
 from tests import courses
 from tests.audit.verifier import STRANGER, verified
 from tests.views.conftest import SignIn
@@ -171,6 +171,26 @@ def test_one_at_a_time_and_a_reader_who_goes_away_leaves_nothing_running(
     never: Any = ada.post(EXPORT)
     never.close()  # as the server does; nobody has read any of it
     assert json.loads(taken(ada).splitlines()[-1])["line"] == "end"
+
+
+def test_a_reader_who_stalls_does_not_keep_the_turn(
+    busy: World, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streaming, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(taking, "PIECE", 1)
+    ada = sign_in("ada")
+    first: Any = ada.post(EXPORT)
+
+    async def stall() -> str:
+        pieces = first.streaming_content
+        await anext(pieces)
+        assert await asyncio.to_thread(taking._one_at_a_time.acquire, timeout=10)
+        taking._one_at_a_time.release()
+        with pytest.raises(streaming.Stalled):
+            await anext(pieces)
+        return await asyncio.to_thread(taken, ada)
+
+    assert json.loads(asyncio.run(stall()).splitlines()[-1])["line"] == "end"
 
 
 def test_a_file_that_takes_too_long_is_cut_off_and_proves_nothing(
