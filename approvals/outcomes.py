@@ -14,6 +14,7 @@ from approvals.models import ApprovalRequest
 from approvals.states import Status
 
 WORKER = Actor("system", "worker")
+OUTCOME_ON_TRAIL = 300  # characters of an outcome, at most
 
 
 class LeaseLost(CountersignError):
@@ -66,7 +67,7 @@ def finish(request: ApprovalRequest, status: Status, outcome: str, reference: st
         backing_reference=reference,
         finished_at=timezone.now(),
     )
-    event(f"execution.{status}", request, {"reference": reference}, outcome=outcome[:300])
+    event(f"execution.{status}", request, {"reference": reference}, outcome=outcome[:OUTCOME_ON_TRAIL])
     outbox.announce(request, f"request.{status}")
 
 

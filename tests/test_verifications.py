@@ -93,25 +93,29 @@ def test_an_intact_trail_is_found_intact_up_to_its_last_checkpoint(world: World)
 def test_an_edited_event_is_named(world: World) -> None:
     request = world.submit()
     sealed(world)
+    world.submit(payment_id="pay_10002", amount_minor=1)
+    sealed(world)
     with edited(world, request, "text = replace(text, 'pay_10001', 'pay_10002')"):
         ask(world)
         swept(world)
     found = last(world)
     assert found.state == "broken"
     assert "its text was edited: it is not the text that was sealed." in found.finding
-    assert told(world)[-1]["result"] == "broken"
+    ((event),) = told(world)
+    assert (event["result"], event["checkpoints"], found.checkpoints) == ("broken", 0, 0)
 
 
 def test_a_request_past_the_trail_is_named(world: World) -> None:
     request = world.submit()
     world.force_status(request, "denied")
-    sealed(world)
+    newest = sealed(world)
     ask(world)
     swept(world)
+    found = last(world)
     assert (
-        last(world).finding
-        == f"request {request.pk} of tenant {world.tenant.pk} is denied, without request.denied"
+        found.finding == f"request {request.pk} of tenant {world.tenant.pk} is denied, without request.denied"
     )
+    assert (found.is_past_the_trail, found.checkpoints) == (True, newest)
 
 
 def test_a_sealer_that_does_not_keep_up_is_said(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

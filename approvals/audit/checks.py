@@ -70,6 +70,7 @@ class Place(NamedTuple):
     checkpoint: Checkpoint
     event_id: UUID
     leaf: bytes
+    is_last: bool
 
 
 def check_checkpoint(
@@ -94,7 +95,8 @@ def check_checkpoint(
         or root(leaves).hex() != signed["root"]
     ):
         raise _at_checkpoint(checkpoint, "its list of leaves does not give the root that was signed.")
-    return [Place(checkpoint, *pair) for pair in zip(checkpoint.event_ids, leaves, strict=True)]
+    pairs = enumerate(zip(checkpoint.event_ids, leaves, strict=True), start=1)
+    return [Place(checkpoint, *pair, is_last=nth == len(leaves)) for nth, pair in pairs]
 
 
 def check_outside(checkpoint: Checkpoint, outside: Mapping[int, str]) -> None:

@@ -58,9 +58,9 @@ Progress = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was walked, up to the first broken row if there is one. `events` counts the unsealed ones too.
+    """What was walked and fits, up to the first broken row if there is one. `events` counts the unsealed ones too.
 
-    `outside` counts the checkpoints that are kept outside just so.
+    A checkpoint counts once all of its events fit; `outside` counts those that are kept outside just so.
     `oldest_unsealed` is the time that the oldest of these carries; one that waits long shows a sealer at rest.
     """
 
@@ -130,8 +130,6 @@ class _Walk:
             places = check_checkpoint(checkpoint, before, self.public_keys)
             check_outside(checkpoint, kept)
             yield from places
-            self.checkpoints += 1
-            self.compared += checkpoint.number in kept
             before = checkpoint
         check_end(tenant_id, before.number if before else 0, kept)
 
@@ -142,7 +140,15 @@ class _Walk:
             check_place(place, event)
             if event:
                 check_event(event, personal[place.event_id])
-        self._count(len(places))
+            self.events += 1
+            if place.is_last:
+                self._fits(place.checkpoint)
+        self._tell()
+
+    def _fits(self, checkpoint: Checkpoint) -> None:
+        """Its own text was looked at some chunks before its last event was: it counts from here on."""
+        self.checkpoints += 1
+        self.compared += checkpoint.number in self.outside.get(checkpoint.tenant_id, {})
 
     def _rest(self, tenant_id: UUID) -> None:
         """The events that no checkpoint covers: too new to be sealed, or put in where all is sealed."""
@@ -154,13 +160,13 @@ class _Walk:
                     check_event(events[event_id], personal[event_id])
                     if is_behind:
                         raise inserted_behind(events[event_id])
-                self.unsealed += len(found)
+                    self.events += 1
+                    self.unsealed += 1
                 first = events[found[0][0]].at
                 self.oldest_unsealed = min(self.oldest_unsealed or first, first)
-                self._count(len(found))
+                self._tell()
 
-    def _count(self, events: int) -> None:
-        self.events += events
+    def _tell(self) -> None:
         if self.progress:
             self.progress(self.events)
 

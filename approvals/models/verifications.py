@@ -16,7 +16,8 @@ class Verification(models.Model):
 
     `walked` of about `expected` events were looked at by `beat_at`, its last sign of life; `runner` fences: only the
     walk that has it may end it. `late`: what is sealed is intact, and events wait for their seal too long. Of a broken
-    one, `events` to `unsealed` are what was walked before the row that does not fit, and `finding` names that row.
+    one, `events` to `unsealed` are what fits before the row that does not, and `finding` names that row: a request's
+    where all of the trail fits.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)

