@@ -105,6 +105,17 @@ def known(tenant_id: UUID, people: Collection[UUID], since: datetime) -> Known:
     return Known({person_id: frozenset(found) for person_id, found in roles.items()}, delegations)
 
 
+def roles_to_decide_by(by: Reviewer) -> frozenset[str]:
+    """Those that somebody holds now, and those that they would decide by in the place of others. In the tenant's scope.
+
+    Without one that decides on a request, `ways` raises NotEntitled.
+    """
+    now = timezone.now()
+    found = known(by.tenant_id, [by.person_id], now)
+    possible = [Ballot(by.person_id, whom, now) for whom in (None, *found.absent(by.person_id, now))]
+    return frozenset().union(*map(found.roles_of, possible))
+
+
 def over(delegation: Delegation) -> datetime:
     """When it ends, or ended."""
     return delegation.ended_at or delegation.ends_at

@@ -44,6 +44,7 @@ from approvals.queries.listing import (
     requests_page,
     without_sensitive,
 )
+from approvals.queries.news import news_of_queue, news_of_request
 from approvals.queries.paging import Page
 from approvals.queries.policies import (
     PolicyChange,
@@ -128,6 +129,8 @@ __all__ = [
     "may_review",
     "may_see_doubt",
     "may_watch",
+    "news_of_queue",
+    "news_of_request",
     "own_request",
     "own_requests_page",
     "person_called",

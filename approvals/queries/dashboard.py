@@ -43,14 +43,17 @@ FILED = f"""
 SELECT {_STARTS} AS starts, status, doubted_at IS NOT NULL, count(*)
 {_FILED_THEN} GROUP BY 1, 2, 3
 """
-# What people decided, and no rule. An approval that was taken back was decided when it was.
+# What people decided, and no rule: by its votes, too, for another policy may have said something else since. An
+# approval that was taken back was decided when it was.
 TIMES = f"""
 SELECT starts, count(*), percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds),
     percentile_cont(0.9) WITHIN GROUP (ORDER BY seconds)
 FROM (
     SELECT {_STARTS} AS starts,
         extract(epoch FROM decided_at - created_at)::float8 AS seconds
-    {_FILED_THEN} AND decided_at IS NOT NULL AND verdict ->> 'kind' = 'require'
+    {_FILED_THEN} AND decided_at IS NOT NULL AND (verdict ->> 'kind' = 'require' OR EXISTS (
+        SELECT FROM vote v WHERE v.request_id = approval_request.id AND v.tenant_id = approval_request.tenant_id
+            AND v.decision IN ('approve', 'deny')))
 ) AS decided
 GROUP BY GROUPING SETS ((starts), ())
 """  # noqa: S608
@@ -65,9 +68,11 @@ FROM vote v JOIN approval_request r ON r.id = v.request_id AND r.tenant_id = v.t
 WHERE v.tenant_id = %(tenant)s AND v.created_at >= %(since)s AND v.created_at < %(until)s AND NOT r.is_canary
 GROUP BY 1, 2
 """  # noqa: S608
+# As `deliveries.delivery` tells them: what ended and says why was needed by nobody any more, and never sent.
 MESSAGES = f"""
 SELECT {_STARTS} AS starts,
-    CASE WHEN gave_up_at IS NOT NULL THEN 'gave_up' WHEN done_at IS NOT NULL THEN 'sent' ELSE 'waiting' END, count(*)
+    CASE WHEN gave_up_at IS NOT NULL THEN 'gave_up' WHEN done_at IS NULL THEN 'waiting'
+        WHEN last_error = '' THEN 'sent' ELSE 'dropped' END, count(*)
 FROM outbox
 WHERE tenant_id = %(tenant)s AND created_at >= %(since)s AND created_at < %(until)s AND topic IN ('deliver', 'mail')
 GROUP BY 1, 2
@@ -160,7 +165,7 @@ def dashboard(by: Reviewer, period: Period) -> Dashboard:
         ninth_seconds=overall[3],
         votes=_votes(period, votes),
         doubt=_doubt(period, stood),
-        messages=_counted(period, ("sent", "waiting", "gave_up"), messages),
+        messages=_counted(period, ("sent", "waiting", "gave_up", "dropped"), messages),
         money=tuple(
             Moved(action, currency, filed, int(asked_minor), done, int(done_minor))
             for action, currency, filed, asked_minor, done, done_minor in money

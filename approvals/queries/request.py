@@ -23,6 +23,7 @@ from approvals.queries.break_glass import GlassUse, glass_of, may_break
 from approvals.queries.budgets import Budgets, budgets_for
 from approvals.queries.doubt import Doubt, doubt_of
 from approvals.queries.fresh_look import Look, fresh_look_of
+from approvals.queries.news import news
 from approvals.queries.others import Others, others_of
 from approvals.queries.payloads import Reading, may_open, readings_of
 from approvals.queries.policies import PolicyChange, change_asked
@@ -173,6 +174,7 @@ class RequestView:
     background: Background
     fresh: Look | None
     remarks: tuple[Said, ...]
+    news: str  # another one whenever its page has something new to say
 
     @property
     def mark(self) -> str:
@@ -204,18 +206,19 @@ def goes_together(request: ApprovalRequest) -> bool:
 def request_view(request_id: UUID, by: Reviewer) -> RequestView:
     """One request of the reviewer's tenant. Raises NotFound, leaving an event, for any other id."""
     with tenant_scope(by.tenant_id):
+        told = news(request_id, by)  # before all that it stands for
         request = (
             ApprovalRequest.objects.select_related("owner", "on_behalf_of", "policy_version")
             .filter(pk=request_id)
             .first()
         )
         if request is not None:
-            return _view(request, by)
+            return _view(request, by, told)
         denied(by, wanted="read", code="not_found", what=str(request_id))
     raise NotFound(thing="request", id=request_id)
 
 
-def _view(request: ApprovalRequest, by: Reviewer) -> RequestView:
+def _view(request: ApprovalRequest, by: Reviewer, told: str) -> RequestView:
     decides = judge.independent(by.person_id, request) and (_reviews(by, request) or may_break(by, request))
     shown, still = as_shown(request, decides=decides), kept(request, decides=decides)
     claimed = material.claimed(shown)
@@ -286,6 +289,7 @@ def _view(request: ApprovalRequest, by: Reviewer) -> RequestView:
         background=background(request),
         fresh=fresh_look_of(request, shows=still.shown == "whole"),
         remarks=remarks_on(request),
+        news=told,
     )
 
 

@@ -164,14 +164,15 @@ def _approval(
 
 def _ballots(request: ApprovalRequest, votes: Sequence[Cast]) -> list[quorum.Ballot]:
     """As `quorum.ballots_on`, from votes already read: a queue asks for many rows at once."""
+    approvals = [vote for vote in votes if vote.counts and vote.decision == Vote.APPROVE]
+    if not approvals:
+        return []  # and nothing has to be opened to say so
     try:
         seen = digest(judge.seen(request))
     except (PayloadErased, PayloadUnreadable):
         return []  # nobody can tell what they were for
     return [
-        quorum.Ballot(vote.person_id, vote.instead_of_id, vote.at)
-        for vote in votes
-        if vote.counts and vote.decision == Vote.APPROVE and vote.seen == seen
+        quorum.Ballot(vote.person_id, vote.instead_of_id, vote.at) for vote in approvals if vote.seen == seen
     ]
 
 

@@ -11,6 +11,7 @@ from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render, resolve_url
+from django.urls import reverse
 from django.utils.functional import Promise
 from django.views.decorators.cache import never_cache
 
@@ -39,6 +40,8 @@ def member(
             nobody = Actor("person", str(request.user.pk))
             decided("page", is_allowed=False, by=nobody, tenant_id=None, because="no_tenant")
             return render(request, "account/no_tenant.html", status=403)
+        if (elsewhere := _opened_elsewhere(request, by)) is not None:
+            return elsewhere
         try:
             return view(request, by, *args, **kwargs)
         except NotFound as refusal:
@@ -62,6 +65,19 @@ def _for_a_person(view: Callable[..., HttpResponse]) -> Callable[..., HttpRespon
         )
 
     return guarded
+
+
+def _opened_elsewhere(request: HttpRequest, by: Reviewer) -> HttpResponse | None:
+    """For a page that asks what is new, and was opened in another company than the session is in now; else None.
+
+    The queue loads again, whole; any other page is about something of that company, and goes to the queue. Nothing is
+    read or written down first: nobody asked for anything of the one in the other.
+    """
+    opened_in = request.GET.get("tenant", "")
+    if request.headers.get("HX-Request") != "true" or opened_in in ("", str(by.tenant_id)):
+        return None
+    queue = reverse("queue")
+    return HttpResponse(headers={"HX-Refresh": "true"} if request.path == queue else {"HX-Redirect": queue})
 
 
 def operators_only(

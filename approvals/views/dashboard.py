@@ -229,13 +229,14 @@ def charts(it: Dashboard) -> dict[str, Chart]:
             _("Messages"),
             _(
                 "To receivers and by mail, by when they were written; those about exercises count, too. "
-                "Given up: no further attempt is made."
+                "Given up: no further attempt is made. Not needed any more: it was not sent, for nobody waited for it."
             ),
             "stack",
             (
                 Column(_("Arrived"), "good"),
                 Column(_("On their way"), "blue"),
                 Column(_("Given up"), "bad"),
+                Column(_("Not needed any more"), "ink-soft"),
             ),
             it.messages,
         ),

@@ -1,6 +1,5 @@
 """The queue: filtered, in two orders, under names of one's own, and kept up to date while somebody looks at it."""
 
-from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
@@ -9,7 +8,6 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
@@ -17,12 +15,11 @@ from django.views.decorators.http import require_safe
 from approvals import actions, saved_views
 from approvals.errors import ViewNotKept
 from approvals.identity.requester import Reviewer
-from approvals.queries import Filters, Page, QueueRow, agents_of, queue, tallies
+from approvals.queries import Filters, agents_of, news_of_queue, queue, tallies
 from approvals.queries.saved_views import saved_views as views_of
 from approvals.views.access import member, show
 
 DEADLINE = "deadline"
-SHORT = 12  # characters of a digest
 
 
 class FilterForm(forms.Form):
@@ -57,11 +54,11 @@ def queue_page(request: HttpRequest, by: Reviewer) -> HttpResponse:
 
 def queue_of(request: HttpRequest, by: Reviewer, *, problem: str = "", status: int = 200) -> HttpResponse:
     """The whole page; for a page that asks what is new, the part that changes, or 204 where nothing has."""
-    filters = FilterForm(request.GET).filters
-    rows, counts = queue(by, wanted=filters, after=request.GET.get("after", "")), tallies(by)
-    known, is_asked = _digest(rows, counts), request.headers.get("HX-Request") == "true"
+    known, is_asked = news_of_queue(by), request.headers.get("HX-Request") == "true"
     if is_asked and request.GET.get("known") == known:
         return HttpResponse(status=204)
+    filters = FilterForm(request.GET).filters
+    rows, counts = queue(by, wanted=filters, after=request.GET.get("after", "")), tallies(by)
     live = {"page": rows, "tallies": counts, "known": known, "query": _query(request.GET), "wanted": filters}
     if is_asked:
         return show(request, "reviewer/live_queue.html", live)
@@ -105,9 +102,3 @@ def _query(typed: Any) -> str:
         if form.cleaned_data.get(name):
             kept[name] = "on" if name == "mine" else str(form.cleaned_data[name])
     return kept.urlencode()
-
-
-def _digest(rows: Page[QueueRow], counts: object) -> str:
-    """Of all that the page shows. It says what is left of each deadline, so it is another one every minute."""
-    shown = repr((rows, counts, timezone.now().replace(second=0, microsecond=0)))
-    return sha256(shown.encode(errors="backslashreplace")).hexdigest()[:SHORT]

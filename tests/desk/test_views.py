@@ -144,7 +144,7 @@ def test_a_page_that_asks_is_told_what_is_new_and_nothing_where_nothing_is(
     web: World, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at = timezone.now().replace(second=10)
-    monkeypatch.setattr("approvals.views.queue.timezone.now", lambda: at)
+    monkeypatch.setattr("approvals.queries.news.timezone.now", lambda: at)
     web.submit()
     lena = sign_in("lena")
     known = lena.get("/").content.decode().split("known=")[1].split('"')[0]
@@ -155,7 +155,7 @@ def test_a_page_that_asks_is_told_what_is_new_and_nothing_where_nothing_is(
     assert str(second.pk) in new.content.decode()
     assert new.content.decode().lstrip().startswith('<div id="live"')
     again = new.content.decode().split("known=")[1].split('"')[0]
-    monkeypatch.setattr("approvals.views.queue.timezone.now", lambda: at + timedelta(minutes=1))
+    monkeypatch.setattr("approvals.queries.news.timezone.now", lambda: at + timedelta(minutes=1))
     assert lena.get("/", {"known": again}, headers=ASK).status_code == 200
 
 

@@ -28,7 +28,7 @@ INSERT INTO vote (id, tenant_id, request_id, person_id, revision, decision, comm
 """
 MAIL = """
 INSERT INTO outbox (id, tenant_id, request_id, revision, topic, kind, created_at, not_before, traceparent, attempts,
-    done_at, gave_up_at, last_error) VALUES (%s, %s, %s, 1, %s, '', %s, '2100-01-01Z', '', 1, %s, %s, '')
+    done_at, gave_up_at, last_error) VALUES (%s, %s, %s, 1, %s, '', %s, '2100-01-01Z', '', 1, %s, %s, %s)
 """
 MONEY = (
     ("refund_payment", "USD"),
@@ -94,7 +94,9 @@ def _request(shell: psycopg.Cursor[Any], world: World, base: Any, at: datetime, 
         seconds = dice.choice([None, dice.randint(1, 4000)])
         shell.execute(VOTE, (uuid4(), world.tenant.pk, request, person, 1, decision, seconds, cast))
     for topic in ("mail", "execute"):
-        ends = dice.choice([(None, None), (at, None), (None, at)])
+        ends = dice.choice(
+            [(None, None, ""), (None, None, "slow"), (at, None, ""), (at, None, "moot"), (None, at, "down")]
+        )
         shell.execute(MAIL, (uuid4(), world.tenant.pk, request, topic, at, *ends))
     return request
 

@@ -1,6 +1,7 @@
 """The operator's dashboard: each figure and each number behind a chart equals a recount over the tables."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from html import unescape
@@ -18,8 +19,10 @@ from approvals.queries import spent
 from approvals.queries.dashboard import GROUPS, dashboard
 from approvals.queries.period import Period
 from approvals.states import Status
+from approvals.templatetags.countersign import lasting
 from policies.currencies import display
 from tests.budgets.conftest import SetPolicy, set_policy, usage
+from tests.people.asking import shift
 from tests.views.conftest import SignIn, add_role
 from tests.views.days import filled
 from tests.world import World
@@ -128,7 +131,8 @@ def test_every_status_is_in_one_group() -> None:
 DECIDED = """
 SELECT coalesce(array_agg(extract(epoch FROM decided_at) - extract(epoch FROM created_at) ORDER BY 1), '{}')
 FROM approval_request WHERE tenant_id = %s AND created_at >= %s AND created_at < %s AND NOT is_canary
-    AND decided_at IS NOT NULL AND verdict @> '{"kind": "require"}'
+    AND decided_at IS NOT NULL AND (verdict @> '{"kind": "require"}'
+        OR id IN (SELECT request_id FROM vote WHERE decision <> 'changes'))
 """
 
 
@@ -157,6 +161,16 @@ def test_times_to_decision_equal_a_recount(past: World, count: Count, sign_in: S
     assert told.decided == len(every)
     assert told.median_seconds == pytest.approx(median(every), abs=0.001)
     assert told.ninth_seconds == pytest.approx(ninth(every), abs=0.001)
+
+
+def test_a_decision_counts_whatever_a_policy_says_of_it_since(web: World) -> None:
+    """Approved, and sent back under a policy that denies: a person denied it then, and that was a decision."""
+    request = web.submit()
+    web.vote(request, "deny", "lena")
+    days = Period(timezone.now().date(), timezone.now().date())
+    assert dashboard(web.reviewer("opal"), days).decided == 1
+    shift(web, request, verdict={"kind": "deny", "rule": "never", "because": "Not today.", "error": None})
+    assert dashboard(web.reviewer("opal"), days).decided == 1
 
 
 VOTES = """
@@ -209,14 +223,16 @@ def test_messages_equal_a_recount(count: Count, sign_in: SignIn, step: str) -> N
     page = shown(sign_in, first, last)
     rows = table(page, "messages")
     kinds = (
-        "done_at IS NOT NULL",
+        "done_at IS NOT NULL AND last_error = ''",
         "done_at IS NULL AND gave_up_at IS NULL",
         "gave_up_at IS NOT NULL",
+        "done_at IS NOT NULL AND last_error <> ''",
     )
     for (day, numbers), span in zip(rows, spans(rows, last), strict=True):
         assert [int(number or 0) for number in numbers] == [
             count(f"{MESSAGES} AND {kind}", *span) for kind in kinds
         ], day
+    assert all(any(int(numbers[kind] or 0) for _, numbers in rows) for kind in range(4)) or step != "month"
     assert figure(page, "gave-up") == str(sum(int(numbers[2] or 0) for _, numbers in rows))
 
 
@@ -262,20 +278,36 @@ def test_money_equals_a_recount_and_no_currency_is_added_to_another(
 def test_reviewers_attention_equals_a_recount(past: World, sign_in: SignIn) -> None:
     first, last = SPANS["month"]
     _, section = shown(sign_in, first, last).split('<section class="panel" aria-labelledby="attention">')
-    rows = re.findall(
-        r'<tr><th scope="row">(.*?)</th><td>(\d+)</td><td>(\d+)</td><td>(.*?)</td>', section, re.S
-    )
+    found = re.findall(r'<tr><th scope="row">(.*?)</th>(.*?)</tr>', section, re.S)
+    rows = {
+        name: [" ".join(each.split()) for each in re.findall(r"<td>(.*?)</td>", row, re.S)]
+        for name, row in found
+    }
+    asked = past.tenant.pk, midnight(first), midnight(last + timedelta(days=1))
     with past.processes.cursor("admin") as shell:
         shell.execute(
-            "SELECT p.name, count(*), count(*) FILTER (WHERE v.decision = 'approve') FROM vote v "
+            "SELECT p.name, v.created_at, v.decision, v.looked_for_seconds, r.is_canary FROM vote v "
             "JOIN identity_person p ON p.id = v.person_id JOIN approval_request r ON r.id = v.request_id "
-            "WHERE v.tenant_id = %s AND v.created_at >= %s AND v.created_at < %s AND NOT r.is_canary "
-            "GROUP BY p.name ORDER BY p.name",
-            (past.tenant.pk, midnight(first), midnight(last + timedelta(days=1))),
+            "WHERE v.tenant_id = %s AND v.created_at >= %s AND v.created_at < %s",
+            asked,
         )
-        found = shell.fetchall()
-    assert [(name, int(decisions)) for name, decisions, _, _ in rows] == [row[:2] for row in found]
-    assert [share for *_, share in rows] == [f"{round(100 * row[2] / row[1])} %" for row in found]
+        cast = shell.fetchall()
+    assert sorted(rows) == sorted({name for name, *_ in cast})
+    for name, told in rows.items():
+        mine = [row[1:] for row in cast if row[0] == name]
+        real, met = [row for row in mine if not row[3]], [row for row in mine if row[3]]
+        hours = Counter(at.astimezone(UTC).replace(minute=0, second=0, microsecond=0) for at, *_ in real)
+        seconds = [row[2] for row in real if row[2] is not None]
+        approved = sum(row[1] == "approve" for row in real)
+        missed = sum(row[1] == "approve" for row in met)
+        assert told == [
+            str(len(real)),
+            str(max(hours.values())),
+            f"{round(100 * approved / len(real))} %",
+            lasting(median(seconds)),
+            f"{missed} of {len(met)}" if met else "none met",
+        ]
+    assert any(told[4] != "none met" for told in rows.values())
 
 
 def test_the_days_are_those_of_utc_whatever_zone_the_database_speaks_in(past: World) -> None:
