@@ -156,9 +156,9 @@ new Promise(done => {
 # button's is its label. What is not displayed cannot be pressed.
 SMALL_TARGETS = """
 [...document.querySelectorAll(
-    "a, button, input:not([type=hidden], [hidden]), select, textarea, summary, .choice, .pick"
+    "a, button, input:not([type=hidden], [hidden]), select, textarea, summary, .choice, .pick, .together"
 )]
-    .filter(each => !each.matches(".skip, .ticket a, .choice input, .pick input"))
+    .filter(each => !each.matches(".skip, .ticket a, .choice input, .pick input, .together input"))
     .filter(each => each.checkVisibility())
     .filter(each => each.getBoundingClientRect().height < 43.5)
     .map(each => each.textContent.trim() + " " + each.getBoundingClientRect().height)
