@@ -17,6 +17,7 @@ from django.db import connection
 from approvals.database import all_words, words_of
 
 READ = "trail.read"
+LOOKED = (READ, "trail.searched")
 NEAR = 1000  # events that are read before the indexes are asked
 NEAR_FOR_WORDS = 250  # as many of their texts are taken apart in the same time
 CAP = 1000  # nobody counts further
@@ -98,8 +99,8 @@ class Question:
         is_about = any((*about_requests, wanted.currency, wanted.words))
         self._when = _those(
             {
-                # Who read of a request is no answer to who let it happen; it is found by its kind.
-                f"e.kind <> '{READ}'": is_about and not wanted.kind,
+                # Who read or searched is no answer to who let it happen; it is found by its kind.
+                f"e.kind NOT IN {LOOKED}": is_about and not wanted.kind,
                 "e.at >= %(since)s": wanted.since,
                 "e.at < %(until)s": wanted.until,
                 "(e.at, e.id) < (%(at)s, %(id)s)": before,

@@ -226,12 +226,15 @@ ENDS: Mapping[str, Words] = MappingProxyType(
         "canary.missed": gettext_lazy("Ended: it was an exercise"),
     }
 )
+# After them it waits for a decision again, and what was approved lets nothing happen any more.
+UNDONE = ("request.stale", "request.reopened")
 
 
 def _short(told: Sequence[TrailLine]) -> Short:
     first = told[0] if told else None
     last = next((line for line in reversed(told) if line.entry.kind in ENDS), None)
-    let = next((line for line in reversed(told) if line.entry.kind == "request.approved"), None)
+    let = next((line for line in reversed(told) if line.entry.kind in ("request.approved", *UNDONE)), None)
+    let = let if let and let.entry.kind not in UNDONE else None
     names, how = _let_through(let, told) if let else ((), "")
     return Short(
         asked_by=first.actor if first else "",

@@ -77,7 +77,7 @@ def trail_page(request: HttpRequest, by: Reviewer) -> HttpResponse:
 @auditor
 def who_looked_page(request: HttpRequest, by: Reviewer) -> HttpResponse:
     """Who read, searched, took away and opened what; of everybody, or of one person."""
-    typed = request.GET.get("person", "").strip()
+    typed = request.GET.get("person", "").replace("\0", "\N{REPLACEMENT CHARACTER}").strip()
     try:
         person_id = person_called(typed, by) if typed else None
     except (NobodyCalled, SeveralCalled) as refusal:

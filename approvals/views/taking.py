@@ -1,7 +1,7 @@
 """Taking events away as files: a trail, or a part of it, with its proofs as JSON Lines; what a search found as CSV.
 
-The file is sent as it is made, and nothing of it is stored. One at a time in a process, for LONGEST_SECONDS at most, and
-to nobody who does not read (streaming.py): a file that was cut off ends before its last line, and is proved by nothing.
+The file is sent as it is made, and nothing of it is stored. One at a time in a process, for LONGEST_SECONDS at most,
+and to nobody who does not read (streaming.py): a file that was cut off lacks its last line, and is proved by nothing.
 """
 
 import logging
@@ -90,7 +90,7 @@ def csv_page(request: HttpRequest, by: Reviewer) -> HttpResponse:
     if not form.is_valid():
         return _page(request, PartForm(), problem=_("This search cannot be made. Go back to it."), status=422)
     event_ids, is_cut = every(by, form.wanted, most=MOST_ROWS)
-    about = {"format": "csv", "events": len(event_ids), "is_cut": is_cut}
+    about = {"format": "csv", "events": len(event_ids), "is_cut": is_cut, "personal": True}
     record = partial(looked.exported, by, data=about, fields=typed_in(request.POST))
     try:
         pieces = _begun(table(by, event_ids, is_cut=is_cut), record)

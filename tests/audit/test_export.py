@@ -571,4 +571,18 @@ def test_which_checkpoints_were_sealed_in_a_time(trail: Trail, in_parts: UUID) -
     assert part(in_parts, None, later) == Part(1, 4)
     assert part(uuid4(), times[1], later) == Part(1, 0)
     assert counted_in(in_parts, Part(2, 3)) == (2, 4)
-    assert counted_in(in_parts, Part(2)) == (3, 6)
+    assert counted_in(in_parts, Part(2)) == (3, 7)  # one is not sealed
+    assert counted_in(in_parts, Part()) == (4, 9)
+    assert counted_in(in_parts, Part(5)) == (0, 1)
+
+
+def test_a_part_is_found_where_checkpoints_are_missing(trail: Trail, in_parts: UUID) -> None:
+    """What is broken is taken away as it stands."""
+    trail.act_as("sweeper")
+    texts = Checkpoint.objects.filter(tenant_id=in_parts).order_by("number").values_list("text", flat=True)
+    times = [datetime.fromisoformat(json.loads(text)["at"]) for text in texts]
+    trail.tamper("DELETE FROM audit_checkpoint WHERE tenant_id = %s AND number IN (2, 3)", in_parts)
+    trail.act_as("sweeper")
+    assert part(in_parts, times[3], None) == Part(2, None)
+    assert part(in_parts, times[0], times[3]) == Part(1, 1)
+    assert [line["line"] for line in a_part(trail, in_parts, 2, None)].count("checkpoint") == 1

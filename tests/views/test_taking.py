@@ -83,14 +83,15 @@ def test_all_of_it_is_proved_by_the_program(busy: World, sign_in: SignIn, tmp_pa
             "until": "",
             "first": 1,
             "checkpoints": 3,
-            "events": counted(said),
+            "events": counted(file),
             "personal": False,
         }
     ]
 
 
-def counted(said: str) -> int:
-    return int(said.removeprefix("OK: ").split()[0])
+def counted(file: str) -> int:
+    """All of the file, but for the event that it was taken away."""
+    return sum(json.loads(line)["line"] == "event" for line in file.splitlines()) - 1
 
 
 def test_it_is_as_the_command_exports_it_and_of_this_company_alone(busy: World, sign_in: SignIn) -> None:
@@ -231,7 +232,7 @@ def test_a_search_is_taken_away_as_a_table(busy: World, sign_in: SignIn) -> None
     assert newest["said"] == "comment: Ask the carrier first.; name: Lena"
     assert datetime.fromisoformat(newest["time (UTC)"]).utcoffset() == timedelta(0)
     assert json.loads(newest["data"])["decision"] == "deny"
-    assert recorded(busy) == [{"format": "csv", "events": 3, "is_cut": False}]
+    assert recorded(busy) == [{"format": "csv", "events": 3, "is_cut": False, "personal": True}]
     with busy.processes.acting_as("web"), tenant_scope(busy.tenant.pk):
         asked = Personal.objects.get(tenant_id=busy.tenant.pk, field="searched")
     assert asked.value == "person: lena; kind: vote.cast"
@@ -304,7 +305,7 @@ def test_a_table_that_is_cut_says_so_in_its_last_row(
     found = rows(taken(sign_in("ada"), CSV, kind="vote.cast"))
     assert len(found) == 4
     assert found[-1][0].startswith("CUT OFF: more than 2 events fit.")
-    assert recorded(busy) == [{"format": "csv", "events": 2, "is_cut": True}]
+    assert recorded(busy) == [{"format": "csv", "events": 2, "is_cut": True, "personal": True}]
 
 
 def test_a_search_that_cannot_be_made_is_not_taken_away(web: World, sign_in: SignIn) -> None:

@@ -92,6 +92,25 @@ def test_votes_of_an_earlier_revision_let_nothing_happen(web: World) -> None:
     assert told.short.let_by == ("Mara",)
 
 
+def test_an_approval_that_became_stale_let_nothing_happen(web: World) -> None:
+    request = courses.stale(web)
+    for course in (courses.reopen, lambda world, one: world.vote(one, "deny", "mara", comment="Too late.")):
+        told = timeline(request.pk, web.reviewer("ada"))
+        assert (told.short.let_by, told.short.let_how) == ((), "")
+        course(web, request)
+    told = timeline(request.pk, web.reviewer("ada"))
+    assert (told.short.let_by, str(told.short.ended)) == ((), "Denied")
+
+
+def test_what_was_approved_again_is_let_through_by_who_approved_it_then(web: World) -> None:
+    request = web.submit(amount_minor=1000)
+    courses.approve(web, request)
+    web.refund_elsewhere("pay_10001", 3000)
+    courses.reopen(web, courses.run(web, request))
+    web.vote(request, "approve", "mara")
+    assert timeline(request.pk, web.reviewer("ada")).short.let_by == ("Mara",)
+
+
 def test_a_rule_and_one_person_alone_are_said_to_have_let_it_happen(company: World, sign_in: SignIn) -> None:
     with company.processes.acting_as("web"):
         pushed = push(company, company.submit(payment_id="pay_10003", amount_minor=2000, currency="EUR"))

@@ -15,7 +15,8 @@ from django.test.utils import CaptureQueriesContext
 from approvals.audit.events import Actor, record
 from approvals.audit.models import Event, Personal
 from approvals.database import tenant_scope
-from approvals.queries import looked
+from approvals.queries import every, looked
+from approvals.queries.question import Wanted
 from tests.breaking import company
 from tests.sealing import moved, opened
 from tests.views.conftest import SignIn, add_role
@@ -123,6 +124,25 @@ def test_a_search_does_not_find_the_searches_before_it(web: World, sign_in: Sign
     assert ("trail.searched", "") in told(web)
 
 
+def test_a_search_for_who_searched_before_finds_no_search_unless_by_its_kind(
+    web: World, sign_in: SignIn
+) -> None:
+    """Each search has the name of who made it."""
+
+    def kinds(**wanted: str) -> set[str]:
+        with web.processes.acting_as("web"):
+            ids, _ = every(web.reviewer("ada"), Wanted(words="Ada", **wanted), most=100)
+            with tenant_scope(web.tenant.pk):
+                return set(Event.objects.filter(pk__in=ids).values_list("kind", flat=True))
+
+    ada = sign_in("ada")
+    for _ in range(2):
+        ada.get("/trail/search/", {"words": "Ada"})
+    assert ("trail.searched", "") in told(web)
+    assert not {"trail.searched", "trail.read"} & kinds()
+    assert kinds(kind="trail.searched") == {"trail.searched"}
+
+
 def test_it_lists_who_did_what_and_when_newest_first(company: World, sign_in: SignIn) -> None:
     with company.processes.acting_as("web"):
         request = moved(company)
@@ -155,6 +175,7 @@ def test_reading_it_is_on_it_and_makes_no_noise(web: World, sign_in: SignIn) -> 
 
 
 def test_who_nobody_is_called_is_said(web: World, sign_in: SignIn) -> None:
+    assert sign_in("ada").get(PAGE, {"person": "\0"}).status_code == 422
     answer = sign_in("ada").get(PAGE, {"person": "nobody at all"})
     assert answer.status_code == 422
     assert "There is no person called nobody at all here." in text(answer.content.decode())
