@@ -25,6 +25,7 @@ class Stop:
 
     id: UUID
     for_everybody: bool
+    agent_id: UUID | None
     agent: str
     tool: str
     stops: str
@@ -108,6 +109,7 @@ def _stop(switch: Switch, by: Reviewer) -> Stop:
     return Stop(
         id=switch.pk,
         for_everybody=for_everybody,
+        agent_id=switch.agent_id,
         agent=switch.agent.name if switch.agent else "",
         tool=switch.tool,
         stops=switch.stops,

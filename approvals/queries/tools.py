@@ -4,6 +4,7 @@ What this process cannot know is said to be unknown, and not made up.
 """
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,6 +23,7 @@ from approvals.identity.requester import Reviewer
 from approvals.queries.switches import Stop, stopped
 from policies.durations import in_words
 from policies.rules import Document
+from policies.verdicts import Require, Verdict
 from policies.wording import asks
 
 # What agents rely on; `manage.py contract` compares the running code with it, and writes it.
@@ -29,12 +31,22 @@ FROZEN = Path("mcp_bridge/contract/catalogue.json")
 
 
 @dataclass(frozen=True)
+class TooFew:
+    """A role that a rule asks for `asked` times, and that only `held` active people have."""
+
+    role: str
+    asked: int
+    held: int
+
+
+@dataclass(frozen=True)
 class GateRule:
-    """One rule of the policy in force: its name, what it asks for in a line, and why."""
+    """One rule of the policy in force: its name, what it asks for in a line, and why. `too_few` can never all agree."""
 
     name: str
     asks: str
     because: str
+    too_few: tuple[TooFew, ...]
 
 
 @dataclass(frozen=True)
@@ -50,12 +62,29 @@ class Contract:
         return self.version == self.frozen
 
 
+class Stoppable:
+    """What switches are over. One that is turned for an agent leaves a tool to all others."""
+
+    stops: tuple[Stop, ...]
+
+    @property
+    def is_stopped(self) -> bool:
+        """For every agent."""
+        return any(not one.agent for one in self.stops)
+
+    @property
+    def stopped_agents(self) -> int:
+        return len({one.agent_id for one in self.stops if one.agent})
+
+
 @dataclass(frozen=True)
-class Gate:
+class Gate(Stoppable):
     """One action, as whoever releases it has to see it.
 
     `undone_by` is the title of what undoes it, "" where nothing does, and then `irreversible_because` says why.
-    `deciders` are people with the owner's role. `credential` names that of a declared action in its folder, else "".
+    `deciders` are people with the owner's role, and `owner_decides` says when they do: "always", "otherwise" (where no
+    rule fits), or "" where one rule fits whatever is left. `credential` names that of a declared action in its folder,
+    else "".
     `at_once` and `a_minute` are None where there is no limit. `stops` are the switches that are over the tool now.
     """
 
@@ -69,6 +98,7 @@ class Gate:
     threats: tuple[str, ...]
     owner: str
     deciders: int
+    owner_decides: str
     risk: str
     undone_by: str
     irreversible_because: str
@@ -83,7 +113,7 @@ class Gate:
 
 
 @dataclass(frozen=True)
-class OtherTool:
+class OtherTool(Stoppable):
     """A tool of the door that files nothing, and the switches that are over it now."""
 
     tool: str
@@ -107,9 +137,7 @@ def tools(by: Reviewer) -> Tools:
     every = sorted(actions.known(), key=lambda one: (one.asked_by == "person", one.title))
     filing = {one.tool for one in every}
     return Tools(
-        gates=tuple(
-            _gate(one, document, is_readable, members.get(one.owner, 0), _over(one.tool, on)) for one in every
-        ),
+        gates=tuple(_gate(one, document, is_readable, members, _over(one.tool, on)) for one in every),
         others=tuple(OtherTool(one, _over(one, on)) for one in switches.tools() if one not in filing),
     )
 
@@ -118,7 +146,7 @@ def _gate(
     action: actions.AnyAction,
     document: Document | None,
     is_readable: bool,
-    deciders: int,
+    members: Mapping[str, int],
     stops: tuple[Stop, ...],
 ) -> Gate:
     inverse, by_people = action.inverse, action.asked_by == "person"
@@ -132,12 +160,13 @@ def _gate(
         contract=_contract(action),
         threats=action.threats,
         owner=action.owner,
-        deciders=deciders,
+        deciders=members.get(action.owner, 0),
+        owner_decides=_owner_decides(document, action.name),
         risk=action.risk,
         undone_by="" if isinstance(inverse, NotReversible) else actions.get(inverse).title,
         irreversible_because=inverse.because if isinstance(inverse, NotReversible) else "",
         is_readable=is_readable,
-        rules=_rules(document, action.name),
+        rules=_rules(document, action.name, members),
         where=action.declaration.host if isinstance(action, Declared) else action.where,
         credential=action.declaration.credential if isinstance(action, Declared) else "",
         at_once=action.at_once,
@@ -147,10 +176,31 @@ def _gate(
     )
 
 
-def _rules(document: Document | None, action: str) -> tuple[GateRule, ...]:
+def _rules(document: Document | None, action: str, members: Mapping[str, int]) -> tuple[GateRule, ...]:
     """In the order in which they are tried."""
     rules = document.actions.get(action) if document else None
-    return tuple(GateRule(one.name, asks(one.verdict()), one.because) for one in rules.rules) if rules else ()
+    found = ((one, one.verdict()) for one in rules.rules) if rules else ()
+    return tuple(
+        GateRule(one.name, asks(verdict), one.because, _too_few(verdict, members)) for one, verdict in found
+    )
+
+
+def _too_few(verdict: Verdict, members: Mapping[str, int]) -> tuple[TooFew, ...]:
+    asked: Counter[str] = Counter()
+    for stage in verdict.stages if isinstance(verdict, Require) else ():
+        asked[stage.role] += stage.count
+    return tuple(
+        TooFew(role, count, members.get(role, 0))
+        for role, count in asked.items()
+        if members.get(role, 0) < count
+    )
+
+
+def _owner_decides(document: Document | None, action: str) -> str:
+    rules = document.actions.get(action) if document else None
+    if rules is None:
+        return "always"
+    return "" if any(one.when.strip() == "true" for one in rules.rules) else "otherwise"
 
 
 def _over(tool: str, on: tuple[Stop, ...]) -> tuple[Stop, ...]:

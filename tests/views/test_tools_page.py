@@ -14,6 +14,7 @@ from approvals.queries.tools import FROZEN, tools
 from mcp_bridge.contract.catalogue import COMMITTED, committed
 from tests.actions.declaring import PAGE as DECLARED
 from tests.actions.declaring import loaded, registered
+from tests.people.asking import loses
 from tests.switches.stops import Operators
 from tests.views.conftest import SignIn, add_role
 from tests.world import World
@@ -158,6 +159,65 @@ def test_a_stop_of_requests_is_over_what_files_and_not_over_look_ups(web: World)
     assert all(one.stops for one in found.gates if not one.by_people)
     assert not any(one.stops for one in found.others)
     assert not any(one.stops for one in found.gates if one.by_people)
+
+
+def test_what_is_stopped_for_one_agent_goes_on_for_others_and_says_so(web: World, sign_in: SignIn) -> None:
+    operators, titles = (
+        Operators(web),
+        (actions.get("refund_payment").title, actions.get("cancel_order").title),
+    )
+    first, second = web.agent.agent_id, web.another_agent().agent_id
+    operators.stop(agent_id=first)
+    assert all("Stopped for one agent" in gate(shown(sign_in), title) for title in titles)
+    operators.stop(agent_id=first, tool="request_refund")
+    operators.stop(agent_id=second, tool="request_refund")
+    refund, cancel = (gate(shown(sign_in), title) for title in titles)
+    assert "request_refund Stopped for 2 agents" in refund and "Stopped for one agent" in cancel
+    operators.stop(tool="request_refund")
+    refund, cancel = (gate(shown(sign_in), title) for title in titles)
+    assert "request_refund Stopped High risk" in refund and "Stopped for one agent" in cancel
+
+
+EVERY = """
+policy: 1
+name: made_up
+actions:
+  refund_payment:
+    rules:
+      - name: large
+        when: args.amount_minor > 5000
+        because: It is much.
+        then: { require: [{ role: finance, count: 3 }, { role: nobodys, count: 1 }] }
+"""
+LAST = """
+      - name: rest
+        when: "true"
+        because: It is little.
+        then: { require: [{ role: finance, count: 1 }] }
+"""
+
+
+def test_it_warns_of_roles_that_too_few_people_have_and_of_the_owners_where_the_owner_decides(
+    web: World, sign_in: SignIn
+) -> None:
+    title = actions.get("refund_payment").title
+    nobody = "nobody could decide"
+    web.put_in_force(EVERY)
+    said = gate(shown(sign_in), title)
+    assert re.findall(r"too few people: (.*?)(?= too few| The first)", said) == [
+        "2 of 3 finance",
+        "0 of 1 nobodys",
+    ]
+    assert nobody not in said
+    for name in ("lena", "mara", "otto"):
+        loses(web, name, "support_lead")
+    assert f"{nobody} where no rule fits" in gate(shown(sign_in), title)
+    web.put_in_force(EVERY + LAST)
+    said = gate(shown(sign_in), title)
+    assert nobody not in said and "0 people have this role here" in said
+    assert "rest 1 finance" in said and "of 1 finance" not in said
+    cancel = gate(shown(sign_in), actions.get("cancel_order").title)
+    assert nobody in cancel and "where no rule fits" not in cancel
 
 
 def test_another_companys_switch_is_not_shown(web: World, sign_in: SignIn) -> None:
