@@ -53,7 +53,9 @@ class Lane:
 
 
 # What hashes secrets, anybody may ask for, and it is slow on purpose: few, and apart from the pages, where a person
-# turns a switch. What a process may have open in all is the sum; its role has more than twice as much (roles.py).
+# turns a switch. A proof beside a decision is typed by who is signed in: among the pages, or whoever knocks at sign-in
+# would keep people from deciding.
+# What a process may have open in all is the sum; its role has more than twice as much (roles.py).
 PAGES = Lane("pages", 7, 64)
 API = Lane("api", 2, 32)  # of programs, which do not get tired
 CONSENT = Lane("consent", 2, 16)  # fetches a program's document from its own address

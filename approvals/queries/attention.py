@@ -16,6 +16,7 @@ from approvals.database import tenant_scope
 from approvals.identity.requester import Reviewer
 from approvals.models import CanarySetting
 from approvals.queries import exercises
+from approvals.queries.dashboard import whole_percent
 from approvals.queries.paging import Page, page
 from approvals.queries.period import Period
 
@@ -136,7 +137,7 @@ def _measures(
         name=name,
         decisions=decisions,
         in_busiest_hour=in_busiest_hour,
-        approved_percent=round(100 * approved / decisions) if decisions >= ENOUGH else None,
+        approved_percent=whole_percent(100 * approved / decisions) if decisions >= ENOUGH else None,
         timed=timed,
         median_seconds=median if timed >= ENOUGH else None,
         shortest_seconds=shortest if timed >= ENOUGH else None,

@@ -173,6 +173,11 @@ def dashboard(by: Reviewer, period: Period) -> Dashboard:
     )
 
 
+def whole_percent(value: float) -> int:
+    """Rounded, and never to 0 or 100 what is not: 99.7 % is 99."""
+    return round(value) if value in (0, 100) else min(max(round(value), 1), 99)
+
+
 def share(approvals: int, denials: int) -> float | None:
     """Of votes that approve or deny, those that approve, in per cent; None where there is neither."""
     return 100 * approvals / (approvals + denials) if approvals + denials else None

@@ -60,8 +60,8 @@ def news(request_id: UUID, by: Reviewer) -> str:
         ApprovalRequest.objects.filter(pk=request_id)
         .values_list("status", "revision")
         .annotate(
-            votes=_number(Vote.objects.filter(whose)),
-            remarks=_number(Remark.objects.all()),
+            cast=_number(Vote.objects.filter(whose)),
+            said=_number(Remark.objects.all()),
             asked_at=Subquery(look.values("asked_at")),
             looked_at=Subquery(look.values("looked_at")),
         )

@@ -77,6 +77,11 @@ class Filters:
     mine: bool = False  # only what this reviewer can approve
     by_deadline: bool = False
 
+    @property
+    def narrows(self) -> bool:
+        """Whether less than everything is asked for, in whatever order."""
+        return bool(self.risk or self.action or self.agent_id or self.thing or self.mine)
+
 
 EVERYTHING = Filters()
 MOST_LOOKED_AT = 500  # for one page of what is mine: who may decide is not a question for an index

@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from approvals.characters import Piece, describe, in_a_mark, misleads, pieces
 from approvals.notifications.kinds import WORDS
+from approvals.queries.dashboard import whole_percent
 from approvals.states import Status
 
 register = template.Library()
@@ -86,6 +87,9 @@ def lasting(seconds: float) -> str:
     if minutes >= 60:
         return f"{minutes // 60} h {minutes % 60} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+register.filter("whole_percent", whole_percent)
 
 
 @register.filter

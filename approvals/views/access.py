@@ -58,7 +58,8 @@ def _for_a_person(view: Callable[..., HttpResponse]) -> Callable[..., HttpRespon
     def guarded(request: HttpRequest, /, *args: Any, **kwargs: Any) -> HttpResponse:
         if request.headers.get("HX-Request") != "true" or request.user.is_authenticated:
             return page(request, *args, **kwargs)
-        shown = urlsplit(request.headers.get("HX-Current-URL", "")).path or request.path
+        page_of = urlsplit(request.headers.get("HX-Current-URL", ""))
+        shown = f"{page_of.path}?{page_of.query}" if page_of.query else page_of.path or request.path
         return HttpResponse(
             status=401,
             headers={"HX-Redirect": f"{resolve_url(settings.LOGIN_URL)}?{urlencode({'next': shown})}"},

@@ -138,6 +138,8 @@ def test_how_many_wait_is_said_by_risk(web: World, sign_in: SignIn, some: dict[s
     assert "2 \u00d7 " in html
     assert "1 \u00d7 " in html
     assert "Nothing that waits fits" in html
+    assert "<span>In the whole queue:</span>" in html
+    assert "In the whole queue:" not in sign_in("lena").get("/?order=deadline").content.decode()
 
 
 def test_a_page_that_asks_is_told_what_is_new_and_nothing_where_nothing_is(
@@ -163,6 +165,8 @@ def test_whoever_is_signed_out_is_led_to_sign_in_and_not_shown_a_part_of_it(web:
     told = Client().get("/", headers={**ASK, "HX-Current-URL": "http://testserver/requests/"})
     assert (told.status_code, told.content) == (401, b"")
     assert told["HX-Redirect"] == "/accounts/login/?next=%2Frequests%2F"
+    told = Client().get("/", headers={**ASK, "HX-Current-URL": "http://testserver/?risk=high&mine=on"})
+    assert told["HX-Redirect"] == "/accounts/login/?next=%2F%3Frisk%3Dhigh%26mine%3Don"
 
 
 def test_a_view_is_kept_under_a_name_and_forgotten(web: World, sign_in: SignIn) -> None:

@@ -16,7 +16,7 @@ from django.utils import timezone
 from approvals.audit.models import Event
 from approvals.database import tenant_scope
 from approvals.queries import spent
-from approvals.queries.dashboard import GROUPS, dashboard
+from approvals.queries.dashboard import GROUPS, dashboard, whole_percent
 from approvals.queries.period import Period
 from approvals.states import Status
 from approvals.templatetags.countersign import lasting
@@ -331,6 +331,13 @@ def test_a_moment_is_of_the_day_that_it_begins(past: World) -> None:
         for day in (LAST - timedelta(days=back) for back in range(-1, 9))
     ]
     assert sum(parts) == whole > 0
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(0, 0), (0.2, 1), (0.6, 1), (49.6, 50), (99.2, 99), (99.7, 99), (100, 100)]
+)
+def test_what_is_not_all_or_nothing_is_not_said_to_be(value: float, shown: int) -> None:
+    assert whole_percent(value) == shown
 
 
 def test_an_empty_period_is_said_to_be_empty(past: World, sign_in: SignIn) -> None:
