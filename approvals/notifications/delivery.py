@@ -8,6 +8,7 @@ import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from socket import gaierror
 
 from django.db.models import QuerySet
 from opentelemetry.trace import SpanKind
@@ -109,6 +110,8 @@ def _sent(receiver: Receiver, row: Outbox) -> Answer:
             if answer.status is not None:
                 telling.set_attribute("http.response.status_code", answer.status)
             return answer
+    except gaierror:
+        words = "the name in its address leads nowhere (DNS)"
     except Exception as error:
         words = f"it could not be told: {type(error).__name__}"
     return Answer(None, words)

@@ -25,7 +25,7 @@ GROUPS = (
     Group(
         _("While people decide"),
         {
-            "request.created": _("Somebody has to decide"),
+            "request.created": _("A request was filed, or has come back"),
             "request.reminder": _("Half of the time is over, and nobody is at it"),
             "request.escalated": _("Nobody decided in time: others may, too"),
             "request.changes_requested": _("A reviewer asked the agent for changes"),

@@ -199,6 +199,11 @@ def unchanged(url: str) -> str:
     return url
 
 
+def nowhere(url: str) -> str:
+    """RFC 6761, section 6.4: no such name is ever there."""
+    return f"https://nothing.invalid/{url.rpartition('/')[2]}"
+
+
 @pytest.mark.parametrize(
     ("url_of", "reply", "private_allowed", "error"),
     [
@@ -206,6 +211,7 @@ def unchanged(url: str) -> str:
         (unchanged, answer(410), True, "it answered 410"),
         (unchanged, hang_up, True, "it could not be told: RemoteProtocolError"),
         (https, hang_up, True, "it could not be told: ConnectError"),
+        (nowhere, hang_up, True, "the name in its address leads nowhere (DNS)"),
         (https, hang_up, False, "it could not be told: AddressRefused"),
         (unchanged, hang_up, False, "it could not be told: ReceiverRefused"),
     ],

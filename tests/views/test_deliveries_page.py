@@ -49,7 +49,7 @@ def test_each_message_is_listed_with_its_end_and_its_reason(
 ) -> None:
     page = sign_in("opal").get("/deliveries/").content.decode()
     assert sorted(rows_of(page)) == ["Archive", "Tickets"]
-    assert "Somebody has to decide" in page
+    assert "A request was filed, or has come back" in page
     assert "it answered 404" in page
     assert "8 attempts" in page
     assert "2 Jan 2026, 03:04 UTC" in page
