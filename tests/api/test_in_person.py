@@ -58,6 +58,7 @@ NO_VERBS = {
     "policy_versions.may_try": "asks for a role",
     "quorum.check_entitled": "asks who may decide",
     "quorum.check_reviews": "asks who may decide",
+    "quorum.roles_to_decide_by": "reads",
     "step_up.check": "asks for a proof",
     "step_up.proof_of": "reads",
     "switches.turning.may_operate": "asks for a role",
