@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from django.db import OperationalError, connection
-from psycopg.errors import LockNotAvailable
+from django.db import connection
 
 from approvals.actions.contract import AnyAction, Arguments, Facts
+from approvals.database import StillBusy, one_at_a_time
 from approvals.errors import BudgetExceeded, BudgetsBusy
 from approvals.models import ApprovalRequest
 from policies.context import Requester as Asker
@@ -124,14 +124,10 @@ def wait_for_turn(usages: Sequence[Usage], it: Counted) -> None:
 
     Also where nothing is capped: a sum that a condition asks for must not be read while another one is added to it.
     """
-    with connection.cursor() as cursor:
-        try:
-            for key in sorted({_key(usage, it) for usage in usages}):  # in the same order everywhere
-                cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [key])
-        except OperationalError as error:
-            if isinstance(error.__cause__, LockNotAvailable):
-                raise BudgetsBusy from error
-            raise
+    try:
+        one_at_a_time(*{_key(usage, it) for usage in usages})
+    except StillBusy as error:
+        raise BudgetsBusy from error
 
 
 def _key(usage: Usage, it: Counted) -> str:

@@ -11,7 +11,8 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
+from psycopg.errors import LockNotAvailable
 
 PROCESSES = ("migrator", "door", "web", "worker", "sweeper")
 
@@ -72,6 +73,22 @@ def rows_in_scope(
         cursor.execute(f"{_SCOPE}; {sql}", [*wanted, *parameters])
         cursor.nextset()
         return list(cursor.fetchall())
+
+
+class StillBusy(Exception):
+    """Others had the turn for longer than this process waits. The transaction is lost."""
+
+
+def one_at_a_time(*keys: str) -> None:
+    """One at a time under each of these keys, from here to the end of the transaction. Raises StillBusy."""
+    with connection.cursor() as cursor:
+        try:
+            for key in sorted(keys):  # in the same order everywhere, or two would wait for each other
+                cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [key])
+        except OperationalError as error:
+            if isinstance(error.__cause__, LockNotAvailable):
+                raise StillBusy from error
+            raise
 
 
 class _Gathered:

@@ -8,13 +8,12 @@ no job has to run for that.
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.db import connection
 from django.utils import timezone
 
 from approvals import claims
 from approvals.audit.decisions import deciding
 from approvals.audit.events import Actor, record
-from approvals.database import tenant_scope
+from approvals.database import one_at_a_time, tenant_scope
 from approvals.errors import DelegationNotTaken, DelegationOver, NotFound
 from approvals.identity.models import Membership
 from approvals.identity.requester import Reviewer
@@ -36,7 +35,7 @@ def delegate(
     who = Actor("person", str(by.person_id))
     with deciding("delegate", by=who, tenant_id=by.tenant_id), tenant_scope(by.tenant_id):
         by.check_in_person()
-        _alone(by)
+        one_at_a_time(f"away {by.person_id}")  # so that each sees what overlaps with the other
         now = timezone.now()
         is_now = starts_at is None or now - NOW <= starts_at <= now
         begins = now if is_now or starts_at is None else starts_at
@@ -110,12 +109,6 @@ def _check(to: UUID, begins: datetime, ends: datetime, reason: str, by: Reviewer
 def _overlaps(to: UUID, begins: datetime, ends: datetime, by: Reviewer) -> bool:
     mine = Delegation.objects.open().filter(delegator_id=by.person_id, delegate_id=to)
     return mine.filter(starts_at__lt=ends, ends_at__gt=begins).exists()
-
-
-def _alone(by: Reviewer) -> None:
-    """Two at once of one person wait for one another, so that both see what overlaps."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"away {by.person_id}"])
 
 
 def _record(

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from django.conf import settings
-from django.db import OperationalError, connection
 from django.utils import timezone
-from psycopg.errors import LockNotAvailable
 
 from approvals import actions, outbox
+from approvals.database import StillBusy, one_at_a_time
 from approvals.errors import SettingMissing
 from approvals.models import ApprovalRequest, Execution
 
@@ -69,12 +68,8 @@ def wait_for_turn(request: ApprovalRequest) -> outbox.Postponed | None:
 
 def _in_turn(request: ApprovalRequest) -> bool:
     """One claim of an action at a time, from here to the end of the transaction; False when others took too long."""
-    key = f"pace:{request.tenant_id}:{request.action}"
     try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [key])
-    except OperationalError as error:
-        if isinstance(error.__cause__, LockNotAvailable):
-            return False
-        raise
+        one_at_a_time(f"pace:{request.tenant_id}:{request.action}")
+    except StillBusy:
+        return False
     return True

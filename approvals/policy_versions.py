@@ -8,14 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import UUID
 
-from django.db import connection
 from django.db.models import Max
 
 from approvals import submit
 from approvals.actions.activate_policy import AUTHORS, NAME, company, readable
 from approvals.audit.decisions import deciding
 from approvals.audit.events import Actor, record
-from approvals.database import tenant_scope
+from approvals.database import one_at_a_time, tenant_scope
 from approvals.errors import (
     BecauseMissing,
     InForceAlready,
@@ -58,7 +57,7 @@ def propose(
             document = readable(text, company(by.tenant_id))
         except PolicyError as error:
             raise unreadable(error) from error
-        _one_at_a_time(by)
+        one_at_a_time(f"policy:{by.tenant_id}")  # nobody else takes the next number
         base = _numbered(based_on) if based_on else None
         if in_force := PolicyVersion.objects.filter(is_active=True, source=text).first():
             raise SamePolicy(number=in_force.number)
@@ -150,12 +149,6 @@ def _check_author(by: Reviewer, because: str) -> None:
         raise PolicyAuthorsOnly
     if not BECAUSE[0] <= len(because) <= BECAUSE[1]:
         raise BecauseMissing
-
-
-def _one_at_a_time(by: Reviewer) -> None:
-    """Until this transaction ends nobody else takes the next number."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"policy:{by.tenant_id}"])
 
 
 def _numbered(number: int) -> PolicyVersion:

@@ -4,9 +4,9 @@ no event.
 
 from uuid import UUID
 
-from django.db import IntegrityError, connection
+from django.db import IntegrityError
 
-from approvals.database import tenant_scope
+from approvals.database import one_at_a_time, tenant_scope
 from approvals.errors import NotFound, ViewNotKept
 from approvals.identity.requester import Reviewer
 from approvals.models import SavedView
@@ -29,7 +29,7 @@ def keep(name: str, query: str, *, by: Reviewer) -> SavedView:
         raise ViewNotKept(why="Filter the queue first: the whole queue is always there.")
     try:
         with tenant_scope(by.tenant_id, person_id=by.person_id):
-            _one_at_a_time(by)
+            one_at_a_time(f"views {by.person_id}")  # two would each count without the other
             if SavedView.objects.count() >= MOST:
                 raise ViewNotKept(why=f"You have {MOST} already. Forget one of them first.")
             return SavedView.objects.create(
@@ -37,12 +37,6 @@ def keep(name: str, query: str, *, by: Reviewer) -> SavedView:
             )
     except IntegrityError:
         raise ViewNotKept(why="You have a view of this name already.") from None
-
-
-def _one_at_a_time(by: Reviewer) -> None:
-    """Of one person's, until the transaction ends: two at once would each count without the other."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"views {by.person_id}"])
 
 
 def forget(view_id: UUID, *, by: Reviewer) -> None:

@@ -29,10 +29,11 @@ def _plain(address: str) -> str:
     everybody.
     """
     parsed = ip_address(address)
-    return str(_inside(parsed)) if isinstance(parsed, IPv6Address) else address
+    if not isinstance(parsed, IPv6Address):
+        return address
+    return str(ipv4_inside(parsed) or IPv6Address(int(parsed)))  # without a zone: the library breaks on it
 
 
-def _inside(address: IPv6Address) -> IPv4Address | IPv6Address:
-    if address in NAT64:
-        return IPv4Address(int(address) & 0xFFFF_FFFF)
-    return address.ipv4_mapped or IPv6Address(int(address))  # without a zone: the library breaks on it
+def ipv4_inside(address: IPv6Address) -> IPv4Address | None:
+    """The address that a gateway or a socket of both families wrote as an IPv6 one, if it is one of those."""
+    return IPv4Address(int(address) & 0xFFFF_FFFF) if address in NAT64 else address.ipv4_mapped

@@ -11,10 +11,10 @@ from typing import NamedTuple
 from uuid import UUID
 
 from django.conf import settings
-from django.db import OperationalError, connection
+from django.db import connection
 from django.utils import timezone
-from psycopg.errors import LockNotAvailable
 
+from approvals.database import StillBusy, one_at_a_time
 from approvals.errors import LimitReached, LimitsUnknown
 from approvals.identity.requester import Requester
 
@@ -81,14 +81,10 @@ def _believe(asking: tuple[UUID, UUID, str]) -> None:
 
 def _wait_for_turn(whose: set[UUID]) -> None:
     """One filing of an agent, or of a tenant, at a time, from here until it is committed."""
-    with connection.cursor() as cursor:
-        try:
-            for one in sorted(whose):  # in the same order everywhere, or two would wait for each other
-                cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"filing:{one}"])
-        except OperationalError as error:
-            if isinstance(error.__cause__, LockNotAvailable):
-                raise LimitsUnknown(seconds=BACK_SOON) from error
-            raise
+    try:
+        one_at_a_time(*(f"filing:{one}" for one in whose))
+    except StillBusy as error:
+        raise LimitsUnknown(seconds=BACK_SOON) from error
 
 
 def _uses(by: Requester, action: str, tool: str) -> list[_Use]:

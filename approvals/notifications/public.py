@@ -1,8 +1,8 @@
 """Which addresses are on the public internet, where receivers are."""
 
-from ipaddress import IPv4Address, IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv6Address
 
-NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052
+from approvals.identity.addresses import ipv4_inside
 
 
 def is_public(address: IPv4Address | IPv6Address) -> bool:
@@ -14,6 +14,4 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
 
 
 def _inner(address: IPv6Address) -> IPv4Address | None:
-    if address in NAT64:
-        return IPv4Address(int(address) & 0xFFFF_FFFF)
-    return address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
+    return ipv4_inside(address) or address.sixtofour or (address.teredo[1] if address.teredo else None)

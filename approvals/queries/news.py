@@ -18,9 +18,8 @@ from approvals.models import ApprovalRequest, FreshLook, Remark, Vote
 from approvals.queries import exercises
 from approvals.queries.trail import denied
 
-LATE = timedelta(
-    minutes=1
-)  # events are written down in another order than they are dated in, by less than this
+# Events are written down in another order than they are dated in, by less than this.
+LATE = timedelta(minutes=1)
 SHORT = 12  # characters of a digest
 
 

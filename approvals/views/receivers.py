@@ -5,7 +5,7 @@ A secret is shown in the answer to the form that made it, and in no other.
 
 from collections.abc import Callable, Iterable
 from functools import wraps
-from typing import Concatenate, ParamSpec
+from typing import Any, Concatenate, ParamSpec
 from uuid import UUID, uuid4
 
 from django import forms
@@ -138,15 +138,10 @@ def receiver_page(request: HttpRequest, by: Reviewer, receiver_id: UUID) -> Http
 @member
 @for_operators
 def hear_page(request: HttpRequest, by: Reviewer, receiver_id: UUID) -> HttpResponse:
-    form = HearForm(request.POST)
-    if request.method == "POST" and not form.is_valid():
-        raise BadRequest
+    chosen = _sent(request, HearForm)
+    said = _("Written down. It holds from the next event on.")
     return _do(
-        request,
-        by,
-        receiver_id,
-        lambda: notifications.hear_only(receiver_id, form.cleaned_data["hears"], by=by),
-        _("Written down. It holds from the next event on."),
+        request, by, receiver_id, lambda: notifications.hear_only(receiver_id, chosen["hears"], by=by), said
     )
 
 
@@ -167,15 +162,14 @@ def test_page(request: HttpRequest, by: Reviewer, receiver_id: UUID) -> HttpResp
 @member
 @for_operators
 def end_page(request: HttpRequest, by: Reviewer, receiver_id: UUID) -> HttpResponse:
-    form = SecretForm(request.POST)
-    if request.method == "POST" and not form.is_valid():
-        raise BadRequest
+    chosen = _sent(request, SecretForm)
+    said = _("Ended. Only the new secret signs from now on.")
     return _do(
         request,
         by,
         receiver_id,
-        lambda: notifications.end_overlap(receiver_id, form.cleaned_data["secret"], by=by),
-        _("Ended. Only the new secret signs from now on."),
+        lambda: notifications.end_overlap(receiver_id, chosen["secret"], by=by),
+        said,
     )
 
 
@@ -199,10 +193,7 @@ def renew_page(request: HttpRequest, by: Reviewer, receiver_id: UUID) -> HttpRes
 @for_operators
 def token_page(request: HttpRequest, by: Reviewer, receiver_id: UUID) -> HttpResponse:
     """Another token, which Slack gave the operator."""
-    form = SecretForm(request.POST)
-    if request.method == "POST" and not form.is_valid():
-        raise BadRequest
-    chosen = form.cleaned_data if form.is_valid() else {}
+    chosen = _sent(request, SecretForm)
     return _do(
         request,
         by,
@@ -210,6 +201,16 @@ def token_page(request: HttpRequest, by: Reviewer, receiver_id: UUID) -> HttpRes
         lambda: notifications.replace_token(receiver_id, chosen["token"], instead_of=chosen["secret"], by=by),
         _("Replaced. The new token is used from now on."),
     )
+
+
+def _sent(request: HttpRequest, form: type[forms.Form]) -> dict[str, Any]:
+    """What the form was filled in with; nothing for a request that sends none. Raises BadRequest."""
+    if request.method != "POST":
+        return {}
+    filled = form(request.POST)
+    if not filled.is_valid():
+        raise BadRequest
+    return filled.cleaned_data
 
 
 def _do(
