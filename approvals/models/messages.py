@@ -159,6 +159,7 @@ class MailChoice(models.Model):
 
 TOLD, HEARD = models.Q(topic__in=["deliver", "mail"]), models.Q(receiver__isnull=False)
 LETTER, DELIVERED = models.Q(topic="mail"), models.Q(done_at__isnull=False, last_error="")
+DROPPED = models.Q(done_at__isnull=False) & ~models.Q(last_error="")
 DONE, FAILED = models.Q(done_at__isnull=False), models.Q(gave_up_at__isnull=False)
 WAITING = models.Q(done_at__isnull=True, gave_up_at__isnull=True)
 
@@ -257,6 +258,9 @@ class Outbox(models.Model):
             ),
             models.Index(
                 fields=["tenant", "-created_at", "-id"], condition=TOLD & DELIVERED, name="outbox_delivered"
+            ),
+            models.Index(
+                fields=["tenant", "-created_at", "-id"], condition=TOLD & DROPPED, name="outbox_dropped"
             ),
             models.Index(fields=["tenant", "-created_at", "-id"], condition=LETTER, name="outbox_mail"),
             models.Index(fields=["receiver", "-created_at", "-id"], condition=HEARD, name="outbox_receiver"),

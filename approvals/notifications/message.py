@@ -13,6 +13,7 @@ from approvals.notifications import opened_payload, trouble
 from approvals.notifications.text import visible
 from approvals.queries import review_url
 from approvals.states import FINAL, Status
+from policies.verdicts import AutoApprove, from_json
 
 # The status that each event led to; the request may have moved on since.
 EVENTS: Mapping[str, Status] = MappingProxyType(
@@ -58,6 +59,7 @@ class Message:
     is_exercise: bool = False  # told when it is over, and not before
     undoes: UUID | None = None  # the request that this one undoes
     irreversible: str = ""  # while people decide: why nothing will undo it
+    asks_for_nobody: bool = False  # it waits for no person: a rule lets it through
     # What there is to say beside the request; "" of an event that is only about the request itself.
     notice: str = ""
 
@@ -93,8 +95,14 @@ def message(row: Outbox) -> Message:
         is_exercise=request.is_canary and status in FINAL,
         undoes=request.undoes_id,
         irreversible=inverse.why_not(request.action) if status == Status.PENDING else "",
+        asks_for_nobody=status == Status.PENDING and _asks_for_nobody(row, request),
         notice=trouble.sentence(request) if is_trouble else "",
     )
+
+
+def _asks_for_nobody(row: Outbox, request: ApprovalRequest) -> bool:
+    """A later revision was judged anew, and says nothing of this one."""
+    return row.revision == request.revision and isinstance(from_json(request.verdict), AutoApprove)
 
 
 def _amount(request: ApprovalRequest) -> Money | None:

@@ -33,6 +33,7 @@ WORDS: Mapping[Status, str] = MappingProxyType(
 )
 EXERCISE = "This was an exercise for reviewers: made up, and nothing is done."
 FOREVER = "🔒 This cannot be undone:"
+LET_THROUGH = "⏩ Filed: a rule lets it through, and nobody is asked"
 TROUBLE = "⚠️ A policy rule could not be worked out"
 # Where the status says too little of what happened.
 WORDS_OF_KIND: Mapping[str, str] = MappingProxyType(
@@ -51,8 +52,7 @@ REPLACES = "What stood here before about this request is out of date."
 
 def card(message: Message, *, is_edited: bool = False) -> dict[str, Any]:
     """The body for an incoming webhook, as JSON. One that cannot be edited says what it replaces."""
-    said = TROUBLE if message.notice else WORDS_OF_KIND.get(message.kind, WORDS[message.status])
-    words = said + (f" (revision {message.revision})" if message.revision > 1 else "")
+    words = _said(message) + (f" (revision {message.revision})" if message.revision > 1 else "")
     parts = [
         {"type": "header", "text": _plain(words, LONGEST_HEADER)},
         {"type": "section", "text": _plain(message.headline, LONGEST_TEXT)},
@@ -71,6 +71,14 @@ def card(message: Message, *, is_edited: bool = False) -> dict[str, Any]:
     parts.append({"type": "actions", "elements": [_button(message)]})
     fallback = escape(cut(f"{words}: {message.headline}", LONGEST_FALLBACK // len("&amp;")))
     return {"text": fallback, "blocks": parts, "unfurl_links": False, "unfurl_media": False}
+
+
+def _said(message: Message) -> str:
+    if message.notice:
+        return TROUBLE
+    if message.asks_for_nobody:
+        return LET_THROUGH
+    return WORDS_OF_KIND.get(message.kind, WORDS[message.status])
 
 
 def card_of_test(name: str) -> dict[str, Any]:
@@ -100,7 +108,7 @@ def _fields(message: Message) -> list[str]:
 
 def _button(message: Message) -> dict[str, Any]:
     """It only opens the page; a decision needs a signed-in person there."""
-    is_open = message.status == Status.PENDING
+    is_open = message.status == Status.PENDING and not message.asks_for_nobody
     words = _plain("Review the request" if is_open else "Open the request", 75)
     button = {"type": "button", "action_id": "open", "text": words, "url": message.review_url}
     return button | ({"style": "primary"} if is_open else {})

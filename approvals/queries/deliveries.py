@@ -17,6 +17,7 @@ STATES = {
     "waiting": Q(done_at=None, gave_up_at=None),
     "delivered": Q(done_at__isnull=False, last_error=""),
     "failed": Q(gave_up_at__isnull=False),
+    "dropped": Q(done_at__isnull=False) & ~Q(last_error=""),  # what nobody needed any more says so
 }
 # `outbox_told` and the indexes beside it are for exactly these (migrations 0051 and 0102).
 TOLD = Q(topic__in=[DELIVER, MAIL])
@@ -96,7 +97,7 @@ def shown_of(told: QuerySet[Outbox]) -> QuerySet[Outbox]:
 
 def delivery(row: Outbox) -> Delivery:
     """In a scope of its tenant, with its receiver and request loaded."""
-    done = "dropped" if row.last_error else "delivered"  # what nobody needed any more says so
+    done = "dropped" if row.last_error else "delivered"
     state = done if row.done_at else "failed" if row.gave_up_at else "waiting"
     return Delivery(
         id=row.pk,

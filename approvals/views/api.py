@@ -4,16 +4,18 @@ from collections.abc import Sequence
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from approvals.identity.requester import Reviewer
-from approvals.views.access import member, show
+from approvals.views.access import show
 
 
+@never_cache
 @require_safe
-@member
-def api_page(request: HttpRequest, by: Reviewer, refusals: Sequence[object]) -> HttpResponse:  # noqa: ARG001 - what `member` hands on
-    """`refusals` come from the room of the API, which is no room for pages to go into."""
+def api_page(request: HttpRequest, refusals: Sequence[object]) -> HttpResponse:
+    """For strangers too: a problem leads them here before they have signed in (RFC 9457, section 3.1.1).
+
+    `refusals` come from the room of the API, which is no room for pages to go into."""
     context = {
         "refusals": refusals,
         "resource": settings.API_URL,

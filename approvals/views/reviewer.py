@@ -222,7 +222,7 @@ def page_of(
         "comment": comment,
         "problem": problem,
         "wrong": wrong,
-        "denials": DENIALS,
+        "denials": {key: why for key, why in DENIALS.items() if it.amount or key != "amount"},
         "settle_key": uuid4(),  # a form that is sent twice asks once
         **proving(by),
         "way": proof.way(request) if it.rule.asks_for_proof and it.decidable else "",

@@ -29,6 +29,14 @@ def test_the_type_of_every_problem_leads_to_its_line(web: World, sign_in: SignIn
         assert words in page
 
 
+def test_it_answers_a_stranger_whom_a_problem_led_there(web: World) -> None:
+    answer = Client().get("/api/")
+    page = answer.content.decode()
+    assert answer.status_code == 200 and '<div id="not_authenticated">' in page
+    assert 'href="/accounts/login/?next=/api/"' in page and 'href="/api/v1/schema/"' not in page
+    assert web.tenant.name not in page
+
+
 def test_with_another_issuer_it_says_that_no_token_opens_the_api(
     web: World, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:

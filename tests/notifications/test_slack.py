@@ -18,6 +18,14 @@ from tests.notifications.conftest import Post
 from tests.notifications.receiving import Receiving
 from tests.world import World
 
+AUTO = """
+policy: 1
+name: auto
+actions:
+  refund_payment:
+    rules:
+      - { name: quick, when: "true", because: "Nobody has to look.", then: auto_approve }
+"""
 MESSAGE = Message(
     id=uuid4(),
     kind="request.created",
@@ -54,6 +62,19 @@ def test_a_new_request_arrives_as_a_card_with_a_button_to_its_page(
     assert request.headline in card["text"]
     assert got.headers["content-type"] == "application/json"
     assert "webhook-signature" not in got.headers
+
+
+def test_of_what_a_rule_lets_through_no_card_says_that_somebody_is_waited_for(
+    world: World, post: Post, receiver: Receiving
+) -> None:
+    post.add("slack", receiver.url, secret="")
+    world.put_in_force(AUTO)
+    world.submit()
+    post.round()
+    (got,) = receiver.received
+    assert got.json["blocks"][0]["text"]["text"] == slack.LET_THROUGH
+    (button,) = got.json["blocks"][-1]["elements"]
+    assert button["text"]["text"] == "Open the request" and "style" not in button
 
 
 def test_a_card_that_comes_again_says_of_when_it_is() -> None:

@@ -29,6 +29,7 @@ OPEN = {
     "/o/register/",
     "/o/token/",
     "/o/revoke_token/",
+    "/api/",  # where a problem leads, also the one that asks who you are
     "/.well-known/oauth-authorization-server",
     "/.well-known/oauth-protected-resource/api",
 }

@@ -160,6 +160,7 @@ ANOTHER_KIND = (
         (SoughtMessages(state="failed"), "outbox_failed"),
         (SoughtMessages(state="waiting"), "outbox_waiting"),
         (SoughtMessages(state="delivered"), "outbox_delivered"),
+        (SoughtMessages(state="dropped"), "outbox_dropped"),
         (SoughtMessages(receiver="mail"), "outbox_mail"),
         (SoughtMessages(receiver="rare"), "outbox_receiver"),
         (SoughtMessages(kind="nothing.such", state="delivered"), "outbox_told_kind"),
