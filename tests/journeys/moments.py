@@ -23,7 +23,7 @@ def keys(_: World, page: Page) -> None:
 
 
 def approved(world: World, page: Page) -> None:
-    page.goto(address(world.submit(amount_minor=900)))
+    page.goto(address(world.submit(amount_minor=400)))  # six times within a budget of 100.00
     page.get_by_label("Comment").fill("The parcel is back.")
     page.get_by_role("button", name="Approve").click()
     expect(page.get_by_role("status").first).to_contain_text("You approved this request.")
