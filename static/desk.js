@@ -5,6 +5,7 @@
 const help = document.getElementById('keys')
 const off = 'countersign-keys-off'
 const on = 'countersign-on-its-way'
+const soon = 10000 // milliseconds from the key in the queue to the request's page; later it was something else that opened it
 
 const rows = () => [...document.querySelectorAll('a[data-row]')]
 const here = () => document.activeElement?.closest('li[id^="row-"]')
@@ -26,7 +27,7 @@ function decide (name) {
   }
   const row = here()?.querySelector('a[data-row]')
   if (!row) return
-  sessionStorage.setItem(on, `${name} ${new URL(row.href).pathname}`)
+  sessionStorage.setItem(on, `${name} ${new URL(row.href).pathname} ${Date.now()}`)
   location.assign(row.href)
 }
 
@@ -67,6 +68,6 @@ if (choice) {
 }
 
 // Somebody pressed a or d in the queue. No address does it: a link from outside would put a decision under the next key.
-const [to, where] = (sessionStorage.getItem(on) || '').split(' ')
+const [to, where, when] = (sessionStorage.getItem(on) || '').split(' ')
 sessionStorage.removeItem(on)
-if (where === location.pathname) decide(to)
+if (where === location.pathname && Date.now() - when < soon) decide(to)

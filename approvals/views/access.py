@@ -71,12 +71,14 @@ def _for_a_person(view: Callable[..., HttpResponse]) -> Callable[..., HttpRespon
 def _opened_elsewhere(request: HttpRequest, by: Reviewer) -> HttpResponse | None:
     """For a page that asks what is new, and was opened in another company than the session is in now; else None.
 
-    The queue loads again, whole; any other page is about something of that company, and goes to the queue. Nothing is
-    read or written down first: nobody asked for anything of the one in the other.
+    The queue loads again, whole. A request's page says so and stays, for somebody may have written half a comment. Any
+    other page goes to the queue. Nothing is read or written down first: nobody asked for anything of the one in the other.
     """
     opened_in = request.GET.get("tenant", "")
     if request.headers.get("HX-Request") != "true" or opened_in in ("", str(by.tenant_id)):
         return None
+    if request.resolver_match and request.resolver_match.url_name == "look":
+        return show(request, "parts/elsewhere.html")
     queue = reverse("queue")
     return HttpResponse(headers={"HX-Refresh": "true"} if request.path == queue else {"HX-Redirect": queue})
 

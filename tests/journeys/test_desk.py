@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -104,7 +105,6 @@ def test_a_requests_page_says_that_somebody_else_was_first(site: Site) -> None:
 
 
 WRITING = {
-    "the comment": "#comment",
     "a reason": "input[name=because] >> nth=-1",
     "the proof": "input[name=password]",
 }
@@ -144,6 +144,35 @@ def test_enter_on_a_tick_decides_nothing(site: Site) -> None:
         page.wait_for_timeout(500)
         expect(page.get_by_role("heading", name="Decide together")).to_be_visible()
     assert [site.world.status(one) for one in requests] == ["pending", "pending"]
+
+
+def test_enter_asks_for_no_changes(site: Site) -> None:
+    request = site.world.submit()
+    with site.signed_in("lena") as page:
+        page.goto(f"/requests/{request.pk}/")
+        page.get_by_text("Ask the agent for changes").click()
+        page.get_by_label("What should change").fill("Half of it is fair.")
+        page.locator("input[name^=field-]").first.press("Enter")
+        page.wait_for_timeout(500)
+        expect(page).to_have_url(re.compile(f"/requests/{request.pk}/$"))
+    assert site.world.status(request) == "pending"
+
+
+def test_a_key_pressed_in_the_queue_is_soon_forgotten(site: Site) -> None:
+    """The page that it was for did not come; another way to that page is no decision's beginning."""
+    request = site.world.submit()
+    address = f"**/requests/{request.pk}/"
+    with site.signed_in("lena") as page:
+        page.goto("/")
+        page.locator(f"#open-{request.pk}").focus()
+        page.route(address, lambda route: route.abort())
+        page.keyboard.press("a")
+        page.wait_for_timeout(300)
+        page.unroute(address)
+        page.clock.set_fixed_time(datetime.now(UTC) + timedelta(minutes=1))
+        page.goto(f"/requests/{request.pk}/")
+        expect(page.get_by_role("button", name="Approve")).to_be_visible()
+        expect(page.get_by_role("button", name="Approve")).not_to_be_focused()
 
 
 @pytest.mark.parametrize("fragment", ["approve", "deny", "reasons", "comment"])

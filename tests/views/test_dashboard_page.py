@@ -277,7 +277,7 @@ def test_money_equals_a_recount_and_no_currency_is_added_to_another(
 
 def test_reviewers_attention_equals_a_recount(past: World, sign_in: SignIn) -> None:
     first, last = SPANS["month"]
-    _, section = shown(sign_in, first, last).split('<section class="panel" aria-labelledby="attention">')
+    _, section = shown(sign_in, first, last).split('aria-labelledby="attention">')
     found = re.findall(r'<tr><th scope="row">(.*?)</th>(.*?)</tr>', section, re.S)
     rows = {
         name: [" ".join(each.split()) for each in re.findall(r"<td>(.*?)</td>", row, re.S)]
