@@ -72,7 +72,7 @@ def _opened_elsewhere(request: HttpRequest, by: Reviewer) -> HttpResponse | None
     """For a page that asks what is new, and was opened in another company than the session is in now; else None.
 
     The queue loads again, whole. A request's page says so and stays, for somebody may have written half a comment. Any
-    other page goes to the queue. Nothing is read or written down first: nobody asked for anything of the one in the other.
+    other page goes to the queue. Nothing is read or written down first: nobody asked the one for anything in the other.
     """
     opened_in = request.GET.get("tenant", "")
     if request.headers.get("HX-Request") != "true" or opened_in in ("", str(by.tenant_id)):

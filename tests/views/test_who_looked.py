@@ -154,7 +154,7 @@ def test_it_lists_who_did_what_and_when_newest_first(company: World, sign_in: Si
         rows = listed(ada)
     assert [re.sub(r"^.*? (Ada|Opal) ", r"\1 ", row) for row in rows][:4] == [
         "Ada Asked for a verification the whole trail",
-        f"Ada Read course {request.headline}",
+        f"Ada Read course: {request.headline}",
         "Ada Searched words: parcel",
         rows[3].partition(") ")[2],
     ]
