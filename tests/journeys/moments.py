@@ -7,6 +7,7 @@ from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from approvals import switches
+from approvals.identity.models import Tenant
 from approvals.models import ApprovalRequest, Verification
 from tests import courses
 from tests.world import World
@@ -87,6 +88,25 @@ def nothing_ticked(world: World, page: Page) -> None:
     world.submit("issue_store_credit", amount_minor=2300, **CREDIT)
     page.goto("/together/")
     expect(page.get_by_role("alert").first).to_contain_text("Nothing was decided.")
+
+
+def opened_in_the_company_before(world: World, page: Page) -> None:
+    """Who went to another company in a second tab is told so, and what they were writing stays."""
+    page.goto(address(world.submit(amount_minor=906)))
+    page.get_by_label("Comment").fill("I am still writing.")
+    second = page.context.new_page()
+    second.goto("/")
+    _go_to(world.other, second)
+    expect(page.locator("#fresh")).to_contain_text("in another tab", timeout=SOON)
+    expect(page.get_by_label("Comment")).to_have_value("I am still writing.")
+    _go_to(world.tenant, second)
+    second.close()
+
+
+def _go_to(company: Tenant, page: Page) -> None:
+    page.get_by_label("Company").select_option(str(company.pk))
+    page.get_by_role("button", name="Switch").click()
+    expect(page.get_by_label("Company")).to_have_value(str(company.pk))
 
 
 def told_that_all_is_stopped(world: World, page: Page) -> None:
@@ -179,6 +199,7 @@ MOMENTS: dict[str, tuple[str, Act]] = {
     "decide-conflict": ("lena", pressed_too_late),
     "decide-another-revision": ("lena", pressed_on_another_revision),
     "changes-in-no-words": ("lena", asked_for_changes_in_no_words),
+    "opened-elsewhere": ("mara", opened_in_the_company_before),
     "together": ("lena", read_together),
     "together-done": ("lena", decided_together),
     "together-nothing-ticked": ("lena", nothing_ticked),
