@@ -316,7 +316,8 @@ def test_on_a_day_on_which_nothing_waits_no_letter_comes(world: World, post: Pos
     a_day_passes(world)
     assert sweep(world) == [True]
     assert deliver(post) == []
-    assert [one["because"] for one in post.told()] == ["nothing waits for this person"]
+    assert [row.last_error for row in post.rows("mail")] == ["nothing waits for this person"]
+    assert [one["because"] for one in post.told()] == [outbox.NOT_WRITTEN]
 
 
 def test_two_sweepers_order_one_digest(world: World, post: Post) -> None:
