@@ -40,6 +40,9 @@ DIGEST = "mail.digest"  # the kind of a letter with all that waits for somebody
 TEST = "receiver.test"  # the kind of a message that only tests its receiver
 UNDO = "undo"  # a person asks for it to be undone: file the request, in a worker
 
+# All that others are told of why somebody's letter was not sent: the reason may be what they chose.
+NOT_WRITTEN = "there was nothing to write any more"
+
 LAST_DELIVERY = 20  # attempts; with the backoff below, about nine hours
 LONGEST_WAIT = 3600  # seconds
 

@@ -1,6 +1,7 @@
 """What a person wants to be written: their own choice, for one company, and nobody else's business.
 
-The list of messages tells operators which letters were sent to whom; nothing tells anybody a choice or its hours.
+The list of messages tells operators which letters were for whom and when each ended; nothing tells anybody a choice, or
+until when a letter waits.
 """
 
 from dataclasses import dataclass

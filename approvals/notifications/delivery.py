@@ -6,9 +6,9 @@ event, a log line nor `last_error` ever holds a receiver's URL or secret.
 
 import json
 import logging
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
-from socket import gaierror
 
 from django.db.models import QuerySet
 from opentelemetry.trace import SpanKind
@@ -31,6 +31,8 @@ logger = logging.getLogger(__name__)
 WORKER = Actor("system", "worker")
 # Attempts for a receiver that says no: about four minutes, in which somebody may be deploying it.
 LAST_REFUSAL = 8
+# What a resolver says of a name that is not there, and not of its own trouble. Not every platform has both.
+NO_SUCH_NAME = {getattr(socket, name) for name in ("EAI_NONAME", "EAI_NODATA") if hasattr(socket, name)}
 
 
 @dataclass(frozen=True)
@@ -110,8 +112,12 @@ def _sent(receiver: Receiver, row: Outbox) -> Answer:
             if answer.status is not None:
                 telling.set_attribute("http.response.status_code", answer.status)
             return answer
-    except gaierror:
-        words = "the name in its address leads nowhere (DNS)"
+    except socket.gaierror as error:
+        words = (
+            "the name in its address leads nowhere (DNS)"
+            if error.errno in NO_SUCH_NAME
+            else "the name in its address could not be looked up for now (DNS)"
+        )
     except Exception as error:
         words = f"it could not be told: {type(error).__name__}"
     return Answer(None, words)

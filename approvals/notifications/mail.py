@@ -78,7 +78,7 @@ def _letter(row: Outbox) -> Letter:
                 return personal.letter(row, row.person_id)
             return LETTERS[row.kind](ApprovalRequest.objects.get(pk=row.about))
     except outbox.Moot as nothing:
-        _record("notification.dropped", row, because=str(nothing))
+        _record("notification.dropped", row, because=outbox.NOT_WRITTEN if row.person_id else str(nothing))
         raise
 
 

@@ -22,7 +22,7 @@ from approvals.payloads import seal
 SECRET_MARK = "whsec_"  # noqa: S105 - the prefix that Standard Webhooks gives to secrets
 SECRET_BYTES = range(24, 65)  # Standard Webhooks, "signature scheme"
 NAME = (1, 100)  # characters
-LONGEST_HOST = 253  # characters of a name as DNS has it (RFC 1035, section 2.3.4)
+LONGEST_HOST, LONGEST_LABEL = 253, 63  # characters of a name as DNS has it (RFC 1035, section 2.3.4)
 
 
 class ReceiverRefused(Refusal):
@@ -104,6 +104,10 @@ def check_url(url: str) -> httpx.URL:
         raise ReceiverRefused(why=f"its URL must begin with {' or '.join(allowed)}:// and name a host.")
     if len(parsed.raw_host) > LONGEST_HOST:
         raise ReceiverRefused(why=f"the name of its host has {LONGEST_HOST} characters at most.")
+    labels = parsed.raw_host.removesuffix(b".").split(b".")
+    if not all(1 <= len(label) <= LONGEST_LABEL for label in labels):
+        why = f"each part of its host's name between dots has 1 to {LONGEST_LABEL} characters."
+        raise ReceiverRefused(why=why)
     return parsed
 
 

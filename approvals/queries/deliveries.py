@@ -9,7 +9,7 @@ from django.db.models import Q, QuerySet
 from approvals.database import tenant_scope
 from approvals.identity.requester import Reviewer
 from approvals.models import Outbox
-from approvals.outbox import DELIVER, MAIL, TEST
+from approvals.outbox import DELIVER, MAIL, NOT_WRITTEN, TEST
 from approvals.queries.paging import ROWS, Page, mark, page, parsed
 
 # What becomes of a message, and which rows that are. A dead letter is one that was given up.
@@ -36,7 +36,8 @@ class SoughtMessages:
 @dataclass(frozen=True)
 class Delivery:
     """One message. `receiver` is its receiver's name, "" of mail, `person` whom a letter is for ("" where it goes to a
-    role); `because` is the last error in words.
+    role); `because` is the last error in words. Until when and why a letter to a person waits is theirs alone:
+    `next_at` is None and `because` says nothing of it.
     """
 
     id: UUID
@@ -50,7 +51,7 @@ class Delivery:
     at: datetime
     state: str
     ended_at: datetime | None
-    next_at: datetime
+    next_at: datetime | None
     attempts: int
     because: str
 
@@ -111,7 +112,14 @@ def delivery(row: Outbox) -> Delivery:
         at=row.created_at,
         state=state,
         ended_at=row.done_at or row.gave_up_at,
-        next_at=row.not_before,
+        next_at=None if row.person else row.not_before,
         attempts=row.attempts,
-        because=row.last_error,
+        because=_because(row, state),
     )
+
+
+def _because(row: Outbox, state: str) -> str:
+    """Of a letter to a person no more than that it was not needed, or what failed: the rest tells what they chose."""
+    if not row.person or state == "failed":
+        return row.last_error
+    return NOT_WRITTEN if state == "dropped" else ""

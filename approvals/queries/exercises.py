@@ -20,7 +20,7 @@ from approvals.models import ApprovalRequest, CanarySetting
 from approvals.queries.standing import Cast
 from approvals.states import FINAL, Status
 
-TOLD_BY = ("id", "is_canary", "status", "agent_id")  # what `trail_for` asks of a request
+TOLD_BY = ("id", "is_canary", "status", "agent_id", "requester_name")  # what `trail_for` asks of a request
 FILED, AS_OTHERS = "canary.filed", "request.created"
 
 

@@ -136,7 +136,7 @@ def _page(
 
 
 def _pieces(asked: Asked, head: str, tail: str) -> Generator[str, None, None]:
-    yield head
+    yield from cut(head)  # it holds the draft, of up to 256 KiB
     if not _one_at_a_time.acquire(blocking=False):
         yield _sentence(str(SimulatingAlready()))
     else:
@@ -151,7 +151,7 @@ def _pieces(asked: Asked, head: str, tail: str) -> Generator[str, None, None]:
             )
         finally:
             _one_at_a_time.release()
-    yield tail
+    yield from cut(tail)
 
 
 def _sentence(words: str) -> str:

@@ -182,7 +182,7 @@ def test_who_left_the_company_is_written_nothing(world: World, post: Post) -> No
         Membership.objects.filter(person=world.people["lena"]).delete()
     deliver(post)
     assert mail.outbox == []
-    assert [one["because"] for one in post.told()] == ["this person is written nothing here any more"]
+    assert [one["because"] for one in post.told()] == [outbox.NOT_WRITTEN]
 
 
 def test_a_letter_waits_until_the_quiet_hours_end(world: World, post: Post) -> None:
@@ -206,7 +206,7 @@ def test_a_letter_waits_until_the_quiet_hours_end(world: World, post: Post) -> N
     assert to(world, deliver(post)) == ["lena"]
 
 
-NO_MORE = "this person does not want such letters any more"
+NO_MORE = outbox.NOT_WRITTEN
 
 
 @pytest.mark.parametrize("instead", [REMIND, DAILY, Choice()], ids=["reminders", "a digest", "nothing"])
@@ -316,7 +316,8 @@ def test_on_a_day_on_which_nothing_waits_no_letter_comes(world: World, post: Pos
     a_day_passes(world)
     assert sweep(world) == [True]
     assert deliver(post) == []
-    assert [one["because"] for one in post.told()] == ["nothing waits for this person"]
+    assert [row.last_error for row in post.rows("mail")] == ["nothing waits for this person"]
+    assert [one["because"] for one in post.told()] == [outbox.NOT_WRITTEN]
 
 
 def test_two_sweepers_order_one_digest(world: World, post: Post) -> None:

@@ -1,6 +1,7 @@
 """What follows each answer of a receiver, until it took the message or we gave up."""
 
 import logging
+import socket
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -202,6 +203,26 @@ def unchanged(url: str) -> str:
 def nowhere(url: str) -> str:
     """RFC 6761, section 6.4: no such name is ever there."""
     return f"https://nothing.invalid/{url.rpartition('/')[2]}"
+
+
+SENT_TO_NOBODY = "the name in its address leads nowhere (DNS)"
+NOT_LOOKED_UP = "the name in its address could not be looked up for now (DNS)"
+
+
+@pytest.mark.parametrize(
+    ("said", "words"), [(socket.EAI_NONAME, SENT_TO_NOBODY), (socket.EAI_AGAIN, NOT_LOOKED_UP)]
+)
+def test_our_own_resolvers_trouble_is_not_told_as_a_name_that_leads_nowhere(
+    world: World, post: Post, said: int, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> list[str]:
+        raise socket.gaierror(said, "PLANTED")
+
+    post.add("webhook", "https://hooks.example.com/")
+    monkeypatch.setattr("approvals.notifications.post.addresses", fails)
+    world.submit()
+    post.round()
+    assert post.only_row().last_error == words
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,14 @@
 """The page on which a person chooses what they are written: their own, and kept apart by company."""
 
 import json
+from datetime import timedelta
 
 import pytest
 from django.db.models import Q
 from django.test import Client
+from django.utils import timezone
 
+from approvals import outbox
 from approvals.audit.models import Event, Personal
 from approvals.database import tenant_scope
 from approvals.models import MailChoice
@@ -125,6 +128,34 @@ def test_nothing_tells_others_what_somebody_chose(web: World, sign_in: SignIn) -
         assert not [told for told in ("at_once", "Europe/Berlin", "22:00", "06:37") if told in text]
     assert "by mail to" in sign_in("opal").get("/deliveries/").content.decode()
     assert "operators see which letters were sent to you" in sign_in("lena").get("/mail/").content.decode()
+
+
+def test_no_operator_reads_until_when_a_letter_waits_or_that_it_is_wanted_no_more(
+    web: World, sign_in: SignIn
+) -> None:
+    now, post = timezone.now(), Post(web)
+    ends = (now + timedelta(hours=2)).time().replace(second=0, microsecond=0)
+    quiet = {"quiet_from": f"{now - timedelta(hours=1):%H:%M}", "quiet_until": f"{ends:%H:%M}"}
+    lena, opal = sign_in("lena"), sign_in("opal")
+    lena.post("/mail/", FORM | quiet | {"new_requests": "at_once", "time_zone": "UTC"})
+    web.submit()
+    post.work(post.rows("announce")[0])
+    post.make_due()
+    post.work(post.rows("mail")[0])
+    (row,) = post.rows("mail")
+    assert (row.attempts, row.last_error) == (1, "these are quiet hours")
+    page = opal.get("/deliveries/").content.decode()
+    assert "by mail to" in page
+    hidden = ("quiet hours", "next attempt", "1 attempt", f"{ends:%H:%M}", "not tried yet")
+    assert not [told for told in hidden if told in page]
+    lena.post("/mail/", FORM | {"new_requests": "off", "reminders": "on"})
+    post.make_due()
+    post.work(row)
+    assert post.rows("mail")[0].done_at
+    page = opal.get("/deliveries/").content.decode()
+    assert outbox.NOT_WRITTEN in page
+    assert "does not want" not in page
+    assert [one["because"] for one in post.told()] == [outbox.NOT_WRITTEN]
 
 
 def test_a_worker_reads_the_address_of_nobody_who_did_not_choose_it(web: World, sign_in: SignIn) -> None:

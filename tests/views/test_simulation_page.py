@@ -12,7 +12,7 @@ from django.test import Client
 
 from approvals.errors import SimulatingAlready
 from approvals.models import ApprovalRequest
-from approvals.views import simulation
+from approvals.views import simulation, streaming
 from policies.documents import shipped
 from tests.budgets.conftest import usage
 from tests.views.conftest import SignIn
@@ -193,6 +193,15 @@ def test_one_at_a_time_and_a_reader_who_goes_away_leaves_nothing_running(web: Wo
     finally:
         simulation._one_at_a_time.release()
     assert "1 requests judged" in text("".join(tried(browser, STRICTER)[1]))
+
+
+def test_a_long_draft_is_sent_in_pieces_that_a_slow_reader_takes_in_time(
+    web: World, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streaming, "PIECE", 500)
+    _, pieces = tried(sign_in("opal"), STRICTER)
+    assert sum(map(len, pieces)) > 2000
+    assert max(map(len, pieces)) <= 500
 
 
 def test_what_breaks_off_says_so(web: World, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch) -> None:
