@@ -6,7 +6,7 @@ the name of an agent that was made for it, which no token can be got for.
 
 import json
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -15,7 +15,7 @@ from django.db import IntegrityError
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from approvals import actions, budgets, content, judge, outbox, submit, switches
+from approvals import actions, borrowed, budgets, content, judge, outbox, submit, switches
 from approvals.actions.contract import Canary
 from approvals.actions.practice import Known
 from approvals.audit.events import Actor, record
@@ -95,6 +95,10 @@ def file(tenant: Tenant) -> ApprovalRequest:
             raise ExercisesOff(tenant=tenant.slug, command=command)
         by, now = _requester(tenant, setting.agent), timezone.now()
         exercise = _chosen(tenant, by, now)
+        real = borrowed.newest_real(by.name).filter(tenant=tenant).first()
+    # Where the agent whose name it borrows is stopped, one would be known as an exercise by coming at all.
+    if real:
+        switches.check(replace(by, agent_id=real.agent_id), exercise.action.tool)
     try:
         with tenant_scope(tenant.pk):
             return _write(exercise, by, now)

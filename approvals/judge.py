@@ -12,7 +12,7 @@ from uuid import UUID
 
 from pydantic import ValidationError
 
-from approvals import actions, budgets, content, inverse
+from approvals import actions, borrowed, budgets, content, inverse
 from approvals.actions.contract import Arguments, Facts
 from approvals.backing import Backing
 from approvals.database import tenant_scope
@@ -220,7 +220,8 @@ def asker_in(request: ApprovalRequest) -> Asker:
 def independent(person_id: UUID, request: ApprovalRequest) -> bool:
     """False for requester and editor, the owner of the agent that asked, and the person on whose behalf it asked.
 
-    Of what undoes a request, also for those of that request.
+    Of what undoes a request, also for those of that request; of an exercise, also for the owner of the agent whose name
+    it borrows.
     """
     return not dependent_because(person_id, request)
 
@@ -229,6 +230,8 @@ def dependent_because(person_id: UUID, request: ApprovalRequest) -> str:
     """Why a person is no independent judge of a request, in words to them; "" for everybody else."""
     # The last word counts: a person who asks is their own owner, and may have written it too.
     ties = {
+        # Whoever may not decide on what their agent asks for would know an exercise in its name by being asked.
+        borrowed.alike(request).owner_id: "you own the agent that asked",
         request.owner_id: "you own the agent that asked",
         request.on_behalf_of_id: "the agent asked for you",
         request.person_id: "you asked for it",

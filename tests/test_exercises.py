@@ -279,6 +279,30 @@ def test_none_is_filed_under_a_switch_of_its_tenant(world: World, operators: Ope
     assert filed(world) == 1
 
 
+def test_none_is_filed_while_the_agent_whose_name_it_borrows_is_stopped(
+    world: World, operators: Operators
+) -> None:
+    world.submit()
+    exercise(world)
+    operators.stop(agent_id=world.agent.agent_id, stops="everything", reason="It asks for odd things.")
+    with world.processes.acting_as("migrator"), pytest.raises(SwitchedOff):
+        exercises.file(world.tenant)
+    assert filed(world) == 2
+
+
+def test_the_owner_of_the_agent_whose_name_it_borrows_decides_on_it_as_little_as_on_a_real_one(
+    world: World,
+) -> None:
+    real, made_up = world.submit(), exercise(world)
+    said = []
+    for request in (real, made_up):
+        with pytest.raises(SelfApproval) as refusal:
+            world.vote(request, "deny", "otto")
+        said.append(str(refusal.value))
+    assert said[0] == said[1]
+    assert world.vote(made_up, "deny", "lena").status == "denied"
+
+
 def test_it_costs_agents_none_of_their_room(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     for limit in ("LIMIT_TENANT_PENDING", "LIMIT_TENANT_REQUESTS_A_DAY"):
         monkeypatch.setattr(settings, limit, 2)

@@ -40,7 +40,8 @@ class TrailEndpoint(Endpoint):
     @described(
         "Search the trail",
         """The events of your company that fit, newest first. For auditors; who else asks leaves an event. What is
-        found and what is not is the same as on the page (docs/searching.md).""",
+        found and what is not is the same as on the page (docs/searching.md), but for what colleagues said to one
+        another (`remark.made`): a program that reads in somebody's name is not told it, nor finds it by `words`.""",
         asks=TrailAsked,
         answers=Events,
         refuses=(errors.AuditorsOnly, errors.PeopleOnly),

@@ -11,9 +11,9 @@ from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from approvals import borrowed
 from approvals.fields import Amount, amount
 from approvals.models import ApprovalRequest
-from approvals.queries import exercises
 from approvals.states import FINAL, Status
 
 DAYS = 90
@@ -61,7 +61,7 @@ def background(request: ApprovalRequest) -> Background:
     others = recent.exclude(pk=request.pk).exclude(is_canary=True, status__in=sorted(FINAL))
     customer = request.subjects.get("customer", "")
     about = others.annotate(customer=KeyTextTransform("customer", "subjects")).filter(customer=customer)
-    alike = exercises.alike(request)
+    alike = borrowed.alike(request)
     asked = others.alias(who=Coalesce("agent", "person")).filter(who=alike.agent_id or alike.person_id)
     return Background(
         requester=_past(request.requester_name, asked), customer=_past(customer, about) if customer else None

@@ -4,10 +4,9 @@ from dataclasses import dataclass, replace
 
 from django.utils import timezone
 
-from approvals import budgets, judge
+from approvals import borrowed, budgets, judge
 from approvals.errors import BudgetsUnknown
 from approvals.models import ApprovalRequest
-from approvals.queries import exercises
 from approvals.states import OPEN
 from policies.durations import in_words
 from policies.usage import Dimension, Room
@@ -57,7 +56,7 @@ def budgets_for(request: ApprovalRequest) -> Budgets:
 def _counted(request: ApprovalRequest) -> budgets.Counted:
     """Of an exercise as of the newest real request in the same name: its own agent has never spent anything."""
     it = budgets.counted(request)
-    if (newest := exercises.alike(request)) is request:
+    if (newest := borrowed.alike(request)) is request:
         return it
     alike = budgets.counted(newest)
     return replace(it, agent=alike.agent, principal=alike.principal)

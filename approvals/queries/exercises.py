@@ -3,16 +3,17 @@
 Auditors and operators know all the time, and everything.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from uuid import UUID
 
-from django.db.models import QuerySet
-
 from approvals import switches
 from approvals.audit.events import Actor
 from approvals.audit.kinds import KINDS
+from approvals.audit.models import Event
 from approvals.audit.queries import TrailEntry
+from approvals.borrowed import alike, newest_real
 from approvals.glass import AUDITOR
 from approvals.identity.models import Agent
 from approvals.identity.requester import Reviewer
@@ -21,6 +22,7 @@ from approvals.queries.standing import Cast
 from approvals.states import FINAL, Status
 
 TOLD_BY = ("id", "is_canary", "status", "agent_id", "requester_name")  # what `trail_for` asks of a request
+TURNED_ON = "canary.turned_on"
 FILED, AS_OTHERS = "canary.filed", "request.created"
 
 
@@ -40,17 +42,10 @@ def clue(request: ApprovalRequest) -> str:
 def lenders() -> set[UUID]:
     """The agents, now and before, that only lend exercises their name: nobody connected or removed one."""
     asked = ApprovalRequest.objects.filter(is_canary=True).order_by().values_list("agent_id", flat=True)
-    return {*asked.distinct(), *CanarySetting.objects.values_list("agent_id", flat=True)}
-
-
-def alike(request: ApprovalRequest) -> ApprovalRequest:
-    """Of an exercise the newest real request in the same name, where there is one: its own agent has never asked.
-
-    In the tenant's scope.
-    """
-    if not request.is_canary:
-        return request
-    return _newest_real(request.requester_name).first() or request
+    # One that was turned off before anything was filed in its name stands on the trail alone.
+    once = Event.objects.filter(kind=TURNED_ON).order_by().values_list("text", flat=True)
+    on_the_trail = {UUID(json.loads(text)["data"]["agent_id"]) for text in once}
+    return {*asked.distinct(), *CanarySetting.objects.values_list("agent_id", flat=True), *on_the_trail}
 
 
 def owner_for(by: Reviewer, request: ApprovalRequest) -> str:
@@ -78,16 +73,8 @@ def askers_for(by: Reviewer, asker_id: UUID) -> tuple[UUID, ...]:
 
 
 def _newest_asker(name: str) -> UUID | None:
-    newest = _newest_real(name).only("agent_id").first()
+    newest = newest_real(name).only("agent_id").first()
     return newest.agent_id if newest else None
-
-
-def _newest_real(name: str) -> QuerySet[ApprovalRequest]:
-    """On nobody's behalf, as exercises are."""
-    real = ApprovalRequest.objects.filter(
-        is_canary=False, requester_name=name, agent__isnull=False, on_behalf_of=None
-    )
-    return real.order_by("-created_at", "id")
 
 
 def votes_for(by: Reviewer, request: ApprovalRequest, votes: list[Cast]) -> list[Cast]:

@@ -18,6 +18,7 @@ from approvals.database import all_words, words_of
 
 READ = "trail.read"
 LOOKED = (READ, "trail.searched")
+SAID = "remark.made"
 NEAR = 1000  # events that are read before the indexes are asked
 NEAR_FOR_WORDS = 250  # as many of their texts are taken apart in the same time
 CAP = 1000  # nobody counts further
@@ -72,9 +73,19 @@ class Answer:
 
 
 class Question:
-    """One search of one tenant, in its scope, of what is older than `before`. `e` is an event, `r` its request."""
+    """One search of one tenant, in its scope, of what is older than `before`. `e` is an event, `r` its request.
 
-    def __init__(self, tenant_id: UUID, wanted: Wanted, before: tuple[datetime, UUID] | None) -> None:
+    `by_program`: by one that reads in somebody's name, which finds no remark by words.
+    """
+
+    def __init__(
+        self,
+        tenant_id: UUID,
+        wanted: Wanted,
+        before: tuple[datetime, UUID] | None,
+        *,
+        by_program: bool,
+    ) -> None:
         self._words = wanted.words
         self._asked: dict[str, Any] = {
             "tenant": tenant_id,
@@ -101,6 +112,8 @@ class Question:
             {
                 # Who read or searched is no answer to who let it happen; it is found by its kind.
                 f"e.kind NOT IN {LOOKED}": is_about and not wanted.kind,
+                # It is not told what a remark says (`told_to`): it could guess that, word by word, by what is found.
+                f"e.kind <> '{SAID}'": wanted.words and by_program,
                 "e.at >= %(since)s": wanted.since,
                 "e.at < %(until)s": wanted.until,
                 "(e.at, e.id) < (%(at)s, %(id)s)": before,

@@ -30,7 +30,8 @@ def search(by: Reviewer, wanted: Wanted, *, after: str = "", rows: int = ROWS) -
     if after and (place is None or place[0] != 0):
         raise SearchPageUnknown
     with tenant_scope(by.tenant_id):
-        question = Question(by.tenant_id, wanted, place[1:] if place else None)
+        older_than = place[1:] if place else None
+        question = Question(by.tenant_id, wanted, older_than, by_program=bool(by.through))
         answer = question.near(rows + 1) or question.deep(rows + 1)
         entries = audit.chosen(by.tenant_id, answer.ids)
         told = lines(by.tenant_id, told_to(by, entries))
@@ -41,6 +42,6 @@ def search(by: Reviewer, wanted: Wanted, *, after: str = "", rows: int = ROWS) -
 def every(by: Reviewer, wanted: Wanted, *, most: int) -> tuple[list[UUID], bool]:
     """The ids of the newest events that fit, at most so many, and whether more do. For auditors: the caller checks."""
     with tenant_scope(by.tenant_id):
-        question = Question(by.tenant_id, wanted, None)
+        question = Question(by.tenant_id, wanted, None, by_program=bool(by.through))
         answer = question.near(most + 1) or question.deep(most + 1)
     return answer.ids[:most], len(answer.ids) > most

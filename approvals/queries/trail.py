@@ -17,12 +17,12 @@ from approvals.identity.models import Agent, Membership
 from approvals.identity.requester import Reviewer
 from approvals.models import ApprovalRequest, Switch
 from approvals.queries.paging import ROWS, Page, mark, page, parsed
+from approvals.queries.question import SAID
 
 REFUSALS = ("access.denied", "limit.reached", "request.refused")
 # The kind's own sentence is about a request that was not filed; its data says when it was about one that was.
 WITHDRAWAL_REFUSED = "The requester wanted to take the request back and could not; it stays as it is."
 LAST_APPROVAL = "The last approval that the policy asks for was given."
-SAID = "remark.made"
 PUSHED_THROUGH = "The request was approved: one person pushed it through alone (break-glass)."
 APPROVAL_REVOKED = "A reviewer took the approval back; the request was denied."
 

@@ -143,3 +143,24 @@ def test_a_program_in_somebodys_name_does_not_read_it(web: World, sign_in: SignI
     assert all("remark.made" in one and "Lena" in one for one in read)
     assert not any(SAID in one for one in read)
     assert SAID in sign_in("mara").get(f"/api/v1/requests/{request.pk}/trail/").content.decode()
+
+
+@pytest.mark.parametrize("near", [1, 1000])
+def test_a_program_in_somebodys_name_does_not_guess_it_by_searching(
+    web: World, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch, near: int
+) -> None:
+    """From the newest events as from the indexes, whatever else is asked for; their auditor finds it on the page."""
+    monkeypatch.setattr("approvals.queries.question.NEAR", near)
+    monkeypatch.setattr("approvals.queries.question.NEAR_FOR_WORDS", near)
+    request = web.submit()
+    sign_in("lena").post(f"/requests/{request.pk}/remark/", {"remark": SAID})
+    web.vote(request, "deny", "lena", comment="The parcel never came back.")
+    add_role(web, "mara", web.tenant, "auditor")
+    token, herself = Bearer(person_token(web, "mara")), sign_in("mara")
+    for also in ({}, {"kind": "remark.made"}, {"thing": "pay_10001"}, {"person": str(web.people["lena"].pk)}):
+        asked = {"words": "warehouse confirms", **also}
+        told = token.get("/trail/", **asked).json()
+        assert (told["count"], told["results"]) == (0, [])
+        assert herself.get("/api/v1/trail/", asked).json()["count"] == 1
+    found = token.get("/trail/", words="never came").json()["results"]
+    assert {one["kind"] for one in found} >= {"vote.cast"}

@@ -139,7 +139,7 @@ def test_enter_on_a_tick_decides_nothing(site: Site) -> None:
     with site.signed_in("lena") as page:
         page.goto("/together/?" + "&".join(f"id={one.pk}" for one in requests))
         page.get_by_label("Comment, for each of them").fill("Both are fraud.")
-        page.get_by_label("Decide this one too").first.focus()
+        page.get_by_role("checkbox", name="Decide this one too").first.focus()
         page.keyboard.press("Enter")
         page.wait_for_timeout(500)
         expect(page.get_by_role("heading", name="Decide together")).to_be_visible()

@@ -13,7 +13,7 @@ from approvals.models import ApprovalRequest
 from policies.documents import shipped
 from tests import courses
 from tests.budgets.conftest import usage
-from tests.exercising import exercise
+from tests.exercising import exercise, turn_off, turn_on
 from tests.notifications.conftest import Post, post, receiver
 from tests.notifications.receiving import Receiving
 from tests.views.conftest import SignIn
@@ -70,6 +70,19 @@ def test_who_asked_for_it_reads_as_who_asked_for_any_other(web: World, sign_in: 
     real, made_up = web.submit(), exercise(web)
     assert made_up.action == real.action == "refund_payment"
     assert who_asked(sign_in(who), made_up) == who_asked(sign_in(who), real)
+
+
+@pytest.mark.parametrize("who", ["lena", "felix", "otto"])
+def test_whoever_may_decide_on_it_may_decide_on_any_other(web: World, sign_in: SignIn, who: str) -> None:
+    """Also the owner of the real agent, who may decide on neither."""
+    real, made_up, client = web.submit(), exercise(web), sign_in(who)
+    forms = [
+        'value="approve"' in main(client.get(f"/requests/{one.pk}/").content.decode())
+        for one in (real, made_up)
+    ]
+    assert forms == [who == "lena"] * 2
+    mine = client.get("/", {"mine": "on"}).content.decode()
+    assert [f'id="row-{one.pk}"' in mine for one in (real, made_up)] == forms
 
 
 def test_it_is_found_with_its_name_and_never_alone(web: World, sign_in: SignIn) -> None:
@@ -172,6 +185,18 @@ def test_the_agent_of_exercises_is_among_nobodys_programs(web: World, sign_in: S
     shown = main(sign_in("opal").get("/operations/agents/").content.decode())
     assert shown.count("<bdi>Support bot</bdi>") == 1  # the real one, of otto
     assert "Removed" not in shown
+
+
+def test_one_that_lent_its_name_before_and_filed_nothing_is_offered_to_nobody(
+    web: World, sign_in: SignIn
+) -> None:
+    turn_on(web, name="Shadow bot")
+    turn_off(web)
+    exercise(web)
+    for who, address in (("lena", "/"), ("opal", "/operations/agents/"), ("opal", "/switches/")):
+        page = sign_in(who).get(address)
+        assert page.status_code == 200
+        assert "Shadow bot" not in page.content.decode()
 
 
 def test_who_asks_for_changes_to_one_reads_that_it_was_one(web: World, sign_in: SignIn) -> None:
