@@ -6,7 +6,7 @@ the name of an agent that was made for it, which no token can be got for.
 
 import json
 import secrets
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -96,9 +96,9 @@ def file(tenant: Tenant) -> ApprovalRequest:
         by, now = _requester(tenant, setting.agent), timezone.now()
         exercise = _chosen(tenant, by, now)
         real = borrowed.newest_real(by.name).filter(tenant=tenant).first()
-    # Where the agent whose name it borrows is stopped, one would be known as an exercise by coming at all.
-    if real:
-        switches.check(replace(by, agent_id=real.agent_id), exercise.action.tool)
+        if real and real.agent_id:
+            # Where the agent whose name it borrows is stopped, one would be known as an exercise by coming at all.
+            switches.check_filing(tenant.pk, real.agent_id, exercise.action.name)
     try:
         with tenant_scope(tenant.pk):
             return _write(exercise, by, now)

@@ -33,7 +33,7 @@ from approvals.errors import (
 from approvals.identity.agents import renew_secret
 from approvals.identity.credentials import requester_of_secret
 from approvals.identity.models import Agent
-from approvals.models import ApprovalRequest, CanarySetting, Outbox, Vote
+from approvals.models import ApprovalRequest, CanarySetting, Outbox, Switch, Vote
 from approvals.notifications import delivery
 from approvals.payloads import canonical, salted
 from approvals.queries.unfounded import unfounded
@@ -288,6 +288,20 @@ def test_none_is_filed_while_the_agent_whose_name_it_borrows_is_stopped(
     with world.processes.acting_as("migrator"), pytest.raises(SwitchedOff):
         exercises.file(world.tenant)
     assert filed(world) == 2
+
+
+def test_another_companys_stop_keeps_none_from_being_filed(world: World) -> None:
+    world.submit()
+    exercise(world)
+    with world.processes.acting_as("migrator"):
+        Switch.objects.create(
+            tenant=world.other,
+            stops="everything",
+            reason="Theirs asks for odd things.",
+            turned_on_by=world.people["gus"],
+        )
+    exercise(world)
+    assert filed(world) == 3
 
 
 def test_the_owner_of_the_agent_whose_name_it_borrows_decides_on_it_as_little_as_on_a_real_one(

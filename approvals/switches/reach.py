@@ -87,6 +87,13 @@ def check(by: Requester, tool: str) -> None:
             raise _refusal(switch)
 
 
+def check_filing(tenant_id: UUID, agent_id: UUID, action: str) -> None:
+    """Whether an agent may file such a request, in a scope of its tenant, asking the database. Raises SwitchedOff."""
+    over_it = _over(tenant_id, agent_id, action).filter(STILL_ON)
+    if switch := over_it.order_by("turned_on_at", "id").first():
+        raise _refusal(switch)
+
+
 def filed_too_late(error: Exception, by: Requester) -> SwitchedOff | None:
     """The refusal, where the database let nobody commit a filing because a switch was on (migration 0010)."""
     cause = error.__cause__

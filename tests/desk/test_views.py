@@ -1,5 +1,6 @@
 """The queue filtered, in two orders, under names of one's own, and what a page that asks what is new is told."""
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 from importlib import import_module
@@ -236,7 +237,8 @@ def test_a_get_keeps_and_forgets_nothing(web: World, sign_in: SignIn) -> None:
         (Filters(), "request_queue"),
         (Filters(risk="high"), "request_queue"),
         (Filters(by_deadline=True), "request_queue_by_deadline"),
-        (Filters(action="action_7"), "request_queue_of_action"),
+        # Of a few rows the one by status, which has the action too, costs the same.
+        (Filters(action="action_7"), "request_(queue_of_action|status)"),
         (Filters(thing="sought 7"), "request_"),
     ],
     ids=["all", "risk", "deadline", "action", "thing"],
@@ -256,5 +258,5 @@ def test_each_is_answered_by_an_index(web: World, wanted: Filters, index: str) -
             queue(by, wanted=wanted)
         (first, *_) = [one["sql"] for one in queries if "LIMIT 26" in one["sql"]]
         found = plan(shell, first)
-    assert f"using {index}" in found or f"on {index}" in found, found
+    assert re.search(f"(using|on) {index}", found), found
     assert "Seq Scan" not in found

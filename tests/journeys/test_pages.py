@@ -159,7 +159,7 @@ SMALL_TARGETS = """
     "a, button, input:not([type=hidden], [hidden]), select, textarea, summary, .choice, .pick, .together"
 )]
     .filter(each => !each.matches(".skip, .ticket a, .choice input, .pick input, .together input"))
-    .filter(each => each.checkVisibility())
+    .filter(each => each.checkVisibility({visibilityProperty: true}))
     .filter(each => each.getBoundingClientRect().height < 43.5)
     .map(each => each.textContent.trim() + " " + each.getBoundingClientRect().height)
 """

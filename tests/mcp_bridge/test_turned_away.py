@@ -229,7 +229,10 @@ def test_a_door_without_its_database_turns_away_and_loses_no_count(
         finally:
             with known.processes.cursor("admin") as shell:
                 shell.execute(f'ALTER ROLE "{role}" LOGIN')
-    assert counted(*turned_away(known, INSTALLATION)[before:]) == {"401 missing": 2, "503 unchecked": 1}
+    events = turned_away(known, INSTALLATION)[before:]
+    # The minute of the door that other tests share may end in these seconds: its event is another one.
+    told = [counted(*events), *(counted(event) for event in events)]
+    assert {"401 missing": 2, "503 unchecked": 1} in told, told
 
 
 def test_a_count_stays_small_however_many_agents_are_behind_it(tally: Tally, known: World) -> None:

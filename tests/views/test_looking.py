@@ -157,4 +157,5 @@ def test_the_time_is_not_on_the_trail(web: World, sign_in: SignIn) -> None:
     request, lena = web.submit(), sign_in("lena")
     post(lena, request, looking=mark(lena, request))
     told = sign_in("ada").get(f"/requests/{request.pk}/trail/").content.decode()
-    assert "look" not in told.split("<main")[1].split("</main>")[0].replace("looked up", "")
+    events = told.split('<ol class="events')[1].split("</ol>")[0]
+    assert "asked" in events.lower() and "look" not in events.replace("looked up", "")
