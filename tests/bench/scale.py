@@ -34,8 +34,10 @@ from pathlib import Path
 from statistics import median, quantiles
 from time import perf_counter, process_time
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
+from django.conf import settings
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
@@ -187,7 +189,7 @@ def _queue(by: Reviewer, wanted: Filters) -> Callable[[str], Page[Any]]:
 
 def _browser(world: World, path: str) -> Read:
     """All that the web process does for one page: session, walls, queries, template."""
-    client = Client()
+    client = Client(headers={"host": urlsplit(settings.PUBLIC_URL).netloc})
     client.force_login(world.people["lena"])
 
     def read() -> None:
