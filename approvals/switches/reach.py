@@ -89,8 +89,7 @@ def check(by: Requester, tool: str) -> None:
 
 def check_filing(tenant_id: UUID, agent_id: UUID, action: str) -> None:
     """Whether an agent may file such a request, in a scope of its tenant, asking the database. Raises SwitchedOff."""
-    over_it = _over(tenant_id, agent_id, action).filter(STILL_ON)
-    if switch := over_it.order_by("turned_on_at", "id").first():
+    if switch := _first_on(_over(tenant_id, agent_id, action)):
         raise _refusal(switch)
 
 
@@ -108,8 +107,7 @@ def over(request: ApprovalRequest) -> Switch | None:
     """The oldest switch that holds this request, in a scope of its tenant."""
     if not _can_be_stopped(request):
         return None
-    all_over = _over(request.tenant_id, request.agent_id, request.action)
-    return all_over.filter(STILL_ON).order_by("turned_on_at", "id").first()
+    return _first_on(_over(request.tenant_id, request.agent_id, request.action))
 
 
 def in_the_way(request: ApprovalRequest) -> Switch | None:
@@ -182,6 +180,10 @@ def _over(
     return Switch.objects.filter(
         Q(tenant=None) | Q(tenant=tenant_id), Q(agent=None) | Q(agent=agent_id), Q(tool="") | Q(action=action)
     )
+
+
+def _first_on(switches: QuerySet[Switch]) -> Switch | None:
+    return switches.filter(STILL_ON).order_by("turned_on_at", "id").first()
 
 
 def _can_be_stopped(request: ApprovalRequest) -> bool:
