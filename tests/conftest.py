@@ -24,6 +24,11 @@ import django
 
 django.setup()  # models need it, and the imports below need models
 
+from django.contrib.auth.hashers import PBKDF2PasswordHasher
+
+# Hashing is slow on purpose, for whoever guesses; nobody guesses here.
+PBKDF2PasswordHasher.iterations = 1_000
+
 import pytest
 from cryptography.fernet import Fernet
 from django.conf import settings

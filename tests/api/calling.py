@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import cached_property
 from typing import Any
 
 from django.conf import settings
@@ -29,8 +30,11 @@ class Browser:
     def __init__(self, world: World, name: str) -> None:
         self.client = Client(enforce_csrf_checks=True, raise_request_exception=False)
         self.client.force_login(world.people[name])
+
+    @cached_property
+    def csrf(self) -> str:
         self.client.get("/agents/")
-        self.csrf = self.client.cookies["csrftoken"].value
+        return str(self.client.cookies["csrftoken"].value)
 
     def get(self, path: str, **query: Any) -> Any:
         return self.client.get(f"{V1}{path}", query)

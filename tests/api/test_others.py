@@ -238,7 +238,7 @@ def test_an_operator_stops_a_tool_and_lets_it_go_on(web: World) -> None:
     assert opal.get("/switches/").json()["results"] == []
     # What was stopped everywhere is read here too, and other tests stop everything.
     went_on = opal.get("/switches/", state="off").json()["results"]
-    assert [one["id"] for one in went_on if one["where"] == "here"] == [stop["id"]]
+    assert [one["id"] for one in went_on if not one["for_everybody"]] == [stop["id"]]
     with nothing_changed(web):
         assert refused(opal.post(f"/switches/{stop['id']}/off/")) == (409, "went_on_already")
 
