@@ -5,13 +5,24 @@ from collections.abc import Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager
 from importlib import resources
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from .conditions import Condition, ConditionError
 from .errors import PolicyError, together
 from .reach import Reach
-from .rules import Document, Judged, Requirement, Rule
+from .rules import (
+    ActionRules,
+    Automatic,
+    Denial,
+    Document,
+    Hours,
+    Judged,
+    OneFromEach,
+    Quorum,
+    Requirement,
+    Rule,
+)
 from .signature import Signature
 from .source import Path, Source
 from .staffing import Staff, complaint, missing
@@ -19,13 +30,24 @@ from .usage import Usage, check, declared
 
 __all__ = ["Document", "PolicyError", "load", "shipped"]
 
-_WORDS = (
-    *("policy", "name", "actions", "rules", "when", "because", "then"),
-    *("deny", "require", "role", "count", "one_from_each", "in_order", "expires_in", "valid_for"),
-    *("step_up", "together", "cooling_off", "escalate_after", "escalate_to", "channels", "auto_approve"),
-    *("days", "from", "to", "zone"),
-    *("usage", "sums", "of", "per", "window", "cap"),
-)
+# Where the words of each part belong: for whoever wrote one in another place.
+_PLACES: dict[type[BaseModel], str] = {
+    Document: "at the top",
+    ActionRules: "under the name of an action",
+    Rule: "in a rule",
+    Denial: "in `then`",
+    Automatic: "beside `auto_approve`",
+    Requirement: "beside `require`",
+    Quorum: "in an entry of `require`",
+    OneFromEach: "in an entry of `require`",
+    Hours: "under `window`",
+    Usage: "in an entry of `usage`",
+}
+_WORDS: dict[str, list[str]] = {}
+for _part, _place in _PLACES.items():
+    for _name, _field in _part.model_fields.items():
+        _WORDS.setdefault(_field.alias or _name, []).append(_place)
+_WORDS |= {_name: ["in `then`"] for _name in ("auto_approve", "require")}
 
 # A document that is wrong in every line must not cost more to refuse.
 _MOST_PROBLEMS = 50
@@ -132,7 +154,7 @@ def _refusal(origin: Source, problem: ErrorDetails) -> PolicyError:
     path: Path = tuple(part for part in problem["loc"] if not str(part).startswith("<"))
     kind, key = problem["type"], path[-1] if path else ""
     if kind == "extra_forbidden":
-        return origin.error_at_key(path, f"'{key}' means nothing here.{_known(str(key), _WORDS)}")
+        return origin.error_at_key(path, f"'{key}' means nothing here.{_belongs(str(key))}")
     if kind == "missing":
         return origin.error_at(path, f"'{key}' is missing here; add it.")
     if kind == "too_short" and key == "one_from_each":
@@ -142,6 +164,12 @@ def _refusal(origin: Source, problem: ErrorDetails) -> PolicyError:
     if kind == "value_error":
         return origin.error_at(path, str(problem["ctx"]["error"]))
     return origin.error_at(path, _SENTENCES.get(kind, f"{problem['msg'].removesuffix('.')}."))
+
+
+def _belongs(word: str) -> str:
+    if places := _WORDS.get(word):
+        return f" It belongs {' or '.join(places)}."
+    return _known(word, _WORDS)
 
 
 def _known(word: str, known: Iterable[str]) -> str:

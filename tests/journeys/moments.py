@@ -150,6 +150,7 @@ def policy_tried_on_the_past(_: World, page: Page) -> None:
     page.goto("/policy/simulation/")
     page.get_by_role("button", name="Try it").click()
     expect(page.get_by_role("heading", name="What the draft would change")).to_be_visible()
+    expect(page.get_by_role("contentinfo")).to_be_visible()  # it comes in pieces
 
 
 def verification_on_its_way(world: World, page: Page) -> None:

@@ -1,15 +1,13 @@
 """The pages in a real browser: a decision by keyboard alone, and nothing in anybody's way."""
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.journeys import factors
+from tests.journeys.in_the_way import heard, in_the_way, problems, seen
 from tests.journeys.moments import MOMENTS
 from tests.journeys.scenes import OUTSIDE, at_work
-from tests.journeys.site import PASSWORD, THEMES, Site, Theme
-
-AXE = Axe()
+from tests.journeys.site import PASSWORD, Site
 
 
 def tab_to(page: Page, name: str) -> None:
@@ -75,16 +73,15 @@ def test_the_skip_link_leads_past_the_header(site: Site) -> None:
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("theme", THEMES)
 @pytest.mark.parametrize("width", [360, 1440])
-def test_nothing_on_any_page_is_in_anybodys_way(site: Site, width: int, theme: Theme) -> None:
+def test_nothing_on_any_page_is_in_anybodys_way(site: Site, width: int) -> None:
     """No finding of axe, no sideways scrolling, no small target, and the browser has nothing to complain about."""
     pages, found = at_work(site.world).pages, []
-    with site.visitor(width=width, theme=theme) as page:
+    with site.visitor(width=width) as page:
         for name, path in OUTSIDE.items():
             found += [f"{name}: {problem}" for problem in problems(page, path)]
     for who in sorted({who for who, _ in pages.values()}):
-        with site.signed_in(who, width=width, theme=theme) as page:
+        with site.signed_in(who, width=width) as page:
             for name, (viewer, path) in pages.items():
                 if viewer == who:
                     found += [f"{name}: {problem}" for problem in problems(page, path)]
@@ -92,74 +89,26 @@ def test_nothing_on_any_page_is_in_anybodys_way(site: Site, width: int, theme: T
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize(("width", "theme"), [(360, "dark"), (1440, "light")])
-def test_nothing_is_in_anybodys_way_when_a_page_answers(site: Site, width: int, theme: Theme) -> None:
+def test_nothing_is_in_anybodys_way_when_a_page_answers(site: Site) -> None:
     """What the same checks find of refusals, conflicts, and pages that are shown once."""
     at_work(site.world)
     found = []
     for name, (who, act) in MOMENTS.items():
-        with site.signed_in(who, width=width, theme=theme) as page:
+        with site.signed_in(who, width=360) as page:
             complaints = heard(page)
             act(site.world, page)
-            found += [f"{name}: {problem}" for problem in seen(page, complaints)]
-    with site.signed_in(factors.WHO, width=width, theme=theme) as page:
+            found += [f"{name}: {problem}" for problem in at_both_widths(page, complaints)]
+    with site.signed_in(factors.WHO, width=360) as page:
         complaints = heard(page)
         for name in factors.walk(site.world, page):
-            found += [f"{name}: {problem}" for problem in seen(page, complaints)]
+            found += [f"{name}: {problem}" for problem in at_both_widths(page, complaints)]
     assert found == []
 
 
-def problems(page: Page, path: str) -> list[str]:
-    complaints = heard(page)
-    page.goto(path)
-    return seen(page, complaints)
-
-
-def heard(page: Page) -> list[str]:
-    """What the browser complains of from now on."""
-    complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(f"console: {message.text}"))
-    page.on("pageerror", lambda error: complaints.append(f"script: {error}"))
-    return complaints
-
-
-def seen(page: Page, complaints: list[str]) -> list[str]:
-    """These, and what is wrong with the page as it is shown."""
-    complaints = [
-        text for text in complaints if "status of 4" not in text
-    ]  # an error page is one of the pages
-    if (shift := page.evaluate(LAYOUT_SHIFT)) > MOST_SHIFT:
-        complaints.append(f"moves while it loads: {shift}")
-    page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
-    if page.evaluate("document.documentElement.scrollWidth > window.innerWidth"):
-        complaints.append("scrolls sideways")
-    complaints += [f"small target: {name}" for name in page.evaluate(SMALL_TARGETS)]
-    complaints += [
-        f"axe {finding['id']}: {node['html']}"
-        for finding in AXE.run(page).response["violations"]
-        for node in finding["nodes"]
-    ]
-    return complaints
-
-
-# Web Vitals call a cumulative layout shift of 0.1 good.
-MOST_SHIFT = 0.01
-LAYOUT_SHIFT = """
-new Promise(done => {
-    let sum = 0
-    new PerformanceObserver(list => list.getEntries().forEach(each => { sum += each.value }))
-        .observe({ type: "layout-shift", buffered: true })
-    setTimeout(() => done(sum), 50)
-})
-"""
-# What can be pressed and is less than 44 px high. A queue's row is one target as a whole, by its ::after; a radio
-# button's is its label. What is not displayed cannot be pressed.
-SMALL_TARGETS = """
-[...document.querySelectorAll(
-    "a, button, input:not([type=hidden], [hidden]), select, textarea, summary, .choice, .pick, .together"
-)]
-    .filter(each => !each.matches(".skip, .ticket a, .choice input, .pick input, .together input"))
-    .filter(each => each.checkVisibility({visibilityProperty: true}))
-    .filter(each => each.getBoundingClientRect().height < 43.5)
-    .map(each => each.textContent.trim() + " " + each.getBoundingClientRect().height)
-"""
+def at_both_widths(page: Page, complaints: list[str]) -> list[str]:
+    """Of a page that cannot be loaded a second time: as it came to a phone, then on a wide screen."""
+    found = seen(page, complaints)
+    page.set_viewport_size({"width": 1440, "height": 900})
+    found += [f"1440: {problem}" for problem in in_the_way(page)]
+    page.set_viewport_size({"width": 360, "height": 900})
+    return found

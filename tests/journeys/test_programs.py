@@ -1,12 +1,13 @@
 """A terminal is connected and disconnected again in a real browser, by keyboard alone."""
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from approvals.identity import agents
 from approvals.identity.models import AccessToken, Agent
-from tests.journeys.site import THEMES, Site, Theme
-from tests.journeys.test_pages import AXE, SMALL_TARGETS, tab_to
+from tests.journeys.in_the_way import heard, seen
+from tests.journeys.site import Site
+from tests.journeys.test_pages import tab_to
 from tests.oauth.terminal import Terminal
 
 
@@ -57,25 +58,15 @@ def test_enter_in_a_typed_code_allows_nothing(site: Site) -> None:
         assert not Agent.objects.filter(application__client_id=terminal.client_id).exists()
 
 
-def in_the_way(page: Page) -> list[str]:
-    found = [f"small target: {name}" for name in page.evaluate(SMALL_TARGETS)]
-    if page.evaluate("document.documentElement.scrollWidth > window.innerWidth"):
-        found.append("scrolls sideways")
-    violations = AXE.run(page).response["violations"]
-    return found + [f"axe {one['id']}: {node['html']}" for one in violations for node in one["nodes"]]
-
-
-@pytest.mark.parametrize("theme", THEMES)
 @pytest.mark.parametrize("width", [360, 1440])
-def test_nothing_on_the_question_is_in_anybodys_way(site: Site, width: int, theme: Theme) -> None:
+def test_nothing_on_the_question_is_in_anybodys_way(site: Site, width: int) -> None:
     """The page that answers a typed code; it has no address of its own."""
     terminal = terminal_of(site, "Terminal\u202e repleh of a program with quite a long name")
     with site.world.processes.acting_as("web"):
         began = terminal.began(scope="mcp:read mcp:request:refund_payment")
-    with site.signed_in("lena", width=width, theme=theme) as page:
-        complaints: list[str] = []
-        page.on("console", lambda message: complaints.append(message.text))
+    with site.signed_in("lena", width=width) as page:
+        complaints = heard(page)
         page.goto(f"/device/?user_code={began['user_code']}")
         page.get_by_role("button", name="Go on").click()
         expect(page.get_by_role("heading", name="Let this program ask in your name?")).to_be_visible()
-        assert in_the_way(page) + complaints == []
+        assert seen(page, complaints) == []

@@ -156,7 +156,12 @@ WEEK = ONE + "valid_for: 7d\n"
         (ONE + 'channels: [""]', "at least 1 character", 11, 22),
         (ONE + "channels: [refunds, refunds]", "A receiver is named twice here; name it once.", 11, 21),
         (ONE + "channels: [refunds, refnuds]", "There is no receiver 'refnuds'. Did you mean", 11, 31),
-        ("deny: Public.\nstep_up: true", "'step_up' means nothing here.", 11, 11),
+        (
+            "deny: Public.\nstep_up: true",
+            "'step_up' means nothing here. It belongs beside `require`.",
+            11,
+            11,
+        ),
         (WEEK + f"window: {{ days: [], {HOURS} }}", "This is empty; write at least one entry.", 12, 27),
         (WEEK + f"window: {{ days: [monday], {HOURS} }}", "Write days as mon, tue", 12, 28),
         (WEEK + f"window: {{ days: [mon, mon], {HOURS} }}", "A day is named twice here", 12, 27),
