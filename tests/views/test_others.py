@@ -39,6 +39,22 @@ def test_two_refunds_of_one_payment_point_at_each_other(web: World, sign_in: Sig
     assert f'href="/requests/{second.pk}/"' in page(sign_in, f"/requests/{first.pk}/")
 
 
+@pytest.mark.parametrize(("others", "at_once", "behind"), [(4, 4, 0), (5, 3, 2), (11, 3, 7)])
+def test_of_many_the_three_oldest_stand_there_and_the_rest_of_ten_a_click_behind(
+    web: World, sign_in: SignIn, others: int, at_once: int, behind: int
+) -> None:
+    """So that the decision is not pushed out of sight."""
+    filed, mine = [web.submit() for _ in range(others)], web.submit()
+    shown = page(sign_in, f"/requests/{mine.pk}/")
+    section = shown[shown.index('aria-label="Other requests for the same"') :].partition("</section>")[0]
+    before, _, after = section.partition("<details>")
+    links = [re.findall(r'href="/requests/([^/]+)/"', part) for part in (before, after)]
+    oldest = [str(request.pk) for request in filed]
+    assert links == [oldest[:at_once], oldest[at_once : at_once + behind]]
+    assert f"{others} other requests on this payment:" in text(before)
+    assert ("These are the ten oldest." in text(after)) == (others > 10)
+
+
 def test_one_that_is_finished_or_on_something_else_is_not_meant(web: World, sign_in: SignIn) -> None:
     done, denied, elsewhere = web.submit(), web.submit(), web.submit(payment_id="pay_10008", amount_minor=100)
     other_action = web.submit("cancel_order", order_id="ord_10012", reason="Ordered twice by mistake.")
