@@ -35,11 +35,11 @@ _PLACES: dict[type[BaseModel], str] = {
     Document: "at the top",
     ActionRules: "under the name of an action",
     Rule: "in a rule",
-    Denial: "in `then`",
+    Denial: "in a `then` of its own",
     Automatic: "beside `auto_approve`",
     Requirement: "beside `require`",
-    Quorum: "in an entry of `require`",
-    OneFromEach: "in an entry of `require`",
+    Quorum: "in an entry of `require` that asks one role",
+    OneFromEach: "in an entry of `require` of its own",
     Hours: "under `window`",
     Usage: "in an entry of `usage`",
 }
@@ -47,7 +47,8 @@ _WORDS: dict[str, list[str]] = {}
 for _part, _place in _PLACES.items():
     for _name, _field in _part.model_fields.items():
         _WORDS.setdefault(_field.alias or _name, []).append(_place)
-_WORDS |= {_name: ["in `then`"] for _name in ("auto_approve", "require")}
+# Beside these the others stand.
+_WORDS |= {_name: [_PLACES[Denial]] for _name in ("auto_approve", "require")}
 
 # A document that is wrong in every line must not cost more to refuse.
 _MOST_PROBLEMS = 50

@@ -22,7 +22,7 @@ from approvals.database import tenant_scope
 from approvals.identity.models import Agent, Application, Membership, Person, Tenant
 from approvals.identity.requester import Requester, Reviewer, reviewer
 from approvals.models import ApprovalRequest, PolicyActivation, PolicyVersion
-from policies.documents import PolicyError, shipped
+from policies.documents import shipped
 from tests.scan.known import secret
 from tests.shop.running import CREDENTIALS, RunningShop
 
@@ -291,8 +291,6 @@ def _policy(tenant: Tenant, source: str | None = None) -> PolicyVersion:
 
 
 def _digest(source: str) -> str:
-    try:
-        document = judge.document_of(PolicyVersion(source=source))  # read once: it is every tenant's
-    except PolicyError:  # a version that cannot be read any more
-        return ""
+    """Empty for a version that cannot be read any more."""
+    document = judge.readable(PolicyVersion(source=source))  # read once: it is every tenant's
     return document.digest if document else ""

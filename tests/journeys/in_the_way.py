@@ -47,6 +47,7 @@ def in_the_way(page: Page) -> list[str]:
             for finding in AXE.run(page).response["violations"]
             for node in finding["nodes"]
         ]
+    page.emulate_media(color_scheme="null", reduced_motion="null")  # the next page moves as it would
     return found
 
 

@@ -141,7 +141,12 @@ WEEK = ONE + "valid_for: 7d\n"
             "A role is asked twice here; ask it once, with the number of people in its count.",
             *(11, 13),
         ),
-        ("require: [{ one_from_each: [finance, legal], count: 2 }]", "'count' means nothing here", 10, 56),
+        (
+            "require: [{ one_from_each: [finance, legal], count: 2 }]",
+            "'count' means nothing here. It belongs in an entry of `require` that asks one role.",
+            10,
+            56,
+        ),
         (ONE + "in_order: yes", "Write `true` or `false` here.", 11, 21),
         (ONE + "step_up: no", "Write `true` or `false` here.", 11, 20),
         (ONE + "stepup: true", "'stepup' means nothing here. Did you mean 'step_up'?", 11, 11),
